@@ -1,0 +1,1 @@
+"""Prefect flows: which jobs, in which order, when. A task is one rpc."""

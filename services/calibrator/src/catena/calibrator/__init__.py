@@ -1,0 +1,1 @@
+"""Calibration of land-model parameters by surrogates, diffusion-based generators and Markov chains."""

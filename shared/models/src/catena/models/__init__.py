@@ -1,0 +1,1 @@
+"""Model classes that more than one package loads: torch, one device, no training."""

@@ -1,0 +1,1 @@
+"""The runtime that every catena service stands on: contracts, artifacts, jobs, servers, clients."""
