@@ -72,13 +72,12 @@ class RefQuery(QueryModel):
             )
 
 
-def Ref(*kinds: str) -> Any:  # noqa: N802 - reads as a type in field annotations
-    """Type of a reference to an artifact of one of `kinds`.
+def kind_is(*kinds: str) -> AfterValidator:
+    """Annotation that makes a :class:`RefQuery` accept artifacts of these kinds only.
 
     Examples
     --------
-    >>> class TrainSurrogateQuery(Query):
-    ...     ensemble: Ref("ensemble")
+    >>> EnsembleRef = Annotated[RefQuery, kind_is("ensemble")]
     """
 
     def check(ref: RefQuery) -> RefQuery:
@@ -90,7 +89,18 @@ def Ref(*kinds: str) -> Any:  # noqa: N802 - reads as a type in field annotation
             )
         return ref
 
-    return Annotated[RefQuery, AfterValidator(check)]
+    return AfterValidator(check)
+
+
+def Ref(*kinds: str) -> Any:  # noqa: N802 - reads as a type in field annotations
+    """Type of a reference to an artifact of one of `kinds`.
+
+    Examples
+    --------
+    >>> class TrainSurrogateQuery(Query):
+    ...     ensemble: Ref("ensemble")
+    """
+    return Annotated[RefQuery, kind_is(*kinds)]
 
 
 class Query(QueryModel):

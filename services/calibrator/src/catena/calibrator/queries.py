@@ -1,0 +1,273 @@
+"""The calibrator's requests, one model per rpc.
+
+Field names are those of the protobuf messages in ``catena/api/calibrator/v1/calibrator.proto``. What
+can be said about a request without opening an artifact is said here; what needs the artifacts is in
+:mod:`catena.calibrator.preflight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from catena.calibrator.vocabulary import (
+    MAX_OUTPUTS,
+    MAX_PARAMETERS,
+    ChainsRef,
+    CheckRef,
+    EnsembleRef,
+    FileName,
+    FilesRef,
+    McmcMethod,
+    Observation,
+    Output,
+    Parameter,
+    PosteriorMethod,
+    PosteriorRef,
+    Seed,
+    SurrogateMethod,
+    SurrogateRef,
+    Words,
+    duplicate_names,
+)
+from catena.shared.errors import FieldViolation
+from catena.shared.query import Query, QueryModel
+
+INLINE_NUMBERS = 120_000
+"""Numbers in one reply: 8 bytes each stay under 1 MiB. More travels by reference."""
+
+RUN_SUFFIXES = (".csv", ".npy", ".nc", ".nc4")
+
+
+class EnsembleFiles(QueryModel):
+    """A table of runs in files: CSV with a header, npy, or netCDF."""
+
+    files: FilesRef
+    parameters_file: FileName
+    outputs_file: FileName
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Only formats that can be read without running code from the file."""
+        for field in ("parameters_file", "outputs_file"):
+            name = getattr(self, field)
+            if not name.lower().endswith(RUN_SUFFIXES):
+                yield FieldViolation(
+                    field,
+                    f"got {name!r}, wanted a file that ends in {', '.join(RUN_SUFFIXES)}; "
+                    "convert the table to CSV, npy or netCDF",
+                )
+
+
+class GeneratedEnsemble(QueryModel):
+    """A closed-form stand-in for a land model, called generated wherever it appears."""
+
+    runs: Annotated[int, Field(ge=20, le=100_000)]
+    seed: Seed = 0
+
+
+class ImportEnsembleQuery(Query):
+    """Turn a user's runs, or generated ones, into an ensemble artifact."""
+
+    files: EnsembleFiles | None = None
+    generated: GeneratedEnsemble | None = None
+    parameters: Annotated[tuple[Parameter, ...], Field(max_length=MAX_PARAMETERS)] = ()
+    outputs: Annotated[tuple[Output, ...], Field(max_length=MAX_OUTPUTS)] = ()
+    held_out_runs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    title: Words = ""
+    source_note: Annotated[str, Field(max_length=1000)] = ""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """One source; a table of parameters and outputs for files, none for generated runs."""
+        if (self.files is None) == (self.generated is None):
+            yield FieldViolation(
+                "source", "wanted one of files (your runs) and generated (a stand-in); give one"
+            )
+            return
+        if self.files is not None:
+            for field in ("parameters", "outputs"):
+                if not getattr(self, field):
+                    yield FieldViolation(
+                        field, "is missing; name every column that is to be read, with its units"
+                    )
+        else:
+            for field in ("parameters", "outputs"):
+                if getattr(self, field):
+                    yield FieldViolation(
+                        field, "is given, but a generated ensemble has its own; leave it out"
+                    )
+            assert self.generated is not None  # noqa: S101 - for the type checker
+            if self.held_out_runs > self.generated.runs - 20:
+                yield FieldViolation(
+                    "held_out_runs",
+                    f"got {self.held_out_runs} of {self.generated.runs} runs; wanted at least 20 "
+                    "left for training",
+                )
+        yield from duplicate_names("parameters", self.parameters)
+        yield from duplicate_names("outputs", self.outputs)
+        taken = {parameter.name for parameter in self.parameters}
+        for i, output in enumerate(self.outputs):
+            if output.name in taken:
+                yield FieldViolation(
+                    f"outputs[{i}].name",
+                    f"got {output.name!r}, which is a parameter as well; rename one of the two",
+                )
+
+
+class TrainSurrogateQuery(Query):
+    """Fit a fast substitute of the model to an ensemble."""
+
+    ensemble: EnsembleRef
+    method: SurrogateMethod = "auto"
+    seed: Seed = 0
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    svd_above_outputs: Annotated[int, Field(ge=1, le=MAX_OUTPUTS)] = 50
+    tune: bool = False
+    tune_trials: Annotated[int, Field(ge=1, le=200)] = 12
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Trials belong to a search; a search belongs to networks."""
+        if "tune_trials" in self.model_fields_set and not self.tune:
+            yield FieldViolation(
+                "tune_trials",
+                f"got {self.tune_trials} trials, but tune is not set; set it or leave this out",
+            )
+        if self.tune and self.method == "gp":
+            yield FieldViolation(
+                "tune",
+                "searches the settings of networks, but method is gp, which finds its own by "
+                "likelihood; use method auto or mlp",
+            )
+
+
+class TrainPosteriorQuery(Query):
+    """Prepare an amortised posterior."""
+
+    surrogate: SurrogateRef
+    ensemble: EnsembleRef | None = None
+    method: PosteriorMethod = "auto"
+    seed: Seed = 0
+    bank_size: Annotated[int, Field(ge=1000, le=2_000_000)] | None = None
+    labels: Annotated[int, Field(ge=500, le=1_000_000)] | None = None
+    min_error_fraction: Annotated[float, Field(gt=0, le=5)] = 0.05
+    max_error_fraction: Annotated[float, Field(gt=0, le=5)] = 1.5
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """The range of errors must have a width; the published method needs the raw runs."""
+        if not self.min_error_fraction < self.max_error_fraction:
+            yield FieldViolation(
+                "max_error_fraction",
+                f"got {self.min_error_fraction:g} to {self.max_error_fraction:g}; "
+                "wanted min_error_fraction < max_error_fraction",
+            )
+        if self.method == "faithful" and self.ensemble is None:
+            yield FieldViolation(
+                "ensemble", "is missing; method faithful learns from the raw runs, so give them"
+            )
+
+
+class SamplePosteriorQuery(Query):
+    """Draw from the posterior of one or a few observations, inline."""
+
+    posterior: PosteriorRef
+    observations: Annotated[tuple[Observation, ...], Field(min_length=1, max_length=1000)]
+    draws: Annotated[int, Field(ge=1, le=INLINE_NUMBERS)] = 1000
+    seed: Seed = 0
+    method: PosteriorMethod = "auto"
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """The reply must fit into a message."""
+        if (found := too_many_draws(len(self.observations), self.draws, 1)) is not None:
+            yield found
+
+
+def too_many_draws(observations: int, draws: int, parameters: int) -> FieldViolation | None:
+    """Violation when an inline reply would pass 1 MiB, else None."""
+    numbers = observations * draws * parameters
+    if numbers <= INLINE_NUMBERS:
+        return None
+    most = INLINE_NUMBERS // (observations * parameters)
+    return FieldViolation(
+        "draws",
+        f"got {observations} observations x {draws} draws x {parameters} parameters = {numbers} "
+        f"numbers; wanted at most {INLINE_NUMBERS} in one reply ({most} draws each); "
+        "use SampleSites, which answers with an artifact",
+    )
+
+
+class SampleSitesQuery(Query):
+    """Draws for a table of many sites, into an artifact."""
+
+    posterior: PosteriorRef
+    observations: FilesRef
+    observations_file: FileName
+    draws: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    seed: Seed = 0
+    method: PosteriorMethod = "auto"
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """The table is a CSV file."""
+        if not self.observations_file.lower().endswith(".csv"):
+            yield FieldViolation(
+                "observations_file",
+                f"got {self.observations_file!r}, wanted a .csv table with the columns site, "
+                "<output> and <output>_sd",
+            )
+
+
+class RunMcmcQuery(Query):
+    """Sample the posterior of one observation by Markov chains."""
+
+    surrogate: SurrogateRef
+    observation: Observation
+    method: McmcMethod = "ensemble"
+    chains: Annotated[int, Field(ge=2, le=512)] | None = None
+    draws: Annotated[int, Field(ge=100, le=200_000)] = 1000
+    warmup: Annotated[int, Field(ge=50, le=200_000)] = 500
+    seed: Seed = 0
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """The chains are kept in memory while they run."""
+        if (self.chains or 1) * self.draws > 10_000_000:
+            yield FieldViolation(
+                "draws",
+                f"got {self.chains} chains x {self.draws} draws; wanted at most 10 million in all",
+            )
+
+
+class CheckCalibrationQuery(Query):
+    """Measure whether the posterior can be believed."""
+
+    posterior: PosteriorRef
+    ensemble: EnsembleRef
+    observation: Observation | None = None
+    simulated_pairs: Annotated[int, Field(ge=20, le=100_000)] = 1000
+    draws: Annotated[int, Field(ge=50, le=10_000)] = 500
+    noise_fraction: Annotated[float, Field(gt=0, le=5)] = 0.3
+    seed: Seed = 0
+    method: PosteriorMethod = "auto"
+
+
+class WriteReportQuery(Query):
+    """Write the report of a calibration."""
+
+    title: Words = ""
+    ensemble: EnsembleRef
+    surrogate: SurrogateRef
+    posterior: PosteriorRef
+    check: CheckRef | None = None
+    chains: ChainsRef | None = None
+    observation: Observation
+    draws: Annotated[int, Field(ge=100, le=50_000)] = 4000
+    seed: Seed = 0
+
+
+class DrawObservationQuery(Query):
+    """Make an observation out of one run plus noise."""
+
+    ensemble: EnsembleRef
+    run: Annotated[int, Field(ge=0)] = 0
+    error_fraction: Annotated[float, Field(gt=0, le=5)]
+    seed: Seed = 0
+    site: Words = ""
