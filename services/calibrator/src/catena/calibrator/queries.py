@@ -1,8 +1,8 @@
 """The calibrator's requests, one model per rpc.
 
-Field names are those of the protobuf messages in ``catena/api/calibrator/v1/calibrator.proto``. What
-can be said about a request without opening an artifact is said here; what needs the artifacts is in
-:mod:`catena.calibrator.preflight`.
+Field names are those of the protobuf messages in ``catena/api/calibrator/v1/calibrator.proto``.
+What can be said about a request without opening an artifact is said here; what needs the artifacts
+is in :mod:`catena.calibrator.preflight`.
 """
 
 from __future__ import annotations
@@ -97,8 +97,7 @@ class ImportEnsembleQuery(Query):
                     yield FieldViolation(
                         field, "is given, but a generated ensemble has its own; leave it out"
                     )
-            assert self.generated is not None  # noqa: S101 - for the type checker
-            if self.held_out_runs > self.generated.runs - 20:
+            if self.generated and self.held_out_runs > self.generated.runs - 20:
                 yield FieldViolation(
                     "held_out_runs",
                     f"got {self.held_out_runs} of {self.generated.runs} runs; wanted at least 20 "

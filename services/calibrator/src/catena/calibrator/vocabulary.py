@@ -18,9 +18,7 @@ from pydantic import AllowInfNan, Field, StringConstraints, model_validator
 from catena.shared.errors import FieldViolation
 from catena.shared.query import QueryModel, RefQuery, kind_is
 
-Name = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$", max_length=64)
-]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$", max_length=64)]
 """Name of a parameter, output or site's column: a letter, then letters, digits and ``_ . -``."""
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]

@@ -1,0 +1,396 @@
+"""An ensemble of model runs: parameters, outputs, and what is known about them.
+
+:class:`EnsembleData` is what the rest of the calibrator works on. Reading users' files is in
+:mod:`catena.calibrator.tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from catena.calibrator.prior import Prior
+from catena.shared.errors import FieldViolation, InvalidData
+
+Array = NDArray[np.float64]
+
+FILL_VALUE = 1e30
+"""Outputs at or beyond this size are fill values of land models (1e36, 9.97e36), not results."""
+
+BOUND_SLACK = 1e-6
+"""Part of a prior's width by which a value may pass its bound and still be put on it: tables
+written in single precision round 0.1 to 0.10000000149."""
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class OutputTable:
+    """Names, units and long names of the k outputs."""
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    long_names: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "names": list(self.names),
+            "units": list(self.units),
+            "long_names": list(self.long_names),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> OutputTable:
+        """Inverse of :meth:`to_dict`."""
+        return cls(tuple(data["names"]), tuple(data["units"]), tuple(data["long_names"]))
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleData:
+    """Runs of a model that ended well, and a note of those that did not.
+
+    Parameters
+    ----------
+    prior : Prior
+        Names, units and ranges of the d parameters.
+    parameters : (n, d) array
+        Physical units, inside the prior.
+    outputs : (n, k) array
+        Physical units, finite.
+    output_table : OutputTable
+        What the k outputs are.
+    run : (n,) int array
+        Row of each run in the user's table, counted from 0.
+    held_out : (n,) bool array
+        Runs kept out of training.
+    failed : tuple of int
+        Rows left out because an output was missing or a fill value.
+    parameter_long_names : tuple of str
+        For labels; d of them.
+    generated : bool
+        True when a formula made the runs, not a land model.
+    title, source_note : str
+        What the runs are and where they came from, for reports.
+    """
+
+    prior: Prior
+    parameters: Array
+    outputs: Array
+    output_table: OutputTable
+    run: NDArray[np.int64]
+    held_out: NDArray[np.bool_]
+    failed: tuple[int, ...] = ()
+    parameter_long_names: tuple[str, ...] = field(default=())
+    generated: bool = False
+    title: str = ""
+    source_note: str = ""
+
+    @property
+    def n_ok(self) -> int:
+        """Runs that are in the ensemble."""
+        return len(self.run)
+
+    @property
+    def n_asked(self) -> int:
+        """Runs that the user's tables held."""
+        return len(self.run) + len(self.failed)
+
+    def training(self) -> tuple[Array, Array]:
+        """Parameters (m, d) and outputs (m, k) of the runs to train on."""
+        return self.parameters[~self.held_out], self.outputs[~self.held_out]
+
+    def testing(self) -> tuple[Array, Array]:
+        """Parameters and outputs of the held-out runs; none when nothing was held out."""
+        return self.parameters[self.held_out], self.outputs[self.held_out]
+
+    def spread(self) -> Array:
+        """Standard deviation (k,) of each output over the training runs."""
+        return self.outputs[~self.held_out].std(axis=0, ddof=1)
+
+    def index_of(self, run: int) -> int:
+        """Place of the run that was row `run` of the user's table.
+
+        Raises
+        ------
+        InvalidData
+            When there was no such row, or that run failed.
+        """
+        found = np.flatnonzero(self.run == run)
+        if found.size:
+            return int(found[0])
+        why = "that run failed" if run in self.failed else "there is no such run"
+        raise InvalidData(
+            f"run {run}: {why}",
+            violations=[
+                FieldViolation(
+                    "run",
+                    f"got {run}, but {why}; wanted one of the {self.n_ok} good runs between 0 and "
+                    f"{self.n_asked - 1}",
+                )
+            ],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the arrays, as JSON."""
+        return {
+            "prior": self.prior.to_dict(),
+            "parameter_long_names": list(self.parameter_long_names),
+            "outputs": self.output_table.to_dict(),
+            "runs_asked": self.n_asked,
+            "runs_ok": self.n_ok,
+            "runs_held_out": int(self.held_out.sum()),
+            "failed": list(self.failed),
+            "generated": self.generated,
+            "title": self.title,
+            "source_note": self.source_note,
+        }
+
+    def to_xarray(self) -> xr.Dataset:
+        """Dataset in CF style: dimensions run, parameter and output.
+
+        Units stand beside the names, as auxiliary coordinates, because columns differ in them.
+        """
+        table = self.output_table
+        dataset = xr.Dataset(
+            {
+                "parameters": (("run", "parameter"), self.parameters),
+                "outputs": (("run", "output"), self.outputs),
+                "prior_low": (("parameter",), self.prior.low),
+                "prior_high": (("parameter",), self.prior.high),
+                "held_out": (("run",), self.held_out.astype(np.int8)),
+            },
+            coords={
+                "run": self.run,
+                "parameter": list(self.prior.names),
+                "parameter_units": (("parameter",), list(self.prior.units)),
+                "output": list(table.names),
+                "output_units": (("output",), list(table.units)),
+            },
+            attrs={
+                "Conventions": "CF-1.11",
+                "title": self.title or "ensemble of model runs",
+                "source": "generated by a closed formula" if self.generated else "model runs",
+                "comment": self.source_note,
+            },
+        )
+        dataset["parameters"].attrs["long_name"] = "calibrated parameters"
+        dataset["outputs"].attrs["long_name"] = "model outputs"
+        for name in ("prior_low", "prior_high"):
+            dataset[name].attrs["long_name"] = f"{name[6:]} end of the uniform prior"
+        dataset["run"].attrs.update(long_name="row of the run in the table it came from", units="1")
+        dataset["held_out"].attrs.update(
+            long_name="kept out of training",
+            flag_values=[0, 1],
+            flag_meanings="training held_out",
+        )
+        for name, units in (("parameters", self.prior.units), ("outputs", table.units)):
+            if len(set(units)) == 1 and units[0]:
+                dataset[name].attrs["units"] = units[0]
+        return dataset
+
+    @classmethod
+    def from_xarray(cls, dataset: xr.Dataset, meta: dict[str, Any]) -> EnsembleData:
+        """Inverse of :meth:`to_xarray` and :meth:`to_dict`."""
+        return cls(
+            prior=Prior.from_dict(meta["prior"]),
+            parameters=dataset["parameters"].to_numpy().astype(np.float64),
+            outputs=dataset["outputs"].to_numpy().astype(np.float64),
+            output_table=OutputTable.from_dict(meta["outputs"]),
+            run=dataset["run"].to_numpy().astype(np.int64),
+            held_out=dataset["held_out"].to_numpy().astype(bool),
+            failed=tuple(int(row) for row in meta["failed"]),
+            parameter_long_names=tuple(meta["parameter_long_names"]),
+            generated=bool(meta["generated"]),
+            title=str(meta["title"]),
+            source_note=str(meta["source_note"]),
+        )
+
+
+def fewest_runs(parameters: int) -> int:
+    """Fewest training runs from which anything can be learned about so many parameters.
+
+    Two runs per parameter and never under ten: with fewer, cross-validation has nothing to say.
+    """
+    return max(10, 2 * parameters)
+
+
+def build_ensemble(
+    prior: Prior,
+    parameters: Array,
+    outputs: Array,
+    output_table: OutputTable,
+    *,
+    held_out_runs: int = 0,
+    parameter_long_names: Sequence[str] = (),
+    generated: bool = False,
+    title: str = "",
+    source_note: str = "",
+    parameters_field: str = "parameters",
+    outputs_field: str = "outputs",
+) -> EnsembleData:
+    """Check a table of runs and make an ensemble of it.
+
+    Parameters
+    ----------
+    prior : Prior
+        Names, units and ranges of the d parameters.
+    parameters : (n, d) array
+        One row per run, physical units.
+    outputs : (n, k) array
+        One row per run, physical units. A run with a missing (NaN, infinite) or fill value in any
+        output counts as failed and is left out.
+    output_table : OutputTable
+        What the k outputs are.
+    held_out_runs : int
+        The last so many rows are kept out of training.
+    parameters_field, outputs_field : str
+        Names of the request's fields, for messages.
+
+    Raises
+    ------
+    InvalidData
+        Shapes that do not fit; a parameter that is NaN or outside its range; two runs with the same
+        parameters; an output that never changes; too few good runs. All findings of one kind come
+        at once, each with its row (from 0) and column.
+    """
+    parameters = np.array(parameters, dtype=np.float64)
+    outputs = np.asarray(outputs, dtype=np.float64)
+    _check_shapes(prior, parameters, outputs, output_table, parameters_field, outputs_field)
+    _snap_to_bounds(prior, parameters)
+    good = (np.abs(outputs) < FILL_VALUE).all(axis=1)  # False for NaN too
+    held_out = np.arange(len(good)) >= len(good) - held_out_runs
+    found = [
+        *_outside(prior, parameters, parameters_field),
+        *_duplicates(parameters, parameters_field),
+        *_too_few(prior, good, held_out),
+    ]
+    if not found:
+        found = _constant(outputs[good & ~held_out], output_table, outputs_field)
+    if found:
+        raise InvalidData("these runs cannot be used as they are", violations=found)
+    return EnsembleData(
+        prior=prior,
+        parameters=parameters[good],
+        outputs=outputs[good],
+        output_table=output_table,
+        run=np.flatnonzero(good).astype(np.int64),
+        held_out=held_out[good],
+        failed=tuple(int(row) for row in np.flatnonzero(~good)),
+        parameter_long_names=tuple(parameter_long_names) or ("",) * prior.size,
+        generated=generated,
+        title=title,
+        source_note=source_note,
+    )
+
+
+def _check_shapes(
+    prior: Prior,
+    parameters: Array,
+    outputs: Array,
+    table: OutputTable,
+    parameters_field: str,
+    outputs_field: str,
+) -> None:
+    found = []
+    for array, columns, field_ in (
+        (parameters, prior.size, parameters_field),
+        (outputs, len(table.names), outputs_field),
+    ):
+        if array.ndim != 2 or array.shape[1] != columns:
+            found.append(
+                FieldViolation(
+                    field_,
+                    f"got a table of shape {array.shape}, wanted one row per run and {columns} "
+                    "columns",
+                )
+            )
+    if not found and len(parameters) != len(outputs):
+        found.append(
+            FieldViolation(
+                outputs_field,
+                f"got {len(outputs)} rows of outputs for {len(parameters)} rows of parameters; "
+                "wanted the same runs in the same order (NaN where a run failed)",
+            )
+        )
+    if found:
+        raise InvalidData("the tables do not fit together", violations=found)
+
+
+def _snap_to_bounds(prior: Prior, parameters: Array) -> None:
+    slack = BOUND_SLACK * (prior.high - prior.low)
+    near = (parameters >= prior.low - slack) & (parameters <= prior.high + slack)
+    np.copyto(parameters, np.clip(parameters, prior.low, prior.high), where=near)
+
+
+def _outside(prior: Prior, parameters: Array, field_: str) -> list[FieldViolation]:
+    bad = ~((parameters >= prior.low) & (parameters <= prior.high))  # True for NaN too
+    rows, columns = np.nonzero(bad)
+    found = []
+    for row, column in list(zip(rows, columns, strict=True))[:_SHOWN]:
+        low, high = prior.low[column], prior.high[column]
+        found.append(
+            FieldViolation(
+                field_,
+                f"run {row} (counted from 0), column {prior.names[column]!r}: got "
+                f"{parameters[row, column]:.6g}, wanted a number in the prior [{low:g}, {high:g}]; "
+                "correct the run or widen the prior",
+            )
+        )
+    return found + _more(field_, len(rows), "values outside the prior")
+
+
+def _duplicates(parameters: Array, field_: str) -> list[FieldViolation]:
+    _, first, inverse = np.unique(parameters, axis=0, return_index=True, return_inverse=True)
+    original = first[inverse.ravel()]
+    again = np.flatnonzero(original != np.arange(len(parameters)))
+    found = [
+        FieldViolation(
+            field_,
+            f"run {row} has the same parameters as run {original[row]} (counted from 0); the same "
+            "run twice would count as two: remove one",
+        )
+        for row in again[:_SHOWN]
+    ]
+    return found + _more(field_, len(again), "repeated runs")
+
+
+def _more(field_: str, total: int, what: str) -> list[FieldViolation]:
+    if total <= _SHOWN:
+        return []
+    return [FieldViolation(field_, f"and {total - _SHOWN} more {what}")]
+
+
+def _too_few(
+    prior: Prior, good: NDArray[np.bool_], held_out: NDArray[np.bool_]
+) -> list[FieldViolation]:
+    training = int((good & ~held_out).sum())
+    wanted = fewest_runs(prior.size)
+    if training >= wanted:
+        return []
+    return [
+        FieldViolation(
+            "held_out_runs" if int(good.sum()) >= wanted else "files",
+            f"got {training} good training runs ({len(good)} runs, {int((~good).sum())} failed, "
+            f"{int(held_out.sum())} held out); wanted at least {wanted} for {prior.size} "
+            "parameters; make more runs or hold out fewer",
+        )
+    ]
+
+
+def _constant(outputs: Array, table: OutputTable, field_: str) -> list[FieldViolation]:
+    same = np.flatnonzero(outputs.std(axis=0) <= 1e-12 * np.abs(outputs).max(axis=0, initial=0))
+    found = [
+        FieldViolation(
+            field_,
+            f"column {table.names[column]!r} has the same value in all training runs, so it says "
+            "nothing about any parameter; leave it out",
+        )
+        for column in same[:_SHOWN]
+    ]
+    return found + _more(field_, len(same), "constant columns")
