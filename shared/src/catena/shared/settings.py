@@ -63,6 +63,16 @@ class Settings(BaseSettings):
     )
 
     # gRPC
+    listen: str = Field(
+        default="",
+        description="Where the server of this process listens: host:port or unix:/path. "
+        "Default: the address of the service.",
+    )
+    allow_insecure: bool = Field(
+        default=False,
+        description="Allow TCP without TLS beyond this machine; only where the network itself is "
+        "encrypted.",
+    )
     token: SecretStr = Field(default=SecretStr(""), description="Bearer token; empty: none.")
     token_file: Path | None = Field(default=None, description="File that holds the bearer token.")
     tls_cert: Path | None = Field(default=None, description="PEM certificate of this side.")
@@ -74,6 +84,11 @@ class Settings(BaseSettings):
     reflection: bool = Field(default=True, description="Serve gRPC reflection.")
     drain_s: float = Field(default=10.0, ge=0, description="Seconds to finish calls on SIGTERM.")
     deadline_s: float = Field(default=60.0, gt=0, description="Deadline of a unary call.")
+    patience_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="Seconds for which a client goes on asking a server that is not there.",
+    )
     max_workers: int = Field(default=16, ge=2, description="Threads that answer calls.")
 
     @field_validator("home", "run_dir", mode="after")
@@ -128,6 +143,10 @@ class Settings(BaseSettings):
         """gRPC target of `service`: ``CATENA_<SERVICE>_ADDRESS`` or its embedded Unix socket."""
         variable = f"CATENA_{service.upper().replace('-', '_')}_ADDRESS"
         return os.environ.get(variable) or f"unix:{self.socket_path(service)}"
+
+    def listen_address(self, service: str) -> str:
+        """Where the server of `service` listens: ``CATENA_LISTEN``, else its address."""
+        return (self.listen or self.address(service)).removeprefix("dns:///")
 
     def socket_path(self, service: str) -> Path:
         """Socket of an embedded server."""
