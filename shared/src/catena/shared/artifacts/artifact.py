@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.shared.artifacts.manifest import FileEntry, Manifest
-from catena.shared.artifacts.paths import check_relative
+from catena.shared.artifacts.paths import TEMPORARY, check_relative
 from catena.shared.errors import ArtifactCorrupt, InvalidData, NotFound
 
 if TYPE_CHECKING:
@@ -152,31 +153,29 @@ class Artifact:
         return folder / name
 
     def copy(self, name: str, target: Path) -> None:
-        """Copy a file to `target`, which must not exist; it is checked on the way.
+        """Copy a file to `target`; it is checked on the way, and appears there complete.
 
         Raises
         ------
         ArtifactCorrupt
-            When the file is missing, cut short or changed; `target` is then not left behind.
+            When the file is missing, cut short or changed; `target` is then left as it was.
         """
         entry = self._entry(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         digest, size = hashlib.sha256(), 0
+        temporary = target.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
         try:
-            with target.open("xb") as file:
+            with temporary.open("xb") as file:
                 for block in self.store.blocks(self.path(name)):
                     digest.update(block)
                     size += len(block)
                     file.write(block)
             self._check(entry, size, digest.hexdigest())
+            temporary.rename(target)
         except NotFound:
-            target.unlink(missing_ok=True)
             raise ArtifactCorrupt(f"'{self.uri}': file '{name}' is missing; {_REPAIR}") from None
-        except FileExistsError:
-            raise
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def verify(self) -> None:
         """Hash every file again.

@@ -14,10 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from catena.shared.artifacts.files import FileInfo, open_files
+from catena.shared.artifacts.files import FileInfo, Files
+from catena.shared.artifacts.folder import LocalFiles
 from catena.shared.artifacts.manifest import MANIFEST, canonical_json
 from catena.shared.artifacts.paths import check_relative
-from catena.shared.errors import ArtifactCorrupt, FailedPrecondition, NotFound, Unavailable
+from catena.shared.errors import (
+    ArtifactCorrupt,
+    FailedPrecondition,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _MISSING: Any = object()
@@ -61,10 +68,10 @@ class Blobs:
         with _reported("write", check_relative(path)):
             self.files.write(path, data, durable=durable)
 
-    def put(self, path: str, source: Path) -> None:
-        """Replace a file by a copy of a local one."""
+    def put(self, path: str, source: Path, sha256: str) -> None:
+        """Replace a file by a copy of a local one; InvalidData if that has another digest."""
         with _reported("write", check_relative(path)):
-            self.files.put(path, source)
+            self.files.put(path, source, sha256)
 
     def create_bytes(self, path: str, data: bytes) -> bool:
         """Write a file if nobody has; of many callers exactly one gets True."""
@@ -123,7 +130,8 @@ class Blobs:
     def remove_tree(self, path: str) -> None:
         """Remove a file or folder; an artifact's manifest goes first, so that no half is seen."""
         with _reported("remove", check_relative(path)):
-            self.files.remove_tree(f"{path}/{MANIFEST}")
+            if path.startswith(("jobs/", "imports/")):
+                self.files.remove_tree(f"{path}/{MANIFEST}")
             self.files.remove_tree(path)
 
     def local(self, path: str) -> Path | None:
@@ -149,6 +157,47 @@ class Blobs:
                 "the store lets two writers create the same file (it ignores If-None-Match); "
                 "use a store with conditional writes"
             )
+
+
+def open_files(url: str) -> tuple[str, Files]:
+    """Normal form of a store's URL, and its files.
+
+    Parameters
+    ----------
+    url : str
+        ``file:///folder`` (or an absolute path), ``s3://bucket/prefix`` or ``memory://name``.
+        Credentials and endpoint of S3 come from the environment (``AWS_*``), never from the URL.
+
+    Raises
+    ------
+    InvalidRequest
+        For any other URL.
+    """
+    if url.startswith("/"):
+        url = f"file://{url}"
+    scheme, separator, rest = url.partition("://")
+    rest = rest.rstrip("/")
+    if separator and scheme == "file" and rest.startswith("/"):
+        return f"file://{rest}", LocalFiles(Path(rest))
+    if separator and scheme in ("s3", "memory") and rest.strip("/"):
+        import fsspec
+
+        from catena.shared.artifacts.bucket import ObjectFiles
+
+        rest = rest.strip("/")
+        if "@" in rest or any(part in ("", ".", "..") for part in rest.split("/")):
+            raise InvalidRequest(
+                f"store: the {scheme} URL has an empty or dotted part or an @; "
+                "wanted s3://bucket/prefix, with credentials in the environment"
+            )
+        if scheme == "memory":
+            return f"memory://{rest}", ObjectFiles(fsspec.filesystem("memory"), f"/{rest}")
+        filesystem = fsspec.filesystem("s3", use_listings_cache=False)
+        return f"s3://{rest}", ObjectFiles(filesystem, rest)
+    raise InvalidRequest(
+        f"store: got a URL that begins with {url[:12]!r}; "
+        "wanted file:///folder, s3://bucket/prefix or memory://name"
+    )
 
 
 @contextmanager

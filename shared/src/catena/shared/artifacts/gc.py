@@ -108,20 +108,21 @@ def _plan(store: ArtifactStore, dry_run: bool, grace_s: float) -> GcPlan:
     # against a grace period of a week.
     now = time.time()
     plan = GcPlan([], [], dry_run)
-    folders = list(store.artifact_folders())
+    folders = {folder: store.find(folder) for folder in store.artifact_folders()}
     artifacts = _artifacts(store, folders)
-    kept = _reachable(store, folders, artifacts)
-    for folder in folders:
-        files = store.find(folder)
-        size = sum(file.size for file in files)
+    kept = dict.fromkeys(store.pinned(), "pinned")
+    for folder, files in folders.items():
         age = now - max((file.modified_s for file in files), default=0.0)
+        if _active(store, folder):
+            kept.setdefault(folder, "queued or running")
+        elif age < grace_s:
+            kept.setdefault(folder, f"changed {_hours(age)} ago, grace is {_hours(grace_s)}")
+    _add_lineage(store, artifacts, kept)
+    for folder, files in folders.items():
+        size = sum(file.size for file in files)
         if folder in kept:
             plan.keep.append(GcItem(folder, size, kept[folder]))
             plan.remove.extend(_leftovers(artifacts.get(folder), kept[folder], files, now, grace_s))
-        elif age < grace_s:
-            plan.keep.append(
-                GcItem(folder, size, f"changed {_hours(age)} ago, grace is {_hours(grace_s)}")
-            )
         elif folder in artifacts:
             why = "not pinned, and nothing that is kept was made from it"
             plan.remove.append(GcItem(folder, size, why))
@@ -142,19 +143,14 @@ def _artifacts(store: ArtifactStore, folders: Iterable[str]) -> dict[str, Artifa
     return found
 
 
-def _reachable(
-    store: ArtifactStore, folders: list[str], artifacts: dict[str, Artifact]
-) -> dict[str, str]:
-    """Folders to keep, each with the reason."""
+def _add_lineage(
+    store: ArtifactStore, artifacts: dict[str, Artifact], kept: dict[str, str]
+) -> None:
+    """Keep what the kept ones were, or are being, made from."""
     by_digest: dict[str, list[str]] = {}
     for uri, artifact in artifacts.items():
         by_digest.setdefault(artifact.manifest.digest, []).append(uri)
-    kept = dict.fromkeys(store.pinned(), "pinned")
     queue = list(kept)
-    for folder in folders:
-        if _active(store, folder):
-            kept.setdefault(folder, "queued or running")
-            queue.append(folder)
     while queue:
         child = queue.pop()
         wanted = _digests(store.read_json(f"{child}/request.json", default=None))
@@ -166,7 +162,6 @@ def _reachable(
                 if uri not in kept:
                     kept[uri] = f"'{child}' was made from it"
                     queue.append(uri)
-    return kept
 
 
 def _leftovers(

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.shared.artifacts.artifact import Artifact
+from catena.shared.artifacts.files import hash_file
 from catena.shared.artifacts.manifest import MANIFEST, FileEntry, Manifest, content_digest
 from catena.shared.artifacts.paths import check_segment, inside
-from catena.shared.artifacts.writer import hash_bytes, hash_file
+from catena.shared.artifacts.writer import hash_bytes
 from catena.shared.errors import (
-    ArtifactCorrupt,
     FailedPrecondition,
-    InvalidData,
     InvalidRequest,
     NotFound,
 )
@@ -76,7 +75,7 @@ def put_files(
         if isinstance(source, bytes):
             store.write_bytes(target, source)
         else:
-            store.put(target, source)
+            store.put(target, source, entry.sha256)
     manifest = Manifest(
         kind=kind,
         title=title,
@@ -86,13 +85,6 @@ def put_files(
         files=tuple(entries),
         create_time=datetime.now(UTC),
     )
-    try:
-        Artifact(store, uri, manifest).verify()
-    except ArtifactCorrupt:
-        store.remove_tree(uri)
-        raise InvalidData(
-            "files: a file changed between reading and copying; import it when nobody writes to it"
-        ) from None
     store.create_bytes(f"{uri}/{MANIFEST}", manifest.to_json())
     return store.open(uri).ref
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from catena.shared.errors import CatenaError, InvalidData, LeaseHeld, LeaseLost
+from catena.shared.errors import ArtifactCorrupt, CatenaError, InvalidData, LeaseHeld, LeaseLost
 
 if TYPE_CHECKING:
     from catena.shared.artifacts.store import ArtifactStore
@@ -99,7 +99,8 @@ class Lease:
                 lease.beat()
                 return lease
             if not _abandoned(store, epoch, stall_s, clock, sleep):
-                raise _held(owner, epoch)
+                newest = newest_epoch(store)
+                raise _held(_owner(store, newest), newest)
         else:
             store.check_exclusive()
         lease = cls(store, holder, epoch + 1)
@@ -130,7 +131,7 @@ class Lease:
         """
         self.check()
         path = _heartbeat_path(self.epoch)
-        beat = self.store.read_json(path, default={})
+        beat = _heartbeat(self.store, self.epoch)
         # Another process of the cluster may count as well; all that matters is that it moves.
         self.store.write_json(
             path, {"counter": int(beat.get("counter", 0)) + 1, "released": False}, durable=False
@@ -201,7 +202,7 @@ class Lease:
         except LeaseLost:
             return
         path = _heartbeat_path(self.epoch)
-        beat = self.store.read_json(path, default={})
+        beat = _heartbeat(self.store, self.epoch)
         self.store.write_json(path, {"counter": int(beat.get("counter", 0)), "released": True})
 
 
@@ -247,12 +248,22 @@ def _owner(store: ArtifactStore, epoch: int) -> str:
     return str(record.get("holder", ""))
 
 
+def _heartbeat(store: ArtifactStore, epoch: int) -> dict[str, Any]:
+    # Heartbeats are not forced to disk, so a power cut may leave an unreadable one. It must not
+    # lock everybody out: it counts as one that does not move.
+    try:
+        beat = store.read_json(_heartbeat_path(epoch), default=None)
+    except ArtifactCorrupt:
+        beat = None
+    return beat if isinstance(beat, dict) else {}
+
+
 def _counter(store: ArtifactStore, epoch: int) -> int:
-    return int(store.read_json(_heartbeat_path(epoch), default={}).get("counter", 0))
+    return int(_heartbeat(store, epoch).get("counter", 0))
 
 
 def _released(store: ArtifactStore, epoch: int) -> bool:
-    return bool(store.read_json(_heartbeat_path(epoch), default={}).get("released", False))
+    return bool(_heartbeat(store, epoch).get("released", False))
 
 
 def _epoch_path(epoch: int) -> str:

@@ -58,6 +58,11 @@ def check_relative(path: object, field: str = "path") -> str:
     return path
 
 
+def is_safe(path: str) -> bool:
+    """Whether :func:`check_relative` accepts `path`."""
+    return _problem(path) is None
+
+
 def check_segment(name: object, field: str = "name") -> str:
     """Return `name` if it is a safe name of one segment (no ``/``); raises UnsafePath."""
     checked = check_relative(name, field)

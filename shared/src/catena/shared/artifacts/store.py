@@ -21,7 +21,7 @@ from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.shared.artifacts.artifact import Artifact
 from catena.shared.artifacts.blobs import Blobs
 from catena.shared.artifacts.manifest import MANIFEST, Manifest
-from catena.shared.artifacts.paths import check_relative
+from catena.shared.artifacts.paths import check_relative, is_safe
 from catena.shared.artifacts.writer import ArtifactWriter
 from catena.shared.errors import (
     ArtifactCorrupt,
@@ -173,12 +173,16 @@ class ArtifactStore(Blobs):
 
     def artifact_folders(self) -> Iterator[str]:
         """Every folder that is, or may become, an artifact."""
-        for digest in self.ls("imports"):
+        for digest in self._named("imports"):
             yield f"imports/{digest}"
-        for service in self.ls("jobs"):
-            for method in self.ls(f"jobs/{service}"):
-                for digest in self.ls(f"jobs/{service}/{method}"):
+        for service in self._named("jobs"):
+            for method in self._named(f"jobs/{service}"):
+                for digest in self._named(f"jobs/{service}/{method}"):
                     yield f"jobs/{service}/{method}/{digest}"
+
+    def _named(self, folder: str) -> Iterator[str]:
+        # People put things into folders; what has no name of ours is not ours.
+        return (name for name in self.ls(folder) if is_safe(name))
 
     def pin(self, ref: RefLike | str) -> None:
         """Keep an artifact, and all it was made from, whatever garbage collection is run."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
+from catena.shared.artifacts.files import hash_file
 from catena.shared.artifacts.manifest import (
     MANIFEST,
     FileEntry,
@@ -126,7 +127,13 @@ class ArtifactWriter:
 
         if name in self._entries or name in self._folders:
             raise FailedPrecondition(f"'{name}' was written before; give each file its own name")
-        write_dataset(self, check_relative(name, "name"), dataset)
+        try:
+            write_dataset(self, check_relative(name, "name"), dataset)
+        except BaseException:
+            # Half a dataset must not get into the artifact if the caller goes on without it.
+            for entry in [entry for entry in self._entries if entry.startswith(f"{name}/")]:
+                del self._entries[entry]
+            raise
 
     @contextmanager
     def local_file(self, name: str) -> Iterator[Path]:
@@ -144,7 +151,7 @@ class ArtifactWriter:
             if not local.is_file():
                 raise NotFound(f"'{name}': nothing was written to the path that was given")
             digest, size = hash_file(local)
-            self.store.put(target, local)
+            self.store.put(target, local, digest)
         self._add(name, size, digest)
 
     def commit(
@@ -218,8 +225,10 @@ class ArtifactWriter:
         self._guard()
         created = self.store.create_bytes(f"{self.uri}/{MANIFEST}", data)
         self._committed = True
+        if created:
+            return ArtifactRef(uri=self.uri, digest=manifest.digest, kind=kind)
         artifact = self.store.open(self.uri)
-        if not created and artifact.manifest.digest != manifest.digest:
+        if artifact.manifest.digest != manifest.digest:
             log.warning(
                 "%s was committed by another attempt with other content (%s, here %s); it stays",
                 self.uri,
@@ -267,16 +276,6 @@ class ArtifactWriter:
     def _open(self) -> None:
         if self._committed:
             raise FailedPrecondition(f"'{self.uri}' is committed and does not change any more")
-
-
-def hash_file(path: Path) -> tuple[str, int]:
-    """SHA-256 (hexadecimal) and size in bytes of a local file."""
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
 
 
 def hash_bytes(data: bytes) -> tuple[str, int]:
