@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from catena.calibrator.ensemble import EnsembleData, OutputTable, build_ensemble, fewest_runs
+from catena.calibrator.ensemble import EnsembleData, OutputTable, build_ensemble
 from catena.calibrator.prior import Prior
+from catena.calibrator.runs import runs_needed
 from catena.calibrator.tables import read_sites, read_table
 from catena.shared.errors import InvalidData
 
@@ -188,7 +189,7 @@ def test_many_mistakes_are_summed_up():
 
 
 def test_too_few_runs_are_refused():
-    x, y = runs(fewest_runs(3) + 2)
+    x, y = runs(runs_needed(3) + 2)
     assert "wanted at least 10 for 3 parameters" in message(
         lambda: build_ensemble(PRIOR, x, y, TABLE, held_out_runs=3)
     )

@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catena.calibrator.prior import Prior
+from catena.calibrator.runs import runs_needed
 from catena.shared.errors import FieldViolation, InvalidData
 
 Array = NDArray[np.float64]
@@ -25,6 +26,9 @@ FILL_VALUE = 1e30
 BOUND_SLACK = 1e-6
 """Part of a prior's width by which a value may pass its bound and still be put on it: tables
 written in single precision round 0.1 to 0.10000000149."""
+
+FIELD_OUTPUTS = 50
+"""With more outputs than this they are a field, where cells that never change (sea) are normal."""
 
 _SHOWN = 5
 
@@ -212,14 +216,6 @@ class EnsembleData:
         )
 
 
-def fewest_runs(parameters: int) -> int:
-    """Fewest training runs from which anything can be learned about so many parameters.
-
-    Two runs per parameter and never under ten: with fewer, cross-validation has nothing to say.
-    """
-    return max(10, 2 * parameters)
-
-
 def build_ensemble(
     prior: Prior,
     parameters: Array,
@@ -370,7 +366,7 @@ def _too_few(
     prior: Prior, good: NDArray[np.bool_], held_out: NDArray[np.bool_]
 ) -> list[FieldViolation]:
     training = int((good & ~held_out).sum())
-    wanted = fewest_runs(prior.size)
+    wanted = runs_needed(prior.size)
     if training >= wanted:
         return []
     return [
@@ -384,6 +380,8 @@ def _too_few(
 
 
 def _constant(outputs: Array, table: OutputTable, field_: str) -> list[FieldViolation]:
+    if len(table.names) > FIELD_OUTPUTS:
+        return []
     same = np.flatnonzero(outputs.std(axis=0) <= 1e-12 * np.abs(outputs).max(axis=0, initial=0))
     found = [
         FieldViolation(
