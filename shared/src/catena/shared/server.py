@@ -59,19 +59,20 @@ class Runtime:
     settings: Settings
 
     @classmethod
-    def connect(cls, settings: Settings) -> Runtime:
-        """Open the store and connect to the Ray cluster that is already there.
+    def open(cls, settings: Settings, on_lost: Callable[[], None]) -> Runtime:
+        """Open the store and the jobs; ``jobs.start()`` then joins the Ray cluster that is there.
 
-        Raises
-        ------
-        Unavailable
-            When there is no Ray cluster.
+        Parameters
+        ----------
+        settings : Settings
+        on_lost : callable
+            Called from another thread when Ray is gone.
         """
         from catena.shared.artifacts import ArtifactStore
         from catena.shared.jobs import JobManager
 
         store = ArtifactStore(settings.store)
-        return cls(store, JobManager(store, settings), settings)
+        return cls(store, JobManager(store, settings, on_lost), settings)
 
 
 AddServices = Callable[[grpc.Server, Runtime], None]
@@ -109,8 +110,7 @@ class Server:
         self._health = health.HealthServicer()
         self._names = [item.full_name for item in services(service)]
         add(self._server, runtime)
-        if runtime.jobs is not None:
-            self._add_job_service()
+        self._add_job_service()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -126,7 +126,7 @@ class Server:
         from catena.shared.jobs import JobServicer
 
         jobs_pb2_grpc.add_JobServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            JobServicer(self._runtime.jobs), self._server
+            JobServicer(self._runtime.jobs, self.service), self._server
         )
         self._names.append(_JOB_SERVICE)
 
@@ -230,9 +230,7 @@ class _Signals:
         (self.insisted if self.asked.is_set() else self.asked).set()
 
 
-def serve(
-    service: str, add: AddServices, settings: Settings, *, runtime: Runtime | None = None
-) -> int:
+def serve(service: str, add: AddServices, settings: Settings) -> int:
     """Serve until a signal comes or Ray is lost.
 
     Parameters
@@ -242,9 +240,7 @@ def serve(
     add : callable
         Registers the service's rpcs.
     settings : Settings
-        Where to listen, whom to let in.
-    runtime : Runtime, optional
-        Used instead of a fresh connection; for tests.
+        Where to listen, whom to let in, which store and which Ray.
 
     Returns
     -------
@@ -253,27 +249,33 @@ def serve(
 
     Raises
     ------
+    Unavailable
+        When Ray is not there.
     CatenaError
-        When the server cannot start.
+        When the server cannot start for another reason.
     """
     signals = _Signals()
     signals.install()
-    runtime = runtime or Runtime.connect(settings)
+    lost = threading.Event()
+    runtime = Runtime.open(settings, lost.set)
     try:
-        server = Server(service, add, runtime)
-        server.start()
-        # A short wait instead of an endless one: signals are only seen between two waits.
-        while not signals.asked.wait(0.2):
-            if runtime.jobs.lost:
-                _log.error("ray is lost", extra={"exit_code": EXIT_LOST})
-                server.lose_jobs()
-                signals.asked.wait(_LOST_LINGER_S)  # callers that just arrive hear of RetryInfo
-                server.close()
-                return EXIT_LOST
-        _log.info("draining", extra={"grace_s": settings.drain_s})
-        _drain(server, settings.drain_s, signals.insisted)
-        _log.info("stopped")
-        return 0
+        server = Server(service, add, runtime)  # first: a second server must not touch Ray
+        try:
+            runtime.jobs.start()
+            server.start()
+            # A short wait instead of an endless one: signals are only seen between two waits.
+            while not signals.asked.wait(0.1):
+                if lost.is_set():
+                    _log.error("ray is lost", extra={"exit_code": EXIT_LOST})
+                    server.lose_jobs()
+                    signals.asked.wait(_LOST_LINGER_S)  # who calls now hears when to come again
+                    return EXIT_LOST
+            _log.info("draining", extra={"grace_s": settings.drain_s})
+            _drain(server, settings.drain_s, signals.insisted)
+            _log.info("stopped")
+            return 0
+        finally:
+            server.close()
     finally:
         runtime.jobs.close()
 
@@ -283,8 +285,7 @@ def _drain(server: Server, grace_s: float, insisted: threading.Event) -> None:
     give_up = time.monotonic() + grace_s + 2.0
     while not stopped.wait(0.1) and time.monotonic() < give_up:
         if insisted.is_set():
-            break
-    server.close()
+            return
 
 
 def load_services(service: str) -> AddServices:
