@@ -1,0 +1,46 @@
+"""``catena flow``: run the flows that installed packages offer."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catena.shared.cli.common import AsJson, Group, print_json, print_table
+from catena.shared.errors import NotFound
+
+GROUP = "catena.flows"
+"""Entry points of this group are callables that run a flow with the YAML file that they get."""
+
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Flows: which jobs, in which order.")
+
+
+@app.command("list")
+def list_flows(as_json: AsJson = False) -> None:
+    """List the flows that are installed."""
+    found = [(entry.name, entry.value) for entry in _flows()]
+    if as_json:
+        print_json([{"name": name, "where": where} for name, where in found])
+    else:
+        print_table(("flow", "where"), found, empty="no flows; run `pip install catena-flows`")
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(help="Name of the flow, see `catena flow list`.")],
+    config: Annotated[Path, typer.Option("--config", "-c", help="YAML file of the flow.")],
+) -> None:
+    """Run a flow in this process. Jobs whose results are there already are not run again."""
+    entry = next((flow for flow in _flows() if flow.name == name), None)
+    if entry is None:
+        known = ", ".join(flow.name for flow in _flows()) or "none; run `pip install catena-flows`"
+        raise NotFound(f"there is no flow {name!r}; installed: {known}")
+    if not config.is_file():
+        raise NotFound(f"there is no file {config}; give the flow's YAML file with --config")
+    entry.load()(config)
+
+
+def _flows() -> list[EntryPoint]:
+    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
