@@ -216,6 +216,14 @@ def newest_epoch(store: ArtifactStore) -> int:
     return max(numbers, default=0)
 
 
+def current(store: ArtifactStore) -> Lease | None:
+    """The lease as its holder has it; None while nobody holds one or after a release."""
+    epoch = newest_epoch(store)
+    if not epoch or _released(store, epoch):
+        return None
+    return Lease(store, _owner(store, epoch), epoch)
+
+
 def _abandoned(
     store: ArtifactStore,
     epoch: int,
