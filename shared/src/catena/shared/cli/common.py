@@ -40,7 +40,7 @@ options = Options()
 class Group(TyperGroup):
     """Commands whose errors are one message and an exit code; a traceback comes with --debug."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
