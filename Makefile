@@ -1,0 +1,109 @@
+# catena: what you can do with a checkout. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+STAMP := $(VENV)/.installed
+BUF_VERSION := 1.75.0
+BUF := .tools/node_modules/.bin/buf
+PACKAGES := shared shared/models services/calibrator deploy/flows
+SOURCES := $(addsuffix /src,$(PACKAGES))
+PROTO_DIR := shared/proto
+PROTOS := $(sort $(shell cd $(PROTO_DIR) && find catena -name '*.proto'))
+BASELINE := $(PROTO_DIR)/baseline.binpb
+
+# Real data are used where they are; nothing here depends on them.
+ifeq ($(origin CATENA_DATA),undefined)
+ifneq ($(wildcard ../shared/data),)
+export CATENA_DATA := $(abspath ../shared/data)
+endif
+endif
+
+# One place for whatever catena keeps while it is tried out here.
+DEMO_HOME := $(or $(CATENA_HOME),$(CURDIR)/.catena)
+
+# First and exactly pinned: a plain `torch` may pull gigabytes of GPU libraries.
+TORCH := $(shell grep '^torch==' constraints.txt)
+PYTEST := $(BIN)/python -m pytest -q
+STARTED := $(shell date +%s)
+TOOLS := hatchling editables pytest pytest-timeout hypothesis trustme moto ruff mypy import-linter \
+	types-PyYAML types-protobuf grpcio-tools
+
+.PHONY: help setup demo test test-fast lint lint-python lint-proto proto proto-baseline \
+	bench-calibration clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv and install everything into it (once)
+
+$(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PACKAGES))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with `make setup PYTHON=...`")'
+	@test -x $(BIN)/python || { echo "setup 1/3: virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "setup 2/3: $(TORCH) and the build tools"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH) hatchling editables -c constraints.txt
+	@echo "setup 3/3: $(PACKAGES), and the tools for tests (a few minutes)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation \
+		$(addprefix -e ./,$(PACKAGES)) $(TOOLS) -c constraints.txt
+	@touch $@
+
+demo: setup ## Calibrate a site end to end and write its report
+	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh
+
+test: lint ## Lint and all tests
+	@$(PYTEST) tests/unit
+	@$(PYTEST) tests --ignore=tests/unit
+	@echo "test: lint is clean and all tests passed, after $$(( $$(date +%s) - $(STARTED) )) s"
+
+test-fast: setup ## The tests that take seconds
+	@$(PYTEST) -m "not slow" tests
+
+lint: lint-python lint-proto ## ruff, mypy, import-linter, buf
+	@echo "lint: clean"
+
+lint-python: setup
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary $(foreach source,$(SOURCES),$(wildcard $(source)/catena/*/))
+	@found=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$found"; exit 1; }
+
+# buf reads descriptor images, so it needs no network and no copy of googleapis.
+lint-proto: setup
+	@if command -v npm > /dev/null; then \
+		test -x $(BUF) || npm install --silent --no-audit --no-fund --prefix .tools @bufbuild/buf@$(BUF_VERSION); \
+		image=$$(mktemp -d); trap 'rm -rf "$$image"' EXIT; \
+		$(call protoc,--include_imports --include_source_info -o $$image/now.binpb); \
+		cd $(PROTO_DIR); \
+		../../$(BUF) lint $$image/now.binpb; \
+		../../$(BUF) breaking $$image/now.binpb --against baseline.binpb; \
+	elif [ "$${CI:-}" = true ]; then \
+		echo "lint: buf could not be run, npm is missing" >&2; exit 1; \
+	else \
+		echo "lint: buf was NOT run, npm is missing (install Node.js to check the contracts)" >&2; \
+	fi
+
+# $(1): what to write. The include of google.rpc comes from the package that ships it.
+protoc = $(BIN)/python -m grpc_tools.protoc -I$(PROTO_DIR) \
+	-I"$$($(BIN)/python -c 'import google.rpc, pathlib; print(pathlib.Path(list(google.rpc.__path__)[0]).parents[1])')" \
+	$(1) $(PROTOS)
+
+proto: setup ## Generate the Python code of the contracts
+	@$(call protoc,--python_out=shared/src --pyi_out=shared/src --grpc_python_out=shared/src)
+	@echo "generated $(words $(PROTOS)) contracts into shared/src/catena/api"
+
+proto-baseline: setup ## Make the present contracts the ones that must not be broken
+	@$(call protoc,--include_imports -o $(BASELINE))
+	@echo "wrote $(BASELINE)"
+
+bench-calibration: setup ## Calibration against its targets, as one JSON line
+	@$(BIN)/python -m tests.bench.calibration
+
+clean: ## Remove everything that was made here, the environment included
+	@if [ -x $(BIN)/catena ]; then CATENA_HOME=$(DEMO_HOME) $(BIN)/catena down; fi
+	rm -rf $(VENV) .tools .catena reports .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
