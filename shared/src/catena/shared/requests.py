@@ -101,13 +101,13 @@ def _fill_message(message: Message, value: Any, where: str) -> Iterator[FieldVio
             message.CopyFrom(value)
             message.SetInParent()
         else:
-            yield FieldViolation(where, f"got a {value.DESCRIPTOR.name}, wanted a {wanted}")
+            yield FieldViolation(where, f"got the message {value.DESCRIPTOR.name}, wanted {wanted}")
     elif isinstance(value, Mapping):
         message.SetInParent()
         yield from _fill(message, value, f"{where}.")
     else:
         fields = ", ".join(message.DESCRIPTOR.fields_by_name)
-        yield FieldViolation(where, f"got {_shown(value)}, wanted a {wanted} with {fields}")
+        yield FieldViolation(where, f"got {_shown(value)}, wanted {wanted} with {fields}")
 
 
 def _contradictions(
@@ -135,6 +135,8 @@ def _scalar(field: Any, value: Any) -> Any:
     if kind == FieldDescriptor.CPPTYPE_STRING:
         if not isinstance(value, str):
             raise _Mistake(f"got {_shown(value)}, wanted text; put it in quotes")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise _Mistake(f"got {ascii(value)[:60]}, wanted text that is Unicode; write it anew")
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _Mistake(f"got {_shown(value)}, wanted a number{_yaml_hint(value)}")
