@@ -1,0 +1,145 @@
+"""Names of jobs are kept: a new name means that every store computes everything anew.
+
+If a test here fails, a request now has another name than before. After a change of a job's science
+that is wanted: raise its version and write the new digest here. After anything else (a new field
+must have a default that keeps the old meaning) it is a mistake.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from catena.shared import contracts
+from catena.shared.query import Query
+from catena.shared.requests import request_from_dict
+from catena.shared.settings import SERVICE_NAMES
+
+
+def ref(kind: str) -> dict[str, str]:
+    digit = format(sum(kind.encode()) % 16, "x")
+    return {"uri": f"imports/{kind}", "digest": "sha256:" + digit * 64, "kind": kind}
+
+
+OBSERVATION = {"values": [10.0, 20.5], "error_sd": [1.0, 2.0], "site": "US-MOz"}
+RANGE = {"name": "flnr", "units": "1", "low": 0.05, "high": 0.25}
+
+# service, method, version of the science, request, digest
+GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
+    (
+        "calibrator",
+        "ImportEnsemble",
+        1,
+        {
+            "files": {
+                "files": ref("files"),
+                "parameters_file": "p.csv",
+                "outputs_file": "o.npy",
+            },
+            "parameters": [RANGE],
+            "outputs": [{"name": "LH2006", "units": "W m-2"}],
+            "held_out_runs": 100,
+        },
+        "0fce1823a1fd8fba31090d766a24ba19ca76c615d896eb48e151c5dad7190d45",
+    ),
+    (
+        "calibrator",
+        "ImportEnsemble",
+        1,
+        {"generated": {"runs": 200, "seed": 3}},
+        "46e402d645604f2420925685378de531d161a685b3af0b606d8fc041768ad44f",
+    ),
+    (
+        "calibrator",
+        "TrainSurrogate",
+        1,
+        {"ensemble": ref("ensemble")},
+        "e28553a71e1974bea563d91bd7f482278067e9c7a209ed9f52070a9c2d68043c",
+    ),
+    (
+        "calibrator",
+        "TrainSurrogate",
+        1,
+        {"ensemble": ref("ensemble"), "method": "gp"},
+        "66670a948a2fc8f7e1bf53578156f7638e5d77090100ca44ea00d65ccafa2aaa",
+    ),
+    (
+        "calibrator",
+        "TrainPosterior",
+        1,
+        {"surrogate": ref("surrogate"), "seed": 7},
+        "7fc105c31792f7fe08adef96350c4e43df9ecc36482a0c10b5a2bc0d23597377",
+    ),
+    (
+        "calibrator",
+        "SampleSites",
+        1,
+        {"posterior": ref("posterior"), "observations": ref("files"), "observations_file": "s.csv"},
+        "2cda638b720e5c68320caaa0be449e8144618d23c772b4c6383e7c800b342f41",
+    ),
+    (
+        "calibrator",
+        "RunMcmc",
+        1,
+        {"surrogate": ref("surrogate"), "observation": OBSERVATION},
+        "c01fff082607898ddec681cf269e37d214e7d60c0222e4ae11d5ca04de5502a6",
+    ),
+    (
+        "calibrator",
+        "CheckCalibration",
+        1,
+        {"posterior": ref("posterior"), "ensemble": ref("ensemble"), "noise_fraction": 0.25},
+        "2e06a88bb2701c1ac8147016200a9a7490ec6d092012f16b0935ba00d102d893",
+    ),
+    (
+        "calibrator",
+        "WriteReport",
+        1,
+        {
+            "title": "US-MOz",
+            "ensemble": ref("ensemble"),
+            "surrogate": ref("surrogate"),
+            "posterior": ref("posterior"),
+            "observation": OBSERVATION,
+        },
+        "150e2c903717d785f7d4a27d76997eb7ba9222bbd856c096d9733cecd0e56976",
+    ),
+]
+
+
+def query_of(service: str, method: str, request: dict[str, Any]) -> Query:
+    model: type[Query] = getattr(import_module(f"catena.{service}.queries"), f"{method}Query")
+    return model.from_message(request_from_dict(service, method, request))
+
+
+@pytest.mark.parametrize(("service", "method", "version", "request_", "digest"), GOLDEN)
+def test_a_request_keeps_its_name(
+    service: str, method: str, version: int, request_: dict[str, Any], digest: str
+) -> None:
+    assert query_of(service, method, request_).digest(service, method, version) == digest
+
+
+@pytest.mark.parametrize("service", SERVICE_NAMES)
+def test_every_long_rpc_is_in_the_table(service: str) -> None:
+    long = {
+        rpc.name
+        for one in contracts.services(service)
+        for rpc in one.methods
+        if contracts.is_long(service, rpc.name)
+    }
+    assert {method for name, method, *_ in GOLDEN if name == service} == long
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "version"), sorted({(one[0], one[1], one[2]) for one in GOLDEN})
+)
+def test_the_table_has_the_version_of_the_job(service: str, method: str, version: int) -> None:
+    jobs = import_module(f"catena.{service}.jobs")
+    found = {
+        job.version
+        for job in vars(jobs).values()
+        if type(job).__name__ == "JobFunction" and job.method == method
+    }
+    assert found == {version}
