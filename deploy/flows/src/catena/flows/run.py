@@ -1,0 +1,21 @@
+"""Entry points of ``catena flow run``: check, make Prefect ready, run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from catena.flows.environment import prepare
+from catena.flows.site import Site
+from catena.flows.steps import check_sections
+from catena.shared.client import Settings
+
+
+def calibrate_site(config: Path) -> None:
+    """Run the flow ``calibrate_site`` in this process with the site in the YAML file `config`."""
+    site = Site.from_file(config)
+    # The flow checks as well; here a mistake is told before Prefect has taken seconds to start.
+    check_sections(site)
+    prepare(Settings())
+    from catena.flows import calibrate_site as module
+
+    module.calibrate_site(site)

@@ -1,0 +1,205 @@
+"""The rpcs of a calibration: their requests, and how one is asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from catena.flows.site import Site
+from catena.shared.client import (
+    ArtifactRef,
+    FieldViolation,
+    InvalidRequest,
+    NotFound,
+    ServiceClient,
+    connect,
+    put_files,
+)
+
+SERVICE = "calibrator"
+Section = dict[str, Any]
+Ref = dict[str, str]
+"""An ArtifactRef as plain data, so that Prefect can keep it."""
+
+# Stands for what earlier steps will make while requests are checked before anything runs.
+_LATER = "0" * 64
+_PROGRESS_EVERY_S = 5.0
+
+
+def say(message: str) -> None:
+    """Tell the user; Prefect takes prints into its log where a deployment asks for that."""
+    print(message, flush=True)  # noqa: T201
+
+
+def plain_ref(ref: ArtifactRef) -> Ref:
+    """Reference as plain data."""
+    return {"uri": ref.uri, "digest": ref.digest, "kind": ref.kind}
+
+
+# ------------------------------------------------------------------ requests
+
+
+def ensemble_request(site: Site) -> Section:
+    """Fields of ImportEnsembleRequest; the user's files go into the store here."""
+    request = {"title": site.title, **site.ensemble.request}
+    files = site.ensemble.files
+    if files is not None:
+        by_name = {path.name: path for path in (files.parameters_file, files.outputs_file)}
+        if len(by_name) == 1 and files.parameters_file != files.outputs_file:
+            raise InvalidRequest(
+                "the two files of the ensemble have the same name",
+                violations=[FieldViolation("ensemble.files", "rename one of the two files")],
+            )
+        request["files"] = {
+            "files": plain_ref(put_files(by_name, title=f"runs of {site.site}")),
+            "parameters_file": files.parameters_file.name,
+            "outputs_file": files.outputs_file.name,
+        }
+    return request
+
+
+def observation_request(site: Site, ensemble: Ref) -> Section:
+    """Fields of DrawObservationRequest, for a synthetic observation."""
+    synthetic = site.observation.synthetic
+    if synthetic is None:
+        raise InvalidRequest("this site has an observation; there is none to draw")
+    return {**synthetic.model_dump(), "ensemble": ensemble, "site": site.site}
+
+
+def observation_message(site: Site) -> Section:
+    """Fields of the message Observation, for given values."""
+    return {"site": site.site, **site.observation.message}
+
+
+def surrogate_request(site: Site, ensemble: Ref) -> Section:
+    """Fields of TrainSurrogateRequest."""
+    return {**site.surrogate, "ensemble": ensemble}
+
+
+def posterior_request(site: Site, ensemble: Ref, surrogate: Ref) -> Section:
+    """Fields of TrainPosteriorRequest."""
+    request = {**site.posterior, "surrogate": surrogate}
+    if site.posterior.get("method") == "faithful":
+        request["ensemble"] = ensemble  # the published method learns from the raw runs
+    return request
+
+
+def check_request(site: Site, ensemble: Ref, posterior: Ref, observation: Section) -> Section:
+    """Fields of CheckCalibrationRequest."""
+    given = {"ensemble": ensemble, "posterior": posterior, "observation": observation}
+    return {**site.check, **given}
+
+
+def mcmc_request(site: Site, surrogate: Ref, observation: Section) -> Section:
+    """Fields of RunMcmcRequest: the same surrogate, hence the same likelihood."""
+    return {**site.mcmc, "surrogate": surrogate, "observation": observation}
+
+
+def report_request(site: Site, made: dict[str, Ref], observation: Section) -> Section:
+    """Fields of WriteReportRequest."""
+    return {"title": site.title, **site.report, **made, "observation": observation}
+
+
+# ------------------------------------------------------------------ asking
+
+
+def ask_job(step: str, method: str, request: Section) -> Ref:
+    """Artifact that the long rpc `method` makes of `request`; says what was reused."""
+    started = time.monotonic()
+    shown = started
+
+    def progress(job: Any) -> None:
+        nonlocal shown
+        if job.progress and time.monotonic() - shown > _PROGRESS_EVERY_S:
+            shown = time.monotonic()
+            say(f"{step:12} {100 * job.progress:3.0f} %  {job.message}")
+
+    with connect(SERVICE) as client:
+        job = client.submit(method, request)
+        if job.reused:
+            say(f"{step:12} was there already: {_short(job.name)}")
+            return plain_ref(job.result())
+        ref = job.result(on_change=progress)
+    say(f"{step:12} {time.monotonic() - started:5.1f} s    {_short(job.name)}")
+    return plain_ref(ref)
+
+
+def draw_observation(request: Section) -> Section:
+    """Observation made from a run, as fields of the message."""
+    with connect(SERVICE) as client:
+        found = client.call("DrawObservation", request).observation
+    return {
+        descriptor.name: list(value) if descriptor.is_repeated else value
+        for descriptor, value in found.ListFields()
+    }
+
+
+def _short(name: str) -> str:
+    return name[: name.rfind("/") + 13]
+
+
+# ------------------------------------------------------------------ checking before anything runs
+
+
+def check_sections(site: Site) -> None:
+    """Have every section checked by the service, before anything runs.
+
+    Raises
+    ------
+    InvalidRequest
+        With every field of every section at fault, e.g. ``mcmc.chains``.
+    """
+    found: list[FieldViolation] = []
+    with connect(SERVICE) as client:
+        for section, method, make in _requests(site):
+            found += _faults(client, section, method, make)
+    if found:
+        noun = "field is" if len(found) == 1 else "fields are"
+        raise InvalidRequest(f"{site.site}: {len(found)} {noun} not as wanted", violations=found)
+
+
+def _requests(site: Site) -> Iterator[tuple[str, str, Callable[[], Section]]]:
+    ensemble, surrogate, posterior, check, chains = (
+        {"uri": f"imports/{_LATER}", "digest": f"sha256:{_LATER}", "kind": kind}
+        for kind in ("ensemble", "surrogate", "posterior", "check", "chains")
+    )
+    observation: Section = {"site": site.site, "values": [1.0], "error_sd": [1.0]}
+    if site.observation.synthetic is None:
+        observation = observation_message(site)
+    made = {"ensemble": ensemble, "surrogate": surrogate, "posterior": posterior}
+    yield "ensemble", "ImportEnsemble", lambda: ensemble_request(site)
+    yield "surrogate", "TrainSurrogate", lambda: surrogate_request(site, ensemble)
+    yield "posterior", "TrainPosterior", lambda: posterior_request(site, ensemble, surrogate)
+    yield "check", "CheckCalibration", lambda: check_request(site, ensemble, posterior, observation)
+    yield "mcmc", "RunMcmc", lambda: mcmc_request(site, surrogate, observation)
+    made |= {"check": check, "chains": chains}
+    yield "report", "WriteReport", lambda: report_request(site, made, observation)
+
+
+def _faults(
+    client: ServiceClient, section: str, method: str, make: Callable[[], Section]
+) -> list[FieldViolation]:
+    try:
+        client.validate(method, make())
+    except NotFound:
+        return []  # all that is missing is what earlier steps will make
+    except InvalidRequest as error:
+        if not error.violations:
+            return [FieldViolation(section, error.message)]
+        return [
+            FieldViolation(_field(section, item.field), item.description)
+            for item in error.violations
+            if not _made_later(item)
+        ]
+    return []
+
+
+def _made_later(violation: FieldViolation) -> bool:
+    return _LATER in violation.description
+
+
+def _field(section: str, field: str) -> str:
+    if field.partition(".")[0].partition("[")[0] == "observation":
+        return field  # a section of its own in the file
+    return field if field.startswith(f"{section}.") else f"{section}.{field}"
