@@ -237,9 +237,7 @@ def duration(seconds: float) -> str:
 
 
 def unit_label(units: str) -> str:
-    """CF units with raised exponents: ``W m-2`` becomes ``W m⁻²``; "1" and nothing become nothing."""
+    """CF units with raised exponents: ``W m-2`` becomes ``W m⁻²``; "1" becomes nothing."""
     if units in ("", "1"):
         return ""
-    return re.sub(
-        r"(?<=[A-Za-z])(-?\d+)\b", lambda found: found[1].translate(_RAISED), units
-    )
+    return re.sub(r"(?<=[A-Za-z])(-?\d+)\b", lambda found: found[1].translate(_RAISED), units)

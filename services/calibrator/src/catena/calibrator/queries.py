@@ -221,17 +221,17 @@ class RunMcmcQuery(Query):
     surrogate: SurrogateRef
     observation: Observation
     method: McmcMethod = "ensemble"
-    chains: Annotated[int, Field(ge=2, le=512)] | None = None
+    chains: Annotated[int, Field(ge=2, le=64)] = 4
     draws: Annotated[int, Field(ge=100, le=200_000)] = 1000
     warmup: Annotated[int, Field(ge=50, le=200_000)] = 500
     seed: Seed = 0
 
     def violations(self) -> Iterator[FieldViolation]:
         """The chains are kept in memory while they run."""
-        if (self.chains or 1) * self.draws > 10_000_000:
+        if self.chains * self.draws > 1_000_000:
             yield FieldViolation(
                 "draws",
-                f"got {self.chains} chains x {self.draws} draws; wanted at most 10 million in all",
+                f"got {self.chains} chains x {self.draws} draws; wanted at most 1 million in all",
             )
 
 
@@ -246,6 +246,15 @@ class CheckCalibrationQuery(Query):
     noise_fraction: Annotated[float, Field(gt=0, le=5)] = 0.3
     seed: Seed = 0
     method: PosteriorMethod = "auto"
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """All draws of all pairs are in memory at once."""
+        if self.simulated_pairs * self.draws > 5_000_000:
+            yield FieldViolation(
+                "simulated_pairs",
+                f"got {self.simulated_pairs} pairs x {self.draws} draws; wanted at most 5 million "
+                "draws in all; ask for fewer draws",
+            )
 
 
 class WriteReportQuery(Query):

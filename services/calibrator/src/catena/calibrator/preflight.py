@@ -1,0 +1,125 @@
+"""Checks of a request against the artifacts that it names, before a job is made of it.
+
+What a job would find out minutes later is said at once. Only small JSON files are read here; the
+numbers in users' tables are checked by the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from catena.calibrator.queries import (
+    CheckCalibrationQuery,
+    EnsembleFiles,
+    ImportEnsembleQuery,
+    RunMcmcQuery,
+    SampleSitesQuery,
+    TrainPosteriorQuery,
+    WriteReportQuery,
+)
+from catena.calibrator.storage import About, read_about
+from catena.calibrator.vocabulary import Observation
+from catena.shared.artifacts import Artifact, ArtifactStore
+from catena.shared.errors import FieldViolation, InvalidRequest
+from catena.shared.query import Query
+
+
+def check_against_artifacts(query: Query, store: ArtifactStore) -> None:
+    """Raise what is wrong with `query`, given what its references hold.
+
+    Raises
+    ------
+    InvalidRequest
+        With every field at fault.
+    NotFound, FailedPrecondition, ArtifactCorrupt
+        When a reference does not lead to the artifact that it says.
+    """
+    opened = {field: store.open(ref) for field, ref in query.refs()}
+    found = list(_violations(query, opened))
+    if found:
+        raise InvalidRequest("the request does not fit the artifacts it names", violations=found)
+
+
+def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViolation]:
+    if isinstance(query, ImportEnsembleQuery) and query.files is not None:
+        return _files(query.files, opened["files.files"])
+    if isinstance(query, SampleSitesQuery):
+        return _file("observations_file", query.observations_file, opened["observations"])
+    if isinstance(query, TrainPosteriorQuery) and query.ensemble is not None:
+        return _same_ensemble(opened["surrogate"], opened["ensemble"])
+    if isinstance(query, RunMcmcQuery):
+        return observation_fits(query.observation, read_about(opened["surrogate"]))
+    if isinstance(query, (CheckCalibrationQuery, WriteReportQuery)):
+        about = read_about(opened["posterior"])
+        found = list(_same_names(about, opened["ensemble"]))
+        if query.observation is not None:
+            found += observation_fits(query.observation, about)
+        if isinstance(query, WriteReportQuery):
+            found += _same_posterior(opened)
+        return found
+    return ()
+
+
+def observation_fits(
+    observation: Observation, about: About, field: str = "observation"
+) -> list[FieldViolation]:
+    """One value per output of the ensemble."""
+    names = about.outputs.names
+    if len(observation.values) == len(names):
+        return []
+    return [
+        FieldViolation(
+            f"{field}.values",
+            f"got {len(observation.values)} values, wanted {len(names)}, one per output: "
+            f"{', '.join(names[:12])}{', ...' if len(names) > 12 else ''}; mask what was not "
+            "observed with `observed`",
+        )
+    ]
+
+
+def _files(files: EnsembleFiles, artifact: Artifact) -> Iterator[FieldViolation]:
+    for field in ("parameters_file", "outputs_file"):
+        yield from _file(f"files.{field}", getattr(files, field), artifact)
+
+
+def _file(field: str, name: str, artifact: Artifact) -> Iterator[FieldViolation]:
+    if name not in artifact.names:
+        there = ", ".join(artifact.names[:8]) + (", ..." if len(artifact.names) > 8 else "")
+        yield FieldViolation(field, f"got {name!r}, but the artifact holds: {there}")
+
+
+def _same_ensemble(surrogate: Artifact, ensemble: Artifact) -> Iterator[FieldViolation]:
+    trained_on = [item.digest for item in surrogate.manifest.lineage.inputs]
+    if trained_on and ensemble.manifest.digest not in trained_on:
+        yield FieldViolation(
+            "ensemble",
+            "is not the one that the surrogate was trained on; give the same ensemble to both",
+        )
+
+
+def _same_names(about: About, ensemble: Artifact) -> Iterator[FieldViolation]:
+    other = ensemble.read_json("ensemble.json")
+    ours = [*about.prior.names, *about.outputs.names]
+    theirs = [*other["prior"]["names"], *other["outputs"]["names"]]
+    if ours != theirs:
+        different = [name for name in theirs if name not in ours][:5]
+        yield FieldViolation(
+            "ensemble",
+            f"its columns are not those of the posterior (it has {', '.join(different) or 'fewer'}"
+            "); give the ensemble that the surrogate was trained on",
+        )
+
+
+def _same_posterior(opened: dict[str, Artifact]) -> Iterator[FieldViolation]:
+    """A report speaks of one calibration: its parts must belong together."""
+    inputs = {
+        field: {item.digest for item in artifact.manifest.lineage.inputs}
+        for field, artifact in opened.items()
+    }
+    surrogate = opened["surrogate"].manifest.digest
+    if surrogate not in inputs["posterior"]:
+        yield FieldViolation("surrogate", "is not the one that the posterior was made from")
+    if "check" in opened and opened["posterior"].manifest.digest not in inputs["check"]:
+        yield FieldViolation("check", "is the check of another posterior; run CheckCalibration")
+    if "chains" in opened and surrogate not in inputs["chains"]:
+        yield FieldViolation("chains", "were run on another surrogate; run RunMcmc on this one")

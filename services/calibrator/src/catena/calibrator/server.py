@@ -1,0 +1,150 @@
+"""The calibrator's rpcs: each checks its request, then answers or submits a job. No science here."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import grpc
+import numpy as np
+
+from catena.api.calibrator.v1 import calibrator_pb2 as pb
+from catena.api.calibrator.v1 import calibrator_pb2_grpc
+from catena.calibrator import jobs, queries
+from catena.calibrator.cache import PosteriorCache
+from catena.calibrator.observe import observe_run
+from catena.calibrator.preflight import check_against_artifacts, observation_fits
+from catena.calibrator.storage import read_ensemble
+from catena.shared.errors import InvalidRequest
+from catena.shared.jobs import JobFunction
+from catena.shared.query import Query
+from catena.shared.server import Runtime
+
+_Response = TypeVar("_Response")
+
+
+class Calibrator(calibrator_pb2_grpc.CalibratorServiceServicer):
+    """Implementation of ``catena.api.calibrator.v1.CalibratorService``."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.store = runtime.store
+        self.jobs = runtime.jobs
+        self.posteriors = PosteriorCache(runtime.store)
+
+    def _submit(
+        self,
+        function: JobFunction,
+        request: Any,
+        response: type[_Response],
+    ) -> _Response:
+        query: Query = function.query.from_message(request)
+        check_against_artifacts(query, self.store)
+        job = self.jobs.submit(function, query, validate_only=query.validate_only)
+        return response(job=job)
+
+    def ImportEnsemble(
+        self, request: pb.ImportEnsembleRequest, context: grpc.ServicerContext
+    ) -> pb.ImportEnsembleResponse:
+        """Turn a user's own runs into an ensemble artifact."""
+        return self._submit(jobs.import_ensemble, request, pb.ImportEnsembleResponse)
+
+    def TrainSurrogate(
+        self, request: pb.TrainSurrogateRequest, context: grpc.ServicerContext
+    ) -> pb.TrainSurrogateResponse:
+        """Fit a surrogate."""
+        # A search hands its trials out to Ray, so it must not hold CPUs that they need.
+        function = jobs.tune_surrogate if request.tune else jobs.train_surrogate
+        return self._submit(function, request, pb.TrainSurrogateResponse)
+
+    def TrainPosterior(
+        self, request: pb.TrainPosteriorRequest, context: grpc.ServicerContext
+    ) -> pb.TrainPosteriorResponse:
+        """Prepare an amortised posterior."""
+        return self._submit(jobs.train_posterior, request, pb.TrainPosteriorResponse)
+
+    def SampleSites(
+        self, request: pb.SampleSitesRequest, context: grpc.ServicerContext
+    ) -> pb.SampleSitesResponse:
+        """Draw for a table of sites."""
+        return self._submit(jobs.sample_sites, request, pb.SampleSitesResponse)
+
+    def RunMcmc(
+        self, request: pb.RunMcmcRequest, context: grpc.ServicerContext
+    ) -> pb.RunMcmcResponse:
+        """Sample by Markov chains."""
+        return self._submit(jobs.run_mcmc, request, pb.RunMcmcResponse)
+
+    def CheckCalibration(
+        self, request: pb.CheckCalibrationRequest, context: grpc.ServicerContext
+    ) -> pb.CheckCalibrationResponse:
+        """Check whether the posterior can be believed."""
+        return self._submit(jobs.check_calibration, request, pb.CheckCalibrationResponse)
+
+    def WriteReport(
+        self, request: pb.WriteReportRequest, context: grpc.ServicerContext
+    ) -> pb.WriteReportResponse:
+        """Write the report."""
+        return self._submit(jobs.write_report, request, pb.WriteReportResponse)
+
+    def SamplePosterior(
+        self, request: pb.SamplePosteriorRequest, context: grpc.ServicerContext
+    ) -> pb.SamplePosteriorResponse:
+        """Draw from the posterior of one or a few observations."""
+        query = queries.SamplePosteriorQuery.from_message(request)
+        posterior, about = self.posteriors.get(query.posterior)
+        found = [
+            violation
+            for i, observation in enumerate(query.observations)
+            for violation in observation_fits(observation, about, f"observations[{i}]")
+        ]
+        too_many = queries.too_many_draws(len(query.observations), query.draws, about.prior.size)
+        if too_many is not None:
+            found.append(too_many)
+        if found:
+            raise InvalidRequest("SamplePosterior: these fields cannot be used", violations=found)
+        values, error_sd, observed = (
+            np.stack(column)
+            for column in zip(*(o.arrays() for o in query.observations), strict=True)
+        )
+        sample = posterior.sample(
+            values, error_sd, observed, draws=query.draws, seed=query.seed, method=query.method
+        )
+        used = np.broadcast_to(sample.method_used, len(values))
+        return pb.SamplePosteriorResponse(
+            draws=[
+                pb.PosteriorDraws(
+                    values=sample.values[i].ravel(),
+                    draws=query.draws,
+                    parameters=about.prior.names,
+                    effective_size=sample.effective_size[i],
+                    out_of_range=sample.out_of_range[i],
+                    distance_sd=sample.distance_sd[i],
+                    method_used=f"POSTERIOR_METHOD_{str(used[i]).upper()}",
+                )
+                for i in range(len(values))
+            ]
+        )
+
+    def DrawObservation(
+        self, request: pb.DrawObservationRequest, context: grpc.ServicerContext
+    ) -> pb.DrawObservationResponse:
+        """Make a synthetic observation out of one run."""
+        query = queries.DrawObservationQuery.from_message(request)
+        ensemble = read_ensemble(self.store.open(query.ensemble))
+        made = observe_run(ensemble, query.run, query.error_fraction, seed=query.seed)
+        return pb.DrawObservationResponse(
+            observation=pb.Observation(
+                values=made.values,
+                error_sd=made.error_sd,
+                site=query.site,
+                synthetic=True,
+                source=made.source,
+                run=query.run,
+            )
+        )
+
+
+def add_services(server: grpc.Server, runtime: Runtime) -> None:
+    """Register the calibrator's rpcs at `server`."""
+    calibrator_pb2_grpc.add_CalibratorServiceServicer_to_server(  # type: ignore[no-untyped-call]
+        Calibrator(runtime), server
+    )

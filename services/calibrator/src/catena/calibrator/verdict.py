@@ -1,0 +1,275 @@
+"""What the checks mean: numbers in, sentences out.
+
+Limits are what chance allows for the number of pairs at hand, but never tighter than what matters:
+with many thousand pairs even harmless deviations become visible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from catena.shared.report import Finding, Status, number
+
+KS_MATTERS = 0.03
+COVERAGE_MATTERS = 0.03
+DOUBT = 1.6
+"""A figure up to so many times its limit is doubtful, beyond it the check has failed."""
+
+FEW_EFFECTIVE = 200
+SAME_C2ST = 0.60
+NOT_SAME_C2ST = 0.70
+
+
+def ks_limit(pairs: int, tests: int = 1) -> float:
+    """Kolmogorov-Smirnov distance that chance keeps under in 95 % of cases, for all tests at once.
+
+    Asymptotic law with Bonferroni's correction: ``sqrt(-ln(0.05 / (2 tests)) / (2 pairs))``.
+    """
+    return max(KS_MATTERS, float(np.sqrt(-np.log(0.05 / (2 * tests)) / (2 * pairs))))
+
+
+def coverage_limit(pairs: int) -> float:
+    """How far the share of covered truths may lie from 0.9 (99 % of cases for one parameter)."""
+    return max(COVERAGE_MATTERS, float(2.576 * np.sqrt(0.09 / pairs)))
+
+
+def grade(value: float, limit: float) -> Status:
+    """Passed up to the limit, doubtful a little beyond it, failed beyond that."""
+    if not np.isfinite(value):
+        return "failed"
+    return "passed" if value <= limit else "doubtful" if value <= DOUBT * limit else "failed"
+
+
+def check_findings(figures: dict[str, Any], names: Sequence[str]) -> list[Finding]:
+    """Findings about the posterior as a whole, from the figures of ``assessment.assess``."""
+    simulated, held = figures["simulated"], figures["held_out"]
+    found = [
+        _ranks(simulated, names, "simulated pairs", "ask for a larger bank or more labels"),
+        _tarp(simulated, "simulated pairs", "ask for a larger bank or more labels"),
+    ]
+    if held is None:
+        found.append(
+            Finding(
+                "unknown",
+                "Runs that nobody has trained on",
+                "No runs were held out, so nothing tests the surrogate against the model itself.",
+                "Import the ensemble again with held_out_runs of about a tenth.",
+            )
+        )
+    else:
+        more = "The surrogate errs more than it says; add runs to the ensemble"
+        found += [
+            _surrogate(held),
+            _ranks(held, names, "held-out model runs", more),
+            _tarp(held, "held-out model runs", more),
+            _coverage(held, more),
+        ]
+    found += [_bounds(figures), _flags(figures["out_of_range"])]
+    return found
+
+
+def _ranks(part: dict[str, Any], names: Sequence[str], what: str, todo: str) -> Finding:
+    worst = int(np.argmax(part["ks"]))
+    value, limit = part["ks"][worst], ks_limit(part["pairs"], len(names))
+    status = grade(value, limit)
+    return Finding(
+        status,
+        f"Ranks of the truth, {what}",
+        f"Largest deviation from uniform over {len(names)} parameters: {number(value, 2)} "
+        f"({names[worst]}), limit {number(limit, 2)} with {part['pairs']} pairs.",
+        "" if status == "passed" else f"{todo}.",
+    )
+
+
+def _tarp(part: dict[str, Any], what: str, todo: str) -> Finding:
+    limit = ks_limit(part["pairs"])
+    status = grade(part["tarp"], limit)
+    return Finding(
+        status,
+        f"Joint coverage (TARP), {what}",
+        f"Largest distance from the diagonal: {number(part['tarp'], 2)}, limit {number(limit, 2)}.",
+        "" if status == "passed" else f"{todo}.",
+    )
+
+
+def _coverage(held: dict[str, Any], todo: str) -> Finding:
+    mean = float(np.mean(held["coverage90"]))
+    limit = coverage_limit(held["pairs"])
+    status = grade(abs(mean - 0.9), limit)
+    direction = "too narrow" if mean < 0.9 else "too wide"
+    return Finding(
+        status,
+        "90 % intervals on held-out model runs",
+        f"They hold the truth in {100 * mean:.0f} % of cases (mean over parameters; 90 % ± "
+        f"{100 * limit:.0f} % wanted).",
+        "" if status == "passed" else f"Intervals are {direction}. {todo}.",
+    )
+
+
+def _surrogate(held: dict[str, Any]) -> Finding:
+    lowest = float(np.min(held["surrogate_r2"]))
+    inside = float(held["surrogate_coverage90"])
+    status: Status = "passed"
+    if lowest < 0.8 or abs(inside - 0.9) > 0.08:
+        status = "doubtful"
+    if lowest < 0.5 or inside < 0.75:
+        status = "failed"
+    return Finding(
+        status,
+        "Surrogate on held-out model runs",
+        f"It explains {100 * lowest:.1f} % or more of the variance of each output, and its own "
+        f"90 % intervals hold {100 * inside:.0f} % of the runs.",
+        "" if status == "passed" else "Add runs to the ensemble, or let the search tune it.",
+    )
+
+
+def _bounds(figures: dict[str, Any]) -> Finding:
+    parts = [part for part in (figures["simulated"], figures["held_out"]) if part]
+    outside = sum(part["outside_prior"] for part in parts)
+    draws = sum(part["pairs"] for part in parts) * figures["draws"]
+    return Finding(
+        "passed" if outside == 0 else "failed",
+        "Draws inside the prior",
+        f"{outside} of {draws:,} draws lie outside the prior ranges.".replace(",", " "),
+        "" if outside == 0 else "This is a defect of catena; please report it.",
+    )
+
+
+def _flags(rates: dict[str, Any]) -> Finding:
+    status: Status = "passed"
+    if rates["flagged"] < 0.99 or rates["false_alarms"] > 0.06:
+        status = "doubtful"
+    if rates["flagged"] < 0.8 or rates["false_alarms"] > 0.15:
+        status = "failed"
+    return Finding(
+        status,
+        "Warnings about impossible observations",
+        f"{100 * rates['flagged']:.0f} % of {rates['tried']} impossible observations were flagged, "
+        f"and {100 * rates['false_alarms']:.1f} % of possible ones by mistake.",
+        "" if status == "passed" else "Judge by the posterior predictive plot, not by the flag.",
+    )
+
+
+def observation_findings(seen: dict[str, Any], names: Sequence[str]) -> list[Finding]:
+    """Findings about this observation: range, fit, effective draws, extrapolation.
+
+    Parameters
+    ----------
+    seen : dict
+        ``out_of_range``, ``distance_sd``, ``z`` (None where masked), ``effective_size``, ``draws``,
+        ``extrapolates`` (share of draws), ``method_used``.
+    names : sequence of str
+        Names of the outputs.
+    """
+    found = [
+        Finding(
+            "failed" if seen["out_of_range"] else "passed",
+            "The model can give this observation",
+            f"It lies {number(seen['distance_sd'], 2)} standard deviations from the nearest that "
+            "the model gives within the prior.",
+            "The draws are only the least bad ones. Check units and years of the observation, "
+            "widen the prior, or doubt the model."
+            if seen["out_of_range"]
+            else "",
+        )
+    ]
+    z = np.array([np.nan if value is None else value for value in seen["z"]])
+    worst = int(np.nanargmax(np.abs(z)))
+    status = grade(abs(float(z[worst])), 2.5)
+    found.append(
+        Finding(
+            status,
+            "The posterior predicts the observation",
+            f"Largest misfit: {number(abs(float(z[worst])), 2)} standard deviations "
+            f"({names[worst]}).",
+            "" if status == "passed" else "No parameters in the prior fit all outputs at once.",
+        )
+    )
+    effective = seen["effective_size"]
+    weighted = seen["method_used"] not in ("generator", "faithful")
+    if weighted:
+        low = effective < FEW_EFFECTIVE
+        found.append(
+            Finding(
+                "doubtful" if low else "passed",
+                "Effective draws behind the posterior",
+                f"{effective:,.0f} independent draws carry the weight.".replace(",", " "),
+                "Few: use method generator_reweighted, a larger bank, or Markov chains."
+                if low
+                else "",
+            )
+        )
+    share = seen["extrapolates"]
+    found.append(
+        Finding(
+            "passed" if share < 0.05 else "doubtful" if share < 0.3 else "failed",
+            "The surrogate knows this region",
+            f"{100 * share:.0f} % of the draws lie farther from any run than runs lie from one "
+            "another.",
+            "" if share < 0.05 else "Add runs near the posterior and train again.",
+        )
+    )
+    return found
+
+
+def chain_findings(remarks: Sequence[str], c2st: float) -> list[Finding]:
+    """Findings about the Markov chains and how far the posterior agrees with them."""
+    found = [
+        Finding(
+            "passed" if not remarks else "doubtful",
+            "Markov chains have converged",
+            "R-hat and effective sizes are as they should be."
+            if not remarks
+            else " ".join(f"{remark[:1].upper()}{remark[1:]}." for remark in remarks),
+        )
+    ]
+    status: Status = (
+        "passed" if c2st <= SAME_C2ST else "doubtful" if c2st <= NOT_SAME_C2ST else "failed"
+    )
+    found.append(
+        Finding(
+            status,
+            "Posterior and Markov chains agree",
+            f"A classifier tells their draws apart in {100 * c2st:.0f} % of cases (50 % is "
+            f"guessing, up to {100 * SAME_C2ST:.0f} % is taken as agreement).",
+            "" if status == "passed" else "Trust the chains if they have converged.",
+        )
+    )
+    return found
+
+
+def overall(findings: Sequence[Finding], *, checked: bool) -> Finding:
+    """The answer: can this posterior be believed?"""
+    failed = [finding.title for finding in findings if finding.status == "failed"]
+    doubtful = [finding.title for finding in findings if finding.status == "doubtful"]
+    passed = sum(finding.status == "passed" for finding in findings)
+    if failed:
+        return Finding(
+            "failed",
+            "This posterior should not be used as it is.",
+            f"{_count(failed)} failed: {'; '.join(failed)}.",
+            "What to do stands beside each check below.",
+        )
+    if not checked:
+        return Finding(
+            "unknown",
+            "Nobody has checked this posterior.",
+            f"{passed} findings about this observation are in order, but CheckCalibration was not "
+            "run.",
+            "Run it before you rely on the posterior.",
+        )
+    if doubtful:
+        return Finding(
+            "doubtful",
+            "This posterior can be used with care.",
+            f"{passed} checks passed; {_count(doubtful)} need a look: {'; '.join(doubtful)}.",
+            "What to do stands beside each check below.",
+        )
+    return Finding("passed", "This posterior can be believed.", f"All {passed} checks passed.", "")
+
+
+def _count(titles: Sequence[str]) -> str:
+    return "One check" if len(titles) == 1 else f"{len(titles)} checks"
