@@ -1,4 +1,5 @@
-"""Fakes that users need too: a store that fails on demand, a clock that is moved by hand."""
+"""Fakes that users need too: a store that fails on demand, a clock that is moved by hand, and jobs
+that run in this process."""
 
 from __future__ import annotations
 
@@ -9,9 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
+from catena.api.jobs.v1 import jobs_pb2
 from catena.shared.artifacts.files import FileInfo, Files
 from catena.shared.artifacts.paths import TEMPORARY
 from catena.shared.artifacts.store import ArtifactStore
+from catena.shared.errors import CatenaError, NotFound
+from catena.shared.jobs import JobContext, JobFunction
+from catena.shared.query import Query
+from catena.shared.status import to_status
 
 
 class Killed(BaseException):
@@ -194,3 +201,100 @@ class FakeClock:
         """Let `seconds` pass."""
         self.now += seconds
         self.on_sleep(self.now)
+
+
+def run_job(
+    function: JobFunction,
+    query: Query,
+    store: ArtifactStore,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+) -> ArtifactRef:
+    """Run a job in this process, without a server and without Ray.
+
+    What was made before is reused and a checkpoint is gone on from, as in a real cluster; nothing
+    guards against two processes at the same job.
+
+    Parameters
+    ----------
+    function : JobFunction
+        The job.
+    query : Query
+        Its request.
+    store : ArtifactStore
+        Where the artifact goes.
+    report : callable
+        Hears of the progress.
+
+    Raises
+    ------
+    CatenaError
+        Whatever the job raises.
+
+    Examples
+    --------
+    >>> store = ArtifactStore("file:///tmp/store")
+    >>> ensemble = run_job(import_ensemble, query, store)
+    """
+    uri = f"jobs/{function.name(query)}"
+    try:
+        return store.open(uri).ref
+    except NotFound:
+        pass
+    attempt = 1 + max((int(name) for name in store.ls(f"{uri}/attempts")), default=0)
+    return function(query, JobContext(store, function, query, attempt, report=report))
+
+
+class LocalJobs:
+    """Stands for a JobManager: a submitted job has ended when `submit` returns.
+
+    Parameters
+    ----------
+    store : ArtifactStore
+    """
+
+    lost = False
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self.store = store
+        self._jobs: dict[str, jobs_pb2.Job] = {}
+
+    def submit(
+        self, function: JobFunction, query: Query, validate_only: bool = False
+    ) -> jobs_pb2.Job:
+        """Run the job, or find its artifact."""
+        name = function.name(query)
+        for _, ref in query.refs():
+            self.store.open(ref)
+        if validate_only:
+            return jobs_pb2.Job(name=name)
+        reused = self.store.exists(f"jobs/{name}/artifact.json")
+        job = jobs_pb2.Job(name=name, attempts=1, reused=reused)
+        try:
+            job.artifact.CopyFrom(run_job(function, query, self.store))
+            job.state, job.progress = jobs_pb2.JOB_STATE_SUCCEEDED, 1.0
+        except CatenaError as error:
+            job.state = jobs_pb2.JOB_STATE_FAILED
+            job.error.CopyFrom(to_status(error))
+        self._jobs[name] = job
+        return job
+
+    def get(self, name: str) -> jobs_pb2.Job:
+        """The job as it ended."""
+        if name not in self._jobs:
+            raise NotFound(f"there is no job '{name}'")
+        return self._jobs[name]
+
+    def watch(self, name: str) -> Iterator[jobs_pb2.Job]:
+        """The job, once."""
+        yield self.get(name)
+
+    def list(self, *_: Any, **__: Any) -> tuple[list[jobs_pb2.Job], str]:
+        """All jobs, newest first."""
+        return list(reversed(self._jobs.values())), ""
+
+    def cancel(self, name: str) -> jobs_pb2.Job:
+        """Nothing is left to cancel."""
+        return self.get(name)
+
+    def close(self) -> None:
+        """Nothing is open."""
