@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
@@ -118,11 +118,11 @@ def export(artifact: Artifact, folder: Path) -> list[Path]:
     taken = [
         entry.path
         for entry in artifact.manifest.files
-        if os.path.lexists(targets[entry.path]) and not _same(targets[entry.path], entry.sha256)
+        if _in_the_way(folder, entry.path) or _differs(targets[entry.path], entry.sha256)
     ]
     manifest = artifact.manifest.to_json()
     beside = None if MANIFEST in targets else inside(folder, MANIFEST)
-    if beside is not None and os.path.lexists(beside) and not _same(beside, _sha256(manifest)):
+    if beside is not None and _differs(beside, hash_bytes(manifest)[0]):
         taken.append(MANIFEST)
     if taken:
         raise FailedPrecondition(
@@ -173,9 +173,11 @@ def _regular(name: str, path: Path) -> Path:
     return path
 
 
-def _same(path: Path, sha256: str) -> bool:
-    return path.is_file() and hash_file(path)[0] == sha256
+def _differs(path: Path, sha256: str) -> bool:
+    return os.path.lexists(path) and not (path.is_file() and hash_file(path)[0] == sha256)
 
 
-def _sha256(data: bytes) -> str:
-    return hash_bytes(data)[0]
+def _in_the_way(folder: Path, name: str) -> bool:
+    """Whether a file stands where a folder must be."""
+    parents = [folder / parent for parent in PurePosixPath(name).parents]
+    return any(parent.exists() and not parent.is_dir() for parent in parents)
