@@ -64,7 +64,7 @@ def sbc_ranks(draws: Array, truth: Array, *, seed: int = 0) -> Array:
     below = (draws < truth[:, None, :]).sum(axis=1)
     equal = (draws == truth[:, None, :]).sum(axis=1)
     place = np.random.default_rng(seed).uniform(size=truth.shape)
-    return (below + place * (equal + 1)) / (draws.shape[1] + 1)
+    return np.asarray((below + place * (equal + 1)) / (draws.shape[1] + 1))
 
 
 def ks_uniform(fractions: Array) -> Array:
@@ -86,7 +86,7 @@ def ks_uniform(fractions: Array) -> Array:
         )
     step = np.arange(1, n + 1).reshape(-1, *[1] * (ordered.ndim - 1)) / n
     above, below = (step - ordered).max(axis=0), (ordered - (step - 1.0 / n)).max(axis=0)
-    return np.maximum(above, below)
+    return np.asarray(np.maximum(above, below))
 
 
 def sbc_ks(ranks: Array) -> Array:
@@ -195,7 +195,7 @@ def interval_coverage(draws: Array, truth: Array, *, level: float = 0.9) -> Arra
     for i in range(len(truth)):
         lower, upper = np.quantile(draws[i], [tail, 1.0 - tail], axis=0)
         inside[i] = (lower <= truth[i]) & (truth[i] <= upper)
-    return inside.mean(axis=0)
+    return np.asarray(inside.mean(axis=0))
 
 
 @dataclass(frozen=True)
