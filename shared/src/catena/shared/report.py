@@ -195,6 +195,8 @@ def _inline(svg: str, name: str, alt: str) -> Markup:
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', svg)
+    # Two decimals of a point are finer than any screen; paths shrink to half.
+    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
     for colour, variable in INKS.items():
         svg = svg.replace(colour, f"var({variable})")
     # Text without a colour of its own is black, which vanishes on a dark page.
@@ -216,7 +218,7 @@ def number(value: float, digits: int = 3) -> str:
         return text
     mantissa, exponent = text.split("e")
     if 0 <= int(exponent) < 7:
-        return f"{value:.0f}"
+        return f"{float(text):.0f}"
     return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
 
 

@@ -24,9 +24,11 @@ Progress = Callable[[float, str], None]
 
 LEVEL = 0.9
 IMPOSSIBLE_SD = 5.0
-"""How far beyond all runs an observation is put, in error standard deviations, to be impossible."""
+"""Standard deviations (observation and surrogate error together) beyond everything that the model
+gives at which an observation counts as impossible."""
 
 _IMPOSSIBLE = 100
+_SEARCHED = 4096  # points of the prior at which the extremes of the outputs are looked for
 _PREDICTED_DRAWS = 400
 
 
@@ -197,8 +199,14 @@ def _out_of_range(
     values = possible.values[:_IMPOSSIBLE].copy()
     column = rng.integers(values.shape[1], size=len(values))
     above = rng.uniform(size=len(values)) < 0.5
-    lowest, highest = ensemble.outputs.min(axis=0), ensemble.outputs.max(axis=0)
-    step = IMPOSSIBLE_SD * possible.error_sd[column]
+    prior = posterior.surrogate.prior
+    mean, sd = posterior.surrogate.predict(prior.from_unit(prior.sobol_unit(_SEARCHED, seed)))
+    given = np.concatenate([ensemble.outputs, mean])
+    lowest, highest = given.min(axis=0), given.max(axis=0)
+    # Far means far beyond what the surrogate's own error would excuse, too.
+    step = (
+        IMPOSSIBLE_SD * np.sqrt(possible.error_sd**2 + np.quantile(sd, 0.95, axis=0) ** 2)[column]
+    )
     values[np.arange(len(values)), column] = np.where(
         above, highest[column] + step, lowest[column] - step
     )

@@ -54,11 +54,11 @@ def observe_run(
     error_sd = error_fraction * ensemble.spread()
     rng = np.random.default_rng([seed, run])
     values = ensemble.outputs[row] + error_sd * rng.standard_normal(len(error_sd))
-    what = "a formula's" if ensemble.generated else "the model's"
+    what = "the formula" if ensemble.generated else "the model"
     kept = (
         "held out of training"
         if ensemble.held_out[row]
-        else "which IS among the training runs, so it flatters the result"
+        else "which IS a training run, so it flatters the result"
     )
-    source = f"{what} run {run} ({kept}) plus noise of {error_fraction:g} spread, seed {seed}"
+    source = f"run {run} of {what}, {kept}, plus noise of {error_fraction:g} spread (seed {seed})"
     return SyntheticObservation(values, error_sd, ensemble.parameters[row], source)

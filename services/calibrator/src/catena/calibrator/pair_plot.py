@@ -50,7 +50,7 @@ def pair_plot(
         side = max(4.6, 1.18 * d + 1.0)
         figure = Figure(figsize=(side, side))
         grid = figure.add_gridspec(
-            d, d, wspace=0.09, hspace=0.09, left=0.095, right=0.985, bottom=0.095, top=0.985
+            d, d, wspace=0.09, hspace=0.09, left=0.095, right=0.985, bottom=0.08, top=0.985
         )
         for i in range(d):
             for j in range(i + 1):
@@ -99,12 +99,12 @@ def _pair(
 
 
 def _density(values: Array, box: tuple[float, float, float, float]) -> tuple[Array, Array, Array]:
-    bins = 26
+    bins = 24
     counts, x, y = np.histogram2d(
         values[:, 0], values[:, 1], bins=bins, range=[[box[0], box[1]], [box[2], box[3]]]
     )
     # Smoothing reflects at the edges, because the prior ends there and mass must not leak out.
-    smooth = gaussian_filter(counts.T, 1.3, mode="reflect")
+    smooth = gaussian_filter(counts.T, 1.7, mode="reflect")
     # Contours are drawn between cell centres; the grid is stretched to reach the edges.
     return np.linspace(x[0], x[-1], bins), np.linspace(y[0], y[-1], bins), smooth
 

@@ -100,6 +100,7 @@ def _predictive(
         axes.fill_between(x, q25, q75, color=FIRST, alpha=0.85, linewidth=0)
         axes.plot(x[seen], values[columns][seen], ".", color=INK, markersize=2)
         return
+    axes.use_sticky_edges = False  # else bars end at the frame
     axes.bar(x, high - low, bottom=low, width=0.62, color=LINE, linewidth=0)
     axes.bar(x, q95 - q05, bottom=q05, width=0.4, color=FIRST, alpha=0.35, linewidth=0)
     axes.bar(x, q75 - q25, bottom=q25, width=0.4, color=FIRST, alpha=0.85, linewidth=0)
@@ -154,6 +155,8 @@ def rank_plot(
     columns = min(4, d)
     rows = -(-d // columns)
     edges = np.linspace(0, 1, bins + 1)
+    groups = [simulated] if held_out is None else [simulated, held_out]
+    top = 1.08 * max(_shares(g[:, i], edges).max() for g in groups for i in range(d))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.2, 1.65 * rows + 0.75), layout="constrained")
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -163,11 +166,18 @@ def rank_plot(
                 continue
             low, high = _band(len(simulated), bins)
             axes.axhspan(low, high, color=LINE, linewidth=0)
-            axes.stairs(_shares(simulated[:, number], edges), edges, color=FIRST, linewidth=1.6)
+            axes.stairs(
+                _shares(simulated[:, number], edges),
+                edges,
+                baseline=None,
+                color=FIRST,
+                linewidth=1.6,
+            )
             if held_out is not None:
                 axes.stairs(
                     _shares(held_out[:, number], edges),
                     edges,
+                    baseline=None,
                     color=SECOND,
                     linewidth=1.0,
                     linestyle=(0, (3, 1.5)),
@@ -175,7 +185,7 @@ def rank_plot(
             axes.set_title(labels[number].name, fontsize=9, loc="left", pad=3)
             axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
             axes.set_xlim(0, 1)
-            axes.set_ylim(0, None)
+            axes.set_ylim(0, top)
         handles: list[Patch | Line2D] = [
             Line2D([], [], color=FIRST, linewidth=1.6, label="simulated pairs"),
             Patch(facecolor=LINE, label="chance (99 %) for simulated pairs"),
@@ -257,7 +267,7 @@ def cost_plot(rows: Sequence[tuple[str, float, str]]) -> Figure:
         kind is "once" or "site".
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.2, 0.42 * len(rows) + 0.9), layout="constrained")
+        figure = Figure(figsize=(9.2, 0.42 * len(rows) + 1.1), layout="constrained")
         axes = figure.subplots()
         seconds = np.array([row[1] for row in rows])
         smallest = 10 ** np.floor(np.log10(seconds.min()) - 0.3)
@@ -273,7 +283,9 @@ def cost_plot(rows: Sequence[tuple[str, float, str]]) -> Figure:
                 Patch(facecolor=THIRD, alpha=0.85, label="once for all sites"),
                 Patch(facecolor=FIRST, alpha=0.85, label="for each site"),
             ],
-            loc="lower right",
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=2,
             fontsize=8.5,
         )
     return figure

@@ -28,7 +28,6 @@ from catena.shared.report import (
     number,
     plot,
     render,
-    unit_label,
 )
 
 
@@ -115,11 +114,9 @@ def _notices(query: WriteReportQuery, result: Result) -> list[str]:
             "says anything about a real site."
         )
     if query.observation.synthetic:
-        source = f" ({query.observation.source})" if query.observation.source else ""
-        found.append(
-            f"The observation is synthetic: it was made from a run{source}. Nobody measured it, "
-            "and its true parameters are known."
-        )
+        source = query.observation.source or "made from a run of the model"
+        known = " Its true parameters are known and marked." if result.truth is not None else ""
+        found.append(f"The observation is synthetic, nobody measured it: {source}.{known}")
     return found
 
 
@@ -143,7 +140,7 @@ def _data_section(query: WriteReportQuery, result: Result) -> Section:
     if failed:
         listed = ", ".join(str(row) for row in ensemble.failed[:20])
         blocks.append(Text(f"Failed runs, left out (rows from 0): {listed}{_dots(failed, 20)}."))
-    for note in (ensemble.source_note, observation.source):
+    for note in (ensemble.source_note, "" if observation.synthetic else observation.source):
         if note:
             blocks.append(Text(note[:1].upper() + note[1:] + ("" if note.endswith(".") else ".")))
     return Section("What was calibrated on which data", blocks)
@@ -172,22 +169,30 @@ def _marginals(result: Result) -> Table:
     prior, draws = result.about.prior, result.draws
     low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95], axis=0)
     shrinkage = result.shrinkage()
-    columns = ["Parameter", "Units", "Prior range", "Median", "90 % interval", "Narrowed by", ""]
+    columns = [
+        "Parameter",
+        "Units",
+        "Prior range",
+        "Median",
+        "90 % interval",
+        "Narrowed by",
+        "By the data",
+    ]
     if result.truth is not None:
         columns.insert(5, "Truth")
     rows = []
-    for i, name in enumerate(prior.names):
+    for i, (name, label) in enumerate(zip(prior.names, _labels(result), strict=True)):
         row = [
             name,
-            unit_label(prior.units[i]) or "1",
-            f"{number(prior.low[i])} to {number(prior.high[i])}",
-            number(middle[i]),
-            f"{number(low[i])} to {number(high[i])}",
+            label.units or "1",
+            f"{number(prior.low[i] / label.factor)} to {number(prior.high[i] / label.factor)}",
+            number(middle[i] / label.factor),
+            f"{number(low[i] / label.factor)} to {number(high[i] / label.factor)}",
             f"{100 * max(shrinkage[i], 0):.0f} %",
             _informed(shrinkage[i]),
         ]
         if result.truth is not None:
-            row.insert(5, number(result.truth[i]))
+            row.insert(5, number(result.truth[i] / label.factor))
         rows.append(row)
     numeric = list(range(2, len(columns) - 1))
     return Table(

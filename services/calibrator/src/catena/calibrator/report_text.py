@@ -113,16 +113,16 @@ def lineage_section(opened: dict[str, Artifact]) -> Section:
             [
                 field,
                 artifact.manifest.digest.removeprefix("sha256:")[:16],
-                lineage.code_version,
+                lineage.code_version.removeprefix("src-"),
                 "" if lineage.seed is None else str(lineage.seed),
-                artifact.uri,
+                "/".join(artifact.uri.split("/")[-2:])[:34] + "…",
             ]
         )
     return Section(
         "Where it comes from",
         [
             Table(
-                ["Artifact", "Content (sha256)", "Code", "Seed", "Place in the store"],
+                ["Artifact", "Content (sha256)", "Code", "Seed", "Job"],
                 rows,
                 "The same request on the same content gives the same digest.",
             )

@@ -168,4 +168,4 @@ def _tell_apart(draws: Array, chains: Array, about: About, seed: int) -> float:
         checks.unit_cube(values[rng.choice(len(values), count, replace=False)], low, high)
         for values in (draws, chains)
     ]
-    return float(np.ravel(checks.c2st(pair[0], pair[1], seed=seed))[0])
+    return float(np.ravel(checks.c2st(pair[0][None], pair[1][None], seed=seed))[0])

@@ -250,7 +250,7 @@ def overall(findings: Sequence[Finding], *, checked: bool) -> Finding:
         return Finding(
             "failed",
             "This posterior should not be used as it is.",
-            f"{_count(failed)} failed: {'; '.join(failed)}.",
+            f"What failed: {'; '.join(failed)}.",
             "What to do stands beside each check below.",
         )
     if not checked:
@@ -265,11 +265,7 @@ def overall(findings: Sequence[Finding], *, checked: bool) -> Finding:
         return Finding(
             "doubtful",
             "This posterior can be used with care.",
-            f"{passed} checks passed; {_count(doubtful)} need a look: {'; '.join(doubtful)}.",
+            f"{passed} checks passed; to be looked at: {'; '.join(doubtful)}.",
             "What to do stands beside each check below.",
         )
     return Finding("passed", "This posterior can be believed.", f"All {passed} checks passed.", "")
-
-
-def _count(titles: Sequence[str]) -> str:
-    return "One check" if len(titles) == 1 else f"{len(titles)} checks"
