@@ -110,7 +110,7 @@ class Running:
 
     server: Server
     settings: Settings
-    jobs: FakeJobs
+    jobs: Any
     store: ArtifactStore
     service: str
 
@@ -134,17 +134,28 @@ def run_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def serving(add: AddServices, service: str = "calibrator", **changes: Any) -> Iterator[Running]:
-    """Run the server of `service`; `changes` are settings other than the defaults."""
+def serving(
+    add: AddServices,
+    service: str = "calibrator",
+    *,
+    jobs: Callable[[ArtifactStore], Any] = lambda store: FakeJobs(),
+    **changes: Any,
+) -> Iterator[Running]:
+    """Run the server of `service` around `add`.
+
+    `jobs` makes the manager of jobs: :class:`FakeJobs`, where nothing runs, or
+    ``catena.shared.testing.LocalJobs``, where a job has ended when it is submitted. `changes` are
+    settings other than the defaults.
+    """
     with run_folder() as folder:
         values = {"home": folder, "run_dir": folder, "patience_s": 5.0, "deadline_s": 10.0}
         settings = Settings(**(values | changes))
         store = ArtifactStore(settings.store)
-        jobs = FakeJobs()
-        server = Server(service, add, Runtime(store, jobs, settings))
+        manager = jobs(store)
+        server = Server(service, add, Runtime(store, manager, settings))
         server.start()
         try:
-            yield Running(server, settings, jobs, store, service)
+            yield Running(server, settings, manager, store, service)
         finally:
             server.close()
 

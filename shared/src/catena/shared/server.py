@@ -150,9 +150,10 @@ class Server:
                 return self._server.add_insecure_port(address)
             return self._server.add_secure_port(address, credentials)
         except RuntimeError:
+            keys = "" if credentials is None else " and a certificate with its own key"
             raise FailedPrecondition(
                 f"cannot listen on {address}; wanted a free address of this machine, as host:port "
-                "or unix:/path; set CATENA_LISTEN"
+                f"or unix:/path{keys}; set CATENA_LISTEN"
             ) from None
 
     def start(self) -> None:

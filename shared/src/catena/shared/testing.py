@@ -73,6 +73,7 @@ class FaultyStore(ArtifactStore):
 
     Examples
     --------
+    >>> from catena.shared.testing import Fault, FaultyStore
     >>> store = FaultyStore("memory://faulty", Fault("write", at=2))
     >>> store.write_json("a.json", 1)
     >>> store.write_json("b.json", 1)
@@ -183,6 +184,7 @@ class FakeClock:
 
     Examples
     --------
+    >>> from catena.shared.testing import FakeClock
     >>> clock = FakeClock()
     >>> clock.sleep(1.5)
     >>> clock()
@@ -252,11 +254,12 @@ class LocalJobs:
     store : ArtifactStore
     """
 
-    lost = False
-
     def __init__(self, store: ArtifactStore) -> None:
         self.store = store
         self._jobs: dict[str, jobs_pb2.Job] = {}
+
+    def start(self) -> None:
+        """Nothing to join."""
 
     def submit(
         self, function: JobFunction, query: Query, validate_only: bool = False
@@ -284,13 +287,15 @@ class LocalJobs:
             raise NotFound(f"there is no job '{name}'")
         return self._jobs[name]
 
-    def watch(self, name: str) -> Iterator[jobs_pb2.Job]:
+    def watch(self, name: str, stop: Callable[[], bool] = bool) -> Iterator[jobs_pb2.Job]:
         """The job, once."""
         yield self.get(name)
 
-    def list(self, *_: Any, **__: Any) -> tuple[list[jobs_pb2.Job], str]:
-        """All jobs, newest first."""
-        return list(reversed(self._jobs.values())), ""
+    def list(
+        self, service: str, page_size: int = 0, page_token: str = ""
+    ) -> jobs_pb2.ListJobsResponse:
+        """All jobs on one page, newest first."""
+        return jobs_pb2.ListJobsResponse(jobs=reversed(self._jobs.values()))
 
     def cancel(self, name: str) -> jobs_pb2.Job:
         """Nothing is left to cancel."""
