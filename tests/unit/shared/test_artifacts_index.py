@@ -37,7 +37,9 @@ def test_jobs_come_newest_first_in_pages(index: JobIndex) -> None:
         if not token:
             break
     assert [len(page) for page in pages] == [3, 3, 1]
-    assert sum(pages, []) == [job(number) for number in reversed(range(7))]
+    assert [name for page in pages for name in page] == [
+        job(number) for number in reversed(range(7))
+    ]
     assert index.page("forecaster").names == ["forecaster/TrainForecaster/0a"]
     assert index.page("explainer").names == []
 

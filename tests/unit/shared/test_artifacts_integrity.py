@@ -186,6 +186,32 @@ def test_a_newer_manifest_asks_for_an_update(store: ArtifactStore, artifact: Art
         store.open(artifact.uri)
 
 
+def test_a_new_attempt_replaces_a_damaged_artifact(store: ArtifactStore) -> None:
+    def make(attempt: int) -> ArtifactRef:
+        writer = store.writer(NAME, attempt)
+        writer.write_bytes("x", b"1")
+        return writer.commit(kind="x")
+
+    first = make(1)
+    root = store.open(first).manifest.root
+    for attempt, damaged in ((2, f"{root}/x"), (3, "artifact.json")):
+        store.write_bytes(f"{first.uri}/{damaged}", b"?")
+        assert make(attempt) == first
+        artifact = store.open(first)
+        artifact.verify()
+        assert artifact.manifest.root == f"attempts/{attempt}"
+    assert make(4) == first
+    assert store.open(first).manifest.root == "attempts/3"
+
+
+@pytest.mark.parametrize("damaged", ["files/x", "artifact.json"])
+def test_importing_again_repairs(store: ArtifactStore, damaged: str) -> None:
+    first = store.put_files({"x": b"1", "y": b"2"})
+    store.write_bytes(f"{first.uri}/{damaged}", b"?")
+    assert store.put_files({"x": b"1", "y": b"2"}) == first
+    store.open(first).verify()
+
+
 def test_lists_are_newest_first_and_by_kind(store: ArtifactStore, artifact: Artifact) -> None:
     imported = store.put_files({"x": b"1"})
     assert [item.uri for item in store.list()] == [imported.uri, artifact.uri]

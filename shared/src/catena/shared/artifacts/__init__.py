@@ -1,5 +1,6 @@
 """Artifacts: immutable results with a small manifest, in a folder or a bucket.
 
+>>> from catena.shared.artifacts import ArtifactStore
 >>> store = ArtifactStore("memory://doc")
 >>> writer = store.writer("calibrator/TrainSurrogate/0f", attempt=1)
 >>> writer.write_json("report.json", {"r2": 0.99})

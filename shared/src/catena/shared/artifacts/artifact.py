@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
+from catena.shared.artifacts.arrays import unpack_arrays
 from catena.shared.artifacts.manifest import FileEntry, Manifest
 from catena.shared.artifacts.paths import TEMPORARY, check_relative
 from catena.shared.errors import ArtifactCorrupt, InvalidData, NotFound
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from catena.shared.artifacts.store import ArtifactStore
 
-_REPAIR = "remove the artifact and make it again"
+_REPAIR = "remove its folder from the store and make it again"
 
 
 class Artifact:
@@ -39,6 +40,8 @@ class Artifact:
         self.store = store
         self.uri = uri
         self.manifest = manifest
+        # By name: a dataset may have many thousand chunks.
+        self._entries = {entry.path: entry for entry in manifest.files}
         self._downloads: tempfile.TemporaryDirectory[str] | None = None
 
     def __repr__(self) -> str:
@@ -60,7 +63,7 @@ class Artifact:
     @property
     def names(self) -> list[str]:
         """Names of its files."""
-        return [entry.path for entry in self.manifest.files]
+        return list(self._entries)
 
     def path(self, name: str) -> str:
         """Name in the store of one of its files (or of a folder of them)."""
@@ -93,16 +96,7 @@ class Artifact:
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
         """Arrays of a safetensors file; InvalidData if it is none."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
-        data = self.read_bytes(name)
-        try:
-            return dict(sorted(load(data).items()))
-        except (SafetensorError, KeyError, ValueError):
-            raise InvalidData(
-                f"'{self.uri}': file '{name}' is no safetensors file of numbers"
-            ) from None
+        return unpack_arrays(self.read_bytes(name), f"{self.uri}/{name}")
 
     def open_dataset(self, name: str) -> xr.Dataset:
         """A zarr dataset, lazily: chunks are read, and checked, when their values are used.
@@ -190,7 +184,7 @@ class Artifact:
             raise ArtifactCorrupt(f"'{self.uri}': {'; '.join(problems)}; {_REPAIR}")
 
     def _entry(self, name: str) -> FileEntry:
-        entry = self.manifest.entry(check_relative(name, "name"))
+        entry = self._entries.get(check_relative(name, "name"))
         if entry is None:
             names = ", ".join(self.names[:8]) + (", ..." if len(self.names) > 8 else "")
             raise NotFound(f"'{self.uri}' has no file '{name}'; it has: {names}")

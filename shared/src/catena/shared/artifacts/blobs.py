@@ -75,7 +75,11 @@ class Blobs:
             self.files.put(path, source, sha256)
 
     def create_bytes(self, path: str, data: bytes) -> bool:
-        """Write a file if nobody has; of many callers exactly one gets True."""
+        """Write a file if nobody has; of many callers at most one gets True.
+
+        A bucket whose answer is lost may say False to the one that did create the file (the client
+        tries again by itself); who must know looks at the content.
+        """
         with _reported("create", check_relative(path)):
             return self.files.create(path, data)
 
@@ -110,7 +114,7 @@ class Blobs:
         self.write_bytes(path, canonical_json(value, indent=1), durable=durable)
 
     def create_json(self, path: str, value: object) -> bool:
-        """Write a JSON file if nobody has; of many callers exactly one gets True."""
+        """Write a JSON file if nobody has; see :meth:`create_bytes`."""
         return self.create_bytes(path, canonical_json(value, indent=1))
 
     def exists(self, path: str) -> bool:

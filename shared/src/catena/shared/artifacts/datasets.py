@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import warnings
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ def write_dataset(writer: ArtifactWriter, name: str, dataset: xr.Dataset) -> Non
 
 def open_dataset(artifact: Artifact, name: str) -> xr.Dataset:
     """Open the dataset in the folder `name`; see :meth:`Artifact.open_dataset`."""
-    if artifact.manifest.entry(f"{name}/{_METADATA}") is None:
+    if f"{name}/{_METADATA}" not in artifact.names:
         raise NotFound(f"'{artifact.uri}' has no dataset '{name}'")
     with _quiet():
         return xr.open_zarr(_Source(artifact, name), consolidated=False, chunks=None)
@@ -65,7 +65,7 @@ class _Keys(Store):
     supports_listing = True
     supports_consolidated_metadata = False
 
-    def keys(self) -> Iterable[str]:
+    def keys(self) -> Collection[str]:
         raise NotImplementedError
 
     def fetch(self, key: str) -> bytes | None:
@@ -91,7 +91,7 @@ class _Keys(Store):
         return [await self.get(key, prototype, part) for key, part in key_ranges]
 
     async def exists(self, key: str) -> bool:
-        return key in set(self.keys())
+        return key in self.keys()
 
     async def list(self) -> AsyncIterator[str]:
         for key in sorted(self.keys()):
@@ -127,7 +127,7 @@ class _Sink(_Keys):
     def with_read_only(self, read_only: bool = False) -> Store:
         return self
 
-    def keys(self) -> Iterable[str]:
+    def keys(self) -> Collection[str]:
         start = len(self._prefix)
         return [name[start:] for name in self._writer.names if name.startswith(self._prefix)]
 
@@ -174,7 +174,7 @@ class _Source(_Keys):
     def with_read_only(self, read_only: bool = True) -> Store:
         return self
 
-    def keys(self) -> Iterable[str]:
+    def keys(self) -> Collection[str]:
         return self._known
 
     def fetch(self, key: str) -> bytes | None:

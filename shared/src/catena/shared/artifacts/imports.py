@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from catena.shared.artifacts.manifest import MANIFEST, FileEntry, Manifest, cont
 from catena.shared.artifacts.paths import check_segment, inside
 from catena.shared.artifacts.writer import hash_bytes
 from catena.shared.errors import (
+    ArtifactCorrupt,
     FailedPrecondition,
     InvalidRequest,
     NotFound,
@@ -67,8 +67,16 @@ def put_files(
         entries.append(FileEntry(path=name, size=size, sha256=digest))
     digest = content_digest(kind, {}, entries)
     uri = f"imports/{digest.removeprefix('sha256:')}"
-    with suppress(NotFound):
-        return store.open(uri).ref
+    damaged = False
+    try:
+        found = store.open(uri)
+        found.verify()
+        return found.ref
+    except NotFound:
+        pass
+    except ArtifactCorrupt:
+        # The right content is at hand: importing again repairs.
+        damaged = True
     for entry in entries:
         source = sources[entry.path]
         target = f"{uri}/files/{entry.path}"
@@ -85,7 +93,10 @@ def put_files(
         files=tuple(entries),
         create_time=datetime.now(UTC),
     )
-    store.create_bytes(f"{uri}/{MANIFEST}", manifest.to_json())
+    if damaged:
+        store.write_bytes(f"{uri}/{MANIFEST}", manifest.to_json())
+    else:
+        store.create_bytes(f"{uri}/{MANIFEST}", manifest.to_json())
     return store.open(uri).ref
 
 

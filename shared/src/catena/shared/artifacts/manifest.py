@@ -111,10 +111,6 @@ class Manifest(_Model):
         """Bytes of all files together."""
         return sum(entry.size for entry in self.files)
 
-    def entry(self, path: str) -> FileEntry | None:
-        """The file of that name, if there is one."""
-        return next((entry for entry in self.files if entry.path == path), None)
-
     def to_json(self) -> bytes:
         """Bytes of ``artifact.json``."""
         return canonical_json(self.model_dump(mode="json"), indent=1)
@@ -142,7 +138,8 @@ class Manifest(_Model):
             version = plain["schema_version"]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise ArtifactCorrupt(
-                f"the manifest of '{where}' is not readable; remove the artifact and make it again"
+                f"the manifest of '{where}' is not readable; remove its folder from the store and "
+                "make it again"
             ) from None
         if isinstance(version, int) and version > SCHEMA_VERSION:
             raise VersionMismatch(
@@ -155,14 +152,14 @@ class Manifest(_Model):
             fields = sorted({".".join(map(str, item["loc"])) for item in error.errors()})
             raise ArtifactCorrupt(
                 f"the manifest of '{where}' has unusable fields ({', '.join(fields[:5])}); "
-                "remove the artifact and make it again"
+                "remove its folder from the store and make it again"
             ) from None
         names = [entry.path for entry in manifest.files]
         expected = content_digest(manifest.kind, manifest.units, manifest.files)
         if manifest.digest != expected or len(set(names)) != len(names):
             raise ArtifactCorrupt(
                 f"the manifest of '{where}' was changed: its digest does not fit its files; "
-                "remove the artifact and make it again"
+                "remove its folder from the store and make it again"
             )
         return manifest
 

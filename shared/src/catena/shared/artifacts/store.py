@@ -68,6 +68,7 @@ class ArtifactStore(Blobs):
 
     Examples
     --------
+    >>> from catena.shared.artifacts import ArtifactStore
     >>> store = ArtifactStore("memory://doc")
     >>> ref = store.put_files({"runs.csv": b"gpp,1.5"})
     >>> store.open(ref).read_bytes("runs.csv")

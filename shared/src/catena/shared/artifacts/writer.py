@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
+from catena.shared.artifacts.arrays import pack_arrays
 from catena.shared.artifacts.files import hash_file
 from catena.shared.artifacts.manifest import (
     MANIFEST,
@@ -29,7 +30,7 @@ from catena.shared.artifacts.manifest import (
     content_digest,
 )
 from catena.shared.artifacts.paths import check_relative
-from catena.shared.errors import FailedPrecondition, InvalidData, NotFound
+from catena.shared.errors import ArtifactCorrupt, FailedPrecondition, InvalidData, NotFound
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -108,10 +109,7 @@ class ArtifactWriter:
         InvalidData
             For strings, objects, complex numbers and other things that are not such numbers.
         """
-        from safetensors.numpy import save
-
-        plain = {key: _plain_array(name, key, arrays[key]) for key in sorted(arrays)}
-        self.write_bytes(name, save(plain))
+        self.write_bytes(name, pack_arrays(arrays, check_relative(name, "name")))
 
     def write_dataset(self, name: str, dataset: xr.Dataset) -> None:
         """Add a dataset as zarr v3; equal datasets become equal bytes.
@@ -185,7 +183,8 @@ class ArtifactWriter:
         -------
         ArtifactRef
             Of the artifact that lies there now. If another attempt at the same request committed
-            first, that is the artifact: it is never replaced under those who read it.
+            first, that is the artifact: it is not replaced under those who read it, unless it is
+            damaged.
 
         Raises
         ------
@@ -227,15 +226,26 @@ class ArtifactWriter:
         self._committed = True
         if created:
             return ArtifactRef(uri=self.uri, digest=manifest.digest, kind=kind)
-        artifact = self.store.open(self.uri)
-        if artifact.manifest.digest != manifest.digest:
+        return self._other_commit(manifest)
+
+    def _other_commit(self, mine: Manifest) -> ArtifactRef:
+        """The artifact that was there first; it stays, unless it is damaged."""
+        path = f"{self.uri}/{MANIFEST}"
+        try:
+            other = self.store.open(self.uri)
+            other.verify()
+        except ArtifactCorrupt as error:
+            log.warning("replaced by a new attempt: %s", error.message)
+            self.store.write_bytes(path, mine.to_json())
+            return ArtifactRef(uri=self.uri, digest=mine.digest, kind=mine.kind)
+        if other.manifest.digest != mine.digest:
             log.warning(
                 "%s was committed by another attempt with other content (%s, here %s); it stays",
                 self.uri,
-                artifact.manifest.digest,
-                manifest.digest,
+                other.manifest.digest,
+                mine.digest,
             )
-        return artifact.ref
+        return other.ref
 
     def put_entry(self, name: str, data: bytes) -> None:
         """Add or replace a file before the commit; datasets rewrite their metadata."""
@@ -286,18 +296,3 @@ def hash_bytes(data: bytes) -> tuple[str, int]:
 def _parents(name: str) -> list[str]:
     parts = name.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts))]
-
-
-def _plain_array(name: str, key: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    values = np.asarray(array)
-    if not (
-        values.dtype == np.bool_
-        or (values.dtype.kind in "iu")
-        or (values.dtype.kind == "f" and values.dtype.itemsize <= 8)
-    ):
-        raise InvalidData(
-            f"'{name}': array '{key}' has type {values.dtype}, wanted floats, integers or "
-            "booleans; put text into a JSON file"
-        )
-    # One byte order and memory layout, so that equal arrays are equal bytes.
-    return np.asarray(values, dtype=values.dtype.newbyteorder("<"), order="C")
