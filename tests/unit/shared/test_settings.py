@@ -85,6 +85,23 @@ def test_a_token_file_that_is_missing_or_empty_is_never_taken_for_no_token(tmp_p
         _ = Settings(token_file=tmp_path / "empty").bearer_token
 
 
+@pytest.mark.parametrize("token", ["two words", "hüsh", "one\ntwo", "tab\t", "nul\x00"])
+def test_what_cannot_travel_as_a_token_is_refused_without_being_shown(
+    token: str, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(f"x{token}x")
+    for settings in (Settings(token=f"x{token}x"), Settings(token_file=tmp_path / "token")):
+        with pytest.raises(InvalidRequest, match="holds no token") as caught:
+            _ = settings.bearer_token
+        assert token not in str(caught.value)
+
+
+def test_a_token_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidRequest, match="not text"):
+        _ = Settings(token_file=tmp_path / "token").bearer_token
+
+
 def test_the_environment_names_only_settings_that_exist() -> None:
     assert all(field.isidentifier() and field.islower() for field in Settings.model_fields)
     assert not set(Settings.model_fields) & {f"{name}_address" for name in SERVICE_NAMES}

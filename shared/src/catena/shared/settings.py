@@ -115,29 +115,30 @@ class Settings(BaseSettings):
 
     @cached_property
     def bearer_token(self) -> str:
-        """The token, from ``token`` or else the first line of ``token_file``; empty if neither.
+        """The token, from ``token`` or else from ``token_file``; empty if neither is set.
 
         Raises
         ------
         InvalidRequest
-            When the token file is named but cannot be read or is empty.
+            When the token file is named but cannot be read, or what it says is no token.
         """
         if self.token.get_secret_value():
-            return self.token.get_secret_value()
+            return _as_token(self.token.get_secret_value(), "CATENA_TOKEN")
         if self.token_file is None:
             return ""
         try:
-            token = self.token_file.read_text(encoding="utf-8").strip()
-        except OSError as error:
+            text = self.token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not text"
             raise InvalidRequest(
-                f"the file named by CATENA_TOKEN_FILE cannot be read ({error.strerror}); "
+                f"the file named by CATENA_TOKEN_FILE cannot be read ({why}); "
                 "mount the secret or unset the variable"
             ) from None
-        if not token:
+        if not text:
             raise InvalidRequest(
                 "the file named by CATENA_TOKEN_FILE is empty; write the token into it"
             )
-        return token
+        return _as_token(text, "the file named by CATENA_TOKEN_FILE")
 
     def address(self, service: str) -> str:
         """gRPC target of `service`: ``CATENA_<SERVICE>_ADDRESS`` or its embedded Unix socket."""
@@ -151,6 +152,16 @@ class Settings(BaseSettings):
     def socket_path(self, service: str) -> Path:
         """Socket of an embedded server."""
         return self.run_dir / f"{service}.sock"
+
+
+def _as_token(text: str, where: str) -> str:
+    # HTTP/2 carries nothing else, and its own complaint would show the token.
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise InvalidRequest(
+            f"{where} holds no token: wanted printable ASCII without spaces, on one line; "
+            "make one with `openssl rand -hex 32`"
+        )
+    return text
 
 
 def _default_run_dir(home: Path) -> Path:

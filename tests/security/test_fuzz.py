@@ -1,0 +1,266 @@
+"""Ten thousand requests that nobody should send: the calibrator answers each with the right kind of
+error, and is as it was afterwards."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import psutil
+import pytest
+from google.protobuf.message import Message
+from support.checked import METHODS
+from support.servers import Running, serving, wait_until
+
+from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
+from catena.api.calibrator.v1 import calibrator_pb2 as pb
+from catena.calibrator.jobs import import_ensemble
+from catena.calibrator.queries import ImportEnsembleQuery
+from catena.calibrator.server import add_services
+from catena.shared import contracts
+from catena.shared.requests import request_from_dict
+from catena.shared.testing import run_job
+
+REQUESTS = 10_000
+AT_ONCE = 16
+LEAKS = re.compile(r'Traceback|File "|\.py\b|site-packages|/root|/home|/tmp|0x[0-9a-f]{6}')
+MIB = 1024 * 1024
+
+# What a wrong request may be answered with. INTERNAL and UNKNOWN would be a defect of ours.
+ALLOWED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION"}
+
+ODD_NUMBERS = (0, -1, 1, 2, 7, -(2**31), 2**31 - 1, 2**63 - 1, -(2**63), 10**6, 99)
+ODD_FLOATS = (math.nan, math.inf, -math.inf, -1.0, 0.0, -0.0, 5e-324, 1.8e308, 1e-300, 0.5)
+ODD_TEXTS = (
+    "",
+    " ",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "file:///etc/passwd",
+    "s3://bucket/x",
+    "jobs/../../x",
+    "a\x00b",
+    "a\nb",
+    "\u202e\U0001f600",
+    "x" * 5000,
+    "%s%n{0}{{}}",
+    "'; DROP TABLE jobs; --",
+    "sha256:" + "f" * 64,
+    "sha256:" + "F" * 64,
+    "ensemble",
+    "<script>",
+    "$(id)",
+)
+
+
+class Fuzzer:
+    """Wrong requests out of right ones, the same ones for the same seed.
+
+    Parameters
+    ----------
+    right : dict
+        A right request for each rpc.
+    seed : int
+        Of the random numbers.
+    """
+
+    def __init__(self, right: dict[str, Message], seed: int) -> None:
+        self.right = right
+        self.random = random.Random(seed)
+
+    def requests(self, count: int) -> Iterator[tuple[str, bytes]]:
+        """Rpc and bytes of `count` requests."""
+        ways = (self._odd_values, self._odd_values, self._odd_values, self._broken, self._noise)
+        for _ in range(count):
+            method = self.random.choice(METHODS)
+            yield method, self.random.choice(ways)(self.right[method])
+
+    def _noise(self, right: Message) -> bytes:
+        return self.random.randbytes(self.random.randint(0, 200))
+
+    def _broken(self, right: Message) -> bytes:
+        raw = bytearray(right.SerializeToString())
+        for _ in range(self.random.randint(1, 4)):
+            place = self.random.randrange(len(raw) + 1)
+            match self.random.randrange(4):
+                case 0 if place < len(raw):
+                    raw[place] ^= 1 << self.random.randrange(8)
+                case 1:
+                    del raw[place : place + self.random.randint(1, 8)]
+                case 2:
+                    raw[place:place] = self.random.randbytes(self.random.randint(1, 8))
+                case _:
+                    raw += raw[: self.random.randrange(len(raw) + 1)]
+        return bytes(raw)
+
+    def _odd_values(self, right: Message) -> bytes:
+        message = type(right)()
+        message.CopyFrom(right)
+        for _ in range(self.random.randint(1, 4)):
+            self._change(message)
+        return message.SerializeToString()
+
+    def _change(self, message: Message) -> None:
+        field = self.random.choice(list(message.DESCRIPTOR.fields))
+        if self.random.random() < 0.2:
+            message.ClearField(field.name)
+        elif field.is_repeated:
+            self._change_list(message, field)
+        elif field.message_type is not None:
+            self._change(getattr(message, field.name))
+        else:
+            setattr(message, field.name, self._odd(field))
+
+    def _change_list(self, message: Message, field: Any) -> None:
+        items = getattr(message, field.name)
+        match self.random.randrange(3):
+            case 0 if len(items) and field.message_type is not None:
+                self._change(self.random.choice(items))
+            case 1 if len(items):
+                del items[self.random.randrange(len(items)) :]
+            case _ if field.message_type is not None:
+                self._change(items.add())
+            case _:
+                items.extend(self._odd(field) for _ in range(self.random.choice((1, 2, 300))))
+
+    def _odd(self, field: Any) -> Any:
+        if field.cpp_type == field.CPPTYPE_STRING:
+            return self.random.choice(ODD_TEXTS)
+        if field.cpp_type == field.CPPTYPE_BOOL:
+            return self.random.random() < 0.5
+        if field.cpp_type == field.CPPTYPE_DOUBLE:
+            return self.random.choice(ODD_FLOATS)
+        number = self.random.choice(ODD_NUMBERS)
+        return (
+            number
+            if field.cpp_type == field.CPPTYPE_INT64
+            else max(-(2**31), min(number, 2**31 - 1))
+        )
+
+
+@pytest.fixture
+def calibrator() -> Iterator[Running]:
+    with serving(add_services) as running:
+        yield running
+
+
+def right_requests(ensemble: ArtifactRef) -> dict[str, Message]:
+    """A right request for each rpc; all but the ensemble are references to nothing."""
+
+    def ref(kind: str) -> ArtifactRef:
+        return ArtifactRef(uri=f"jobs/{kind}", digest="sha256:" + "0" * 64, kind=kind)
+
+    seen = {"values": [50.0] * 5, "error_sd": [2.0] * 5, "site": "US-MOz"}
+    plain: dict[str, dict[str, Any]] = {
+        "ImportEnsemble": {"generated": {"runs": 100, "seed": 1}, "held_out_runs": 10},
+        "TrainSurrogate": {"ensemble": ensemble, "method": "gp", "folds": 5},
+        "TrainPosterior": {"surrogate": ref("surrogate"), "bank_size": 5000},
+        "SamplePosterior": {"posterior": ref("posterior"), "observations": [seen], "draws": 10},
+        "SampleSites": {
+            "posterior": ref("posterior"),
+            "observations": ref("files"),
+            "observations_file": "sites.csv",
+        },
+        "RunMcmc": {"surrogate": ref("surrogate"), "observation": seen, "method": "nuts"},
+        "CheckCalibration": {"posterior": ref("posterior"), "ensemble": ensemble},
+        "WriteReport": {
+            "title": "x",
+            "ensemble": ensemble,
+            "surrogate": ref("surrogate"),
+            "posterior": ref("posterior"),
+            "observation": seen,
+        },
+        "DrawObservation": {"ensemble": ensemble, "run": 3, "error_fraction": 0.3},
+    }
+    return {name: request_from_dict("calibrator", name, data) for name, data in plain.items()}
+
+
+def rss() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def test_ten_thousand_wrong_requests_leave_the_server_as_it_was(calibrator: Running) -> None:
+    query = ImportEnsembleQuery.from_message(
+        pb.ImportEnsembleRequest(generated=pb.GeneratedEnsemble(runs=60, seed=1))
+    )
+    ensemble = run_job(import_ensemble, query, calibrator.store)
+    fuzzer = Fuzzer(right_requests(ensemble), seed=20261122)
+    codes: Counter[str] = Counter()
+    wrong: list[str] = []
+    settled: dict[str, int] = {}
+    begun = time.monotonic()
+    with grpc.insecure_channel(calibrator.address) as channel:
+        send = {
+            name: channel.unary_unary(f"/catena.api.calibrator.v1.CalibratorService/{name}")
+            for name in METHODS
+        }
+        running: list[tuple[str, bytes, Any]] = []
+
+        def settle(keep: int) -> None:
+            while len(running) > keep:
+                method, raw, call = running.pop(0)
+                code, text = call.code().name, call.details() or ""
+                codes[code] += 1
+                if code not in ALLOWED or LEAKS.search(text):
+                    wrong.append(f"{method} {raw.hex()}: {code} {text}")
+
+        for number, (method, raw) in enumerate(fuzzer.requests(REQUESTS)):
+            running.append((method, raw, send[method].future(raw, timeout=30)))
+            settle(AT_ONCE)
+            if number == REQUESTS // 5:
+                settled = {"rss": rss(), "threads": threading.active_count()}
+        settle(0)
+    assert not wrong, "\n".join(wrong[:5])
+    assert sum(codes.values()) == REQUESTS
+    # The mix must reach every depth, or it shows nothing.
+    assert codes["INVALID_ARGUMENT"] > REQUESTS // 4
+    assert codes["NOT_FOUND"] > REQUESTS // 50
+    assert codes["OK"] > REQUESTS // 50
+    assert calibrator.client().health() == "SERVING"
+    assert threading.active_count() <= settled["threads"] + 2
+    assert rss() < settled["rss"] + 32 * MIB
+    right = pb.DrawObservationRequest(ensemble=ensemble, run=3, error_fraction=0.3)
+    assert len(calibrator.client().call("DrawObservation", right).observation.values) == 5
+    print(f"{REQUESTS} requests in {time.monotonic() - begun:.1f} s: {dict(codes)}")
+
+
+def test_connections_full_of_noise_leave_the_server_as_it_was(calibrator: Running) -> None:
+    assert calibrator.client().health() == "SERVING"
+    before = psutil.Process().num_fds()
+    noise = random.Random(7)
+    path = calibrator.address.removeprefix("unix:")
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    for number in range(300):
+        with socket.socket(socket.AF_UNIX) as raw:
+            raw.settimeout(5)
+            raw.connect(path)
+            try:
+                raw.sendall(
+                    (preface if number % 2 else b"") + noise.randbytes(noise.randint(1, 500))
+                )
+                if number % 3 == 0:
+                    raw.recv(64)
+            except OSError:
+                continue  # it hung up: its right
+    assert calibrator.client().health() == "SERVING"
+    wait_until(lambda: psutil.Process().num_fds() < before + 20)
+
+
+def test_the_same_seed_makes_the_same_requests() -> None:
+    right = right_requests(ArtifactRef(uri="jobs/e", digest="sha256:" + "0" * 64, kind="ensemble"))
+    assert (
+        set(right)
+        == set(METHODS)
+        == {rpc.name for one in contracts.services("calibrator") for rpc in one.methods}
+    )
+    one, two = (list(Fuzzer(right, seed=3).requests(200)) for _ in range(2))
+    assert one == two
+    assert len({raw for _, raw in one}) > 150
