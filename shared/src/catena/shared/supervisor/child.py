@@ -25,9 +25,9 @@ def main() -> None:
     os.set_inheritable(lifeline, False)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True, name="lifeline").start()
 
-    from catena.shared.server import run
+    from catena.shared import server
 
-    run(name)
+    server.main(name)
 
 
 if __name__ == "__main__":
