@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
-from catena.shared.artifacts import ArtifactStore, InputRef, Lineage
+from catena.shared.artifacts import ArtifactStore, InputRef, Lineage, gc
 from catena.shared.errors import InvalidData, NotFound
+from catena.shared.jobs.records import JobFolder
 from catena.shared.testing import Fault, FaultyStore
 
 
@@ -94,7 +95,7 @@ def test_a_lineage_that_goes_in_a_circle_ends(store: ArtifactStore) -> None:
     assert removed(store) == set()
 
 
-@pytest.mark.parametrize("state", ["RUNNING", "QUEUED", "JOB_STATE_RUNNING", "running"])
+@pytest.mark.parametrize("state", ["RUNNING", "QUEUED", "JOB_STATE_RUNNING"])
 def test_active_jobs_keep_themselves_and_their_inputs(store: ArtifactStore, state: str) -> None:
     used = store.put_files({"runs.csv": b"1"})
     unused = store.put_files({"runs.csv": b"2"})
@@ -104,7 +105,7 @@ def test_active_jobs_keep_themselves_and_their_inputs(store: ArtifactStore, stat
     plan = store.gc(dry_run=False, grace_s=0)
     assert [item.path for item in plan.remove] == [unused.uri]
     why = {item.path: item.why for item in plan.keep}
-    assert why["jobs/s/M/0a"] == "queued or running"
+    assert why["jobs/s/M/0a"].startswith("queued, running or interrupted")
     assert "0a" in why[used.uri]
     assert store.exists("jobs/s/M/0a/checkpoint/3.safetensors")
 
@@ -120,6 +121,29 @@ def test_ended_jobs_without_artifact_go_with_their_checkpoints(
         ("jobs/s/M/0a", "never became an artifact")
     ]
     assert not store.exists("jobs/s/M/0a")
+
+
+def test_jobs_as_the_manager_keeps_them(store: ArtifactStore) -> None:
+    """Their status says what was asked for last; how it ended lies with the attempts."""
+    folders = {
+        name: JobFolder(store, f"s/M/{name * 32}") for name in ("0d", "0f", "0a", "0c", "01", "02")
+    }
+    for folder in folders.values():
+        folder.write_request({"query": {}})
+        folder.write_submission(cancelled=False, after=0, count_from=0)
+    done, failed, again, cancelled, running, queued = folders.values()
+    for folder in (failed, again, cancelled, running):
+        assert folder.claim({}) == 1
+    for folder in (failed, again):
+        folder.write_failure(1, InvalidData("too few runs"))
+    again.write_submission(cancelled=False, after=1, count_from=1)
+    cancelled.write_submission(cancelled=True, after=1, count_from=1)
+    made(store, "0d" * 32)
+    running.write_progress(1, 0.5, "half")
+    plan = store.gc(dry_run=False, grace_s=0)
+    assert {item.path for item in plan.remove} == {done.uri, failed.uri, cancelled.uri}
+    assert {item.path for item in plan.keep} == {again.uri, running.uri, queued.uri}
+    assert running.read(1, "progress") is not None
 
 
 def test_an_unreadable_status_is_kept(store: ArtifactStore) -> None:
@@ -184,34 +208,43 @@ def test_nothing_outside_jobs_and_imports_is_touched(store: ArtifactStore) -> No
     assert everything(store) == before
 
 
-@pytest.mark.parametrize(
-    "meanwhile",
-    [
-        lambda store, ref: store.pin(ref),
-        lambda store, ref: store.write_json(f"{ref.uri}/status.json", {"state": "RUNNING"}),
-    ],
-)
-def test_what_is_wanted_after_the_plan_was_made_stays(
-    store: ArtifactStore,
-    meanwhile: Callable[[ArtifactStore, ArtifactRef], None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from catena.shared.artifacts import gc
-
-    ref = made(store, "0a")
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Let `act` happen between the plan and its execution."""
     plan = gc._plan
 
     def slow(*args: object) -> object:
         out = plan(*args)
-        meanwhile(store, ref)
+        act()
         return out
 
     monkeypatch.setattr(gc, "_plan", slow)
+
+
+def test_what_is_pinned_after_the_plan_was_made_stays(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = made(store, "0a")
+    meanwhile(monkeypatch, lambda: store.pin(ref))
     result = store.gc(dry_run=False, grace_s=0)
-    assert [item.path for item in result.failed] == [ref.uri]
-    assert "in the meantime" in result.failed[0].why
+    assert [(item.path, item.why) for item in result.failed] == [
+        (ref.uri, "it was pinned in the meantime")
+    ]
     assert result.size == 0
     store.open(ref).verify()
+
+
+def test_what_is_asked_for_after_the_plan_was_made_stays(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "jobs/s/M/0a/status.json"
+    store.write_json(path, {"state": "CANCELLED"})
+    store.write_bytes("jobs/s/M/0a/checkpoint/3", b"1")
+    meanwhile(monkeypatch, lambda: store.write_json(path, {"state": "QUEUED"}))
+    result = store.gc(dry_run=False, grace_s=0)
+    assert [(item.path, item.why) for item in result.failed] == [
+        ("jobs/s/M/0a", "it was asked for in the meantime")
+    ]
+    assert store.exists("jobs/s/M/0a/checkpoint/3")
 
 
 def test_a_removal_that_fails_is_reported_and_the_rest_goes_on() -> None:

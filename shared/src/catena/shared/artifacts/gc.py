@@ -1,8 +1,8 @@
 """Garbage collection: what nobody needs any more, why, and how many bytes.
 
-Kept: what is pinned; what is queued or running; what either was, or is being, made from, all the
-way back; and whatever is younger than the grace period. Only ``jobs/`` and ``imports/`` are
-touched.
+Kept: what is pinned; jobs that are queued, running or may be resumed; what either was, or is
+being, made from, all the way back; and whatever is younger than the grace period. Only ``jobs/``
+and ``imports/`` are touched.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from catena.shared.artifacts.artifact import Artifact
+from catena.shared.artifacts.manifest import MANIFEST
 from catena.shared.errors import CatenaError, InvalidData, NotFound
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ GRACE_S = 7 * 86_400.0
 """Seconds since the last change before anything is collected: time to pin a fresh result."""
 
 _ACTIVE = ("QUEUED", "RUNNING")
+_IN_USE = "queued, running or interrupted; cancel it to let it go"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -114,7 +116,7 @@ def _plan(store: ArtifactStore, dry_run: bool, grace_s: float) -> GcPlan:
     for folder, files in folders.items():
         age = now - max((file.modified_s for file in files), default=0.0)
         if _active(store, folder):
-            kept.setdefault(folder, "queued or running")
+            kept.setdefault(folder, _IN_USE)
         elif age < grace_s:
             kept.setdefault(folder, f"changed {_hours(age)} ago, grace is {_hours(grace_s)}")
     _add_lineage(store, artifacts, kept)
@@ -168,7 +170,7 @@ def _leftovers(
     artifact: Artifact | None, why_kept: str, files: Iterable[Any], now: float, grace_s: float
 ) -> list[GcItem]:
     """Attempts and checkpoints beside a finished artifact: nothing will read them."""
-    if artifact is None or why_kept == "queued or running":
+    if artifact is None or why_kept == _IN_USE:
         return []
     sizes: dict[str, int] = {}
     newest: dict[str, float] = {}
@@ -187,13 +189,22 @@ def _leftovers(
 
 
 def _active(store: ArtifactStore, folder: str) -> bool:
-    if not folder.startswith("jobs/"):
+    """Whether a job folder without artifact is one that runs, waits, or may be resumed.
+
+    Which of the three only its Ray cluster could tell; cancelling it lets it go in any case.
+    """
+    if not folder.startswith("jobs/") or store.exists(f"{folder}/{MANIFEST}"):
         return False
     try:
         status = store.read_json(f"{folder}/status.json", default=None)
     except CatenaError:
         return True  # Unreadable: better kept than lost.
-    return isinstance(status, dict) and str(status.get("state", "")).upper().endswith(_ACTIVE)
+    if not isinstance(status, dict) or not str(status.get("state", "")).endswith(_ACTIVE):
+        return False
+    # The status is what was asked for last. An attempt made since then that has ended, ended it.
+    newest = max((int(n) for n in store.ls(f"{folder}/attempts") if n.isdigit()), default=0)
+    ended = store.exists(f"{folder}/attempts/{newest}/.job/end.json")
+    return not (ended and newest > int(status.get("after", 0)))
 
 
 def _digests(value: Any) -> set[str]:
