@@ -36,7 +36,12 @@ class LineFormatter(logging.Formatter):
             "service": self._service,
             "event": record.getMessage(),
         }
-        fields |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        # Libraries that change how records are made add their own, with an underscore.
+        fields |= {
+            key: value
+            for key, value in vars(record).items()
+            if key not in _STANDARD and not key.startswith("_")
+        }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         line = " ".join(f"{key}={_quoted(value)}" for key, value in fields.items())
