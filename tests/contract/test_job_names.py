@@ -143,3 +143,13 @@ def test_the_table_has_the_version_of_the_job(service: str, method: str, version
         if type(job).__name__ == "JobFunction" and job.method == method
     }
     assert found == {version}
+
+
+@pytest.mark.parametrize(("service", "method", "version", "request_", "digest"), GOLDEN)
+def test_a_request_survives_being_stored(
+    service: str, method: str, version: int, request_: dict[str, Any], digest: str
+) -> None:
+    # The worker makes the query again from what the server stored, with its defaults.
+    query = query_of(service, method, request_)
+    stored = query.model_dump(mode="json", exclude={"validate_only"})
+    assert type(query).from_plain(stored).digest(service, method, version) == digest

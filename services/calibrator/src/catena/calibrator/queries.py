@@ -127,7 +127,8 @@ class TrainSurrogateQuery(Query):
 
     def violations(self) -> Iterator[FieldViolation]:
         """Trials belong to a search; a search belongs to networks."""
-        if "tune_trials" in self.model_fields_set and not self.tune:
+        # A request is stored with its defaults and read again, so "was it set" is not asked.
+        if self.tune_trials != type(self).model_fields["tune_trials"].default and not self.tune:
             yield FieldViolation(
                 "tune_trials",
                 f"got {self.tune_trials} trials, but tune is not set; set it or leave this out",
