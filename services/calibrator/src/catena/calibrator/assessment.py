@@ -203,9 +203,9 @@ def _out_of_range(
     mean, sd = posterior.surrogate.predict(prior.from_unit(prior.sobol_unit(_SEARCHED, seed)))
     given = np.concatenate([ensemble.outputs, mean])
     lowest, highest = given.min(axis=0), given.max(axis=0)
-    # Far means far beyond what the surrogate's own error would excuse, too.
+    # Far also from what the surrogate's error excuses where that is largest.
     step = (
-        IMPOSSIBLE_SD * np.sqrt(possible.error_sd**2 + np.quantile(sd, 0.95, axis=0) ** 2)[column]
+        IMPOSSIBLE_SD * np.sqrt(possible.error_sd**2 + sd.max(axis=0) ** 2)[column]
     )
     values[np.arange(len(values)), column] = np.where(
         above, highest[column] + step, lowest[column] - step
