@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from catena.shared.errors import CatenaError, FieldViolation, InvalidRequest
+from catena.shared.errors import CatenaError, FieldViolation, InvalidRequest, Unavailable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from catena.shared.client import ServiceClient
     from catena.shared.settings import Settings
 
 _EXIT = {
@@ -95,6 +96,37 @@ def settings() -> Settings:
             for item in error.errors(include_url=False, include_input=False)
         ]
         raise InvalidRequest("the settings are not usable", violations=found) from None
+
+
+def connect(service: str) -> ServiceClient:
+    """Client of `service`.
+
+    Raises
+    ------
+    Unavailable
+        At once when its server is one of this machine and nothing was started here; otherwise the
+        client waits for a server that is just starting again.
+    """
+    from catena.shared import client
+
+    config = settings()
+    require_system(config, service)
+    return client.connect(service, config)
+
+
+def require_system(config: Settings, service: str) -> None:
+    """Make sure that somebody keeps the server of `service` alive, if it is an embedded one.
+
+    Raises
+    ------
+    Unavailable
+        When nothing was started here.
+    """
+    from catena.shared.supervisor.control import lock_is_held
+
+    embedded = config.address(service) == f"unix:{config.socket_path(service)}"
+    if embedded and not config.socket_path(service).exists() and not lock_is_held(config):
+        raise Unavailable("catena does not run here; start it with `catena up`")
 
 
 def console() -> Console:

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from catena.shared.cli.common import AsJson, Group, print_json, print_table
+from catena.shared.cli.common import (
+    AsJson,
+    Group,
+    print_json,
+    print_table,
+    require_system,
+    settings,
+)
 from catena.shared.errors import NotFound
 
 GROUP = "catena.flows"
@@ -39,6 +46,10 @@ def run(
         raise NotFound(f"there is no flow {name!r}; installed: {known}")
     if not config.is_file():
         raise NotFound(f"there is no file {config}; give the flow's YAML file with --config")
+    from catena.shared.settings import SERVICE_NAMES
+
+    for service in SERVICE_NAMES:
+        require_system(settings(), service)
     entry.load()(config)
 
 

@@ -9,10 +9,10 @@ import typer
 from catena.shared.cli.common import (
     AsJson,
     Group,
+    connect,
     note,
     print_json,
     print_table,
-    settings,
 )
 from catena.shared.errors import InvalidRequest, NotFound
 
@@ -37,11 +37,11 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    from catena.shared.client import SERVICE_NAMES, connect
+    from catena.shared.settings import SERVICE_NAMES
 
     found: list[Job] = []
     for name in [service] if service else SERVICE_NAMES:
-        with connect(name, settings()) as client:
+        with connect(name) as client:
             found += client.jobs(limit=limit)
     if as_json:
         print_json([_plain(job) for job in found])
@@ -111,13 +111,11 @@ def cancel(name: Name) -> None:
 
 
 def _client(name: str) -> ServiceClient:
-    from catena.shared.client import connect
-
     if name.count("/") != 2:
         raise InvalidRequest(
             f"got {name!r}, wanted <service>/<Method>/<digest> as `catena jobs list` prints it"
         )
-    return connect(name.partition("/")[0], settings())
+    return connect(name.partition("/")[0])
 
 
 def _full_name(client: ServiceClient, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -162,16 +163,15 @@ class RayPart:
 class ServerPart:
     """One server: a driver of the Ray at a given address, started anew when that changes."""
 
-    def __init__(self, name: str, layout: Layout, settings: Settings, lifeline: int) -> None:
+    def __init__(self, name: str, layout: Layout, settings: Settings) -> None:
         self.name = name
         self._layout = layout
         self._settings = settings
-        self._lifeline = lifeline
         self._child: subprocess.Popen[bytes] | None = None
         self._ray = ""
         self._backoff = Backoff()
         self._next_check = 0.0
-        self.state = PartState(name, address=settings.address(name), detail="waits for Ray")
+        self.state = PartState(name, address=settings.address(name))
 
     def tick(self, ray_address: str, environment: dict[str, str]) -> None:
         """Look once, act if needed; `ray_address` is empty while there is no Ray."""
@@ -179,41 +179,50 @@ class ServerPart:
             code = self._child.poll()
             if code is not None:
                 self._ended(code)
-            elif ray_address and ray_address != self._ray:
+            elif self._ray and ray_address and ray_address != self._ray:
                 # A driver cannot change clusters; with its Ray gone it has nothing to finish.
                 _log.info("server belongs to a lost ray", extra={"part": self.name})
                 self.stop(grace_s=1.0)
         if self.state.state == FAILED:
             return
         if self._child is None:
-            if ray_address and self._backoff.over:
-                self._start(ray_address, environment)
+            if self._backoff.over:
+                self._start(environment)
+        elif not self._ray:
+            if ray_address:
+                self._introduce(ray_address)
         elif time.monotonic() >= self._next_check:
             self._check()
 
-    def _start(self, ray_address: str, environment: dict[str, str]) -> None:
+    def _start(self, environment: dict[str, str]) -> None:
         log = open_log(self._layout.log(self.name))
-        module = "catena.shared.supervisor.child"
         try:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", module, str(self._lifeline), self.name],
-                env={**os.environ, **environment, "CATENA_RAY_ADDRESS": ray_address},
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", "catena.shared.supervisor.child", self.name],
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 cwd=self._layout.run_dir,
-                pass_fds=(self._lifeline,),
                 start_new_session=True,  # Ctrl-C in a terminal is for the user's command alone
             )
         finally:
             os.close(log)
-        self._ray = ray_address
+        self._ray = ""
         self._backoff.started()
         self.state.process = ProcessRecord.of(self._child.pid)
         self.state.state = STARTING
         self.state.starts += 1
         self.state.detail = ""
         _log.info("starting server", extra={"part": self.name, "pid": self._child.pid})
+
+    def _introduce(self, ray_address: str) -> None:
+        if self._child is None or self._child.stdin is None:
+            return
+        with contextlib.suppress(BrokenPipeError):  # it has just ended; the next tick sees it
+            self._child.stdin.write(f"{ray_address}\n".encode("ascii"))
+            self._child.stdin.flush()
+        self._ray = ray_address
 
     def _check(self) -> None:
         found = check(self._settings, self.name, timeout_s=1.0)
@@ -225,7 +234,7 @@ class ServerPart:
         else:
             if self.state.state == HEALTHY:
                 _log.warning("server is not healthy", extra={"part": self.name})
-            self.state.state, self.state.detail = STARTING, found.detail
+                self.state.state, self.state.detail = STARTING, found.detail
             self._next_check = time.monotonic() + 0.2
 
     def _ended(self, code: int) -> None:
@@ -264,12 +273,8 @@ class Supervisor:
         self._stop = threading.Event()
         self._lock = self._take_lock()
         self._end_predecessors_servers()
-        # The servers hold the reading end; this process alone holds the other.
-        self._lifeline, self._held = os.pipe()
         self._ray = None if settings.ray_address else RayPart(self._layout, settings)
-        self._servers = [
-            ServerPart(name, self._layout, settings, self._lifeline) for name in SERVICE_NAMES
-        ]
+        self._servers = [ServerPart(name, self._layout, settings) for name in SERVICE_NAMES]
         self._state = SystemState(ProcessRecord.of(os.getpid()), essentials(settings))
         self._written = ""
 
