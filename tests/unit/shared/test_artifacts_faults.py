@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +99,41 @@ def test_a_failing_call_of_any_kind_is_an_error_of_ours_and_no_half(
         assert "No space left" not in str(caught.value)
         whole_or_none(ArtifactStore(url), expected.uri)
         assert work(store, 2) == expected
+
+
+_FACTORY = """
+import sys
+from catena.shared.artifacts import ArtifactStore
+store = ArtifactStore(sys.argv[1])
+for number in range(100_000):
+    writer = store.writer(f"s/M/{number:08x}", 1)
+    for part in range(4):
+        writer.write_bytes(f"part-{part}", bytes([number % 256]) * 50_000)
+    writer.commit(kind="files")
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.003, 0.007, 0.012])
+def test_a_real_kill_leaves_whole_artifacts_only(tmp_path: Path, delay_s: float) -> None:
+    url = f"file://{tmp_path}"
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    factory = subprocess.Popen(
+        [sys.executable, "-c", _FACTORY, url], env=env, stdout=subprocess.PIPE, text=True
+    )
+    said = [int(factory.stdout.readline()) for _ in range(5)]
+    time.sleep(delay_s)
+    factory.kill()
+    said += [int(line) for line in factory.stdout.read().split()]
+    factory.wait()
+    store = ArtifactStore(url)
+    found = store.list()
+    for artifact in found:
+        artifact.verify()
+        assert len(artifact.names) == 4
+    # What was reported is there, and at most the one that was not reported in time beside it.
+    assert len(said) <= len(found) <= len(said) + 1
+    assert not store.gc(grace_s=0).keep
 
 
 def test_the_drill_notices_a_manifest_that_is_written_first(

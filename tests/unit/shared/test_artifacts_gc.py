@@ -12,7 +12,7 @@ import pytest
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.shared.artifacts import ArtifactStore, InputRef, Lineage, gc
-from catena.shared.errors import InvalidData, NotFound
+from catena.shared.errors import ArtifactCorrupt, InvalidData, NotFound
 from catena.shared.jobs.records import JobFolder
 from catena.shared.testing import Fault, FaultyStore
 
@@ -146,10 +146,20 @@ def test_jobs_as_the_manager_keeps_them(store: ArtifactStore) -> None:
     assert running.read(1, "progress") is not None
 
 
-def test_an_unreadable_status_is_kept(store: ArtifactStore) -> None:
-    store.write_bytes("jobs/s/M/0a/status.json", b"{")
+@pytest.mark.parametrize("torn", [b"{", b"[]", b"null", b'{"state": "QUEUED", "after": "x"}'])
+def test_an_unreadable_status_is_kept(store: ArtifactStore, torn: bytes) -> None:
+    store.write_bytes("jobs/s/M/0a/status.json", torn)
     assert removed(store, dry_run=False) == set()
     assert store.exists("jobs/s/M/0a/status.json")
+
+
+@pytest.mark.parametrize("torn", [b"{", b"[]", b'{"uri": 3}'])
+def test_nothing_is_collected_while_a_pin_is_unreadable(store: ArtifactStore, torn: bytes) -> None:
+    ref = made(store, "0a")
+    store.write_bytes("pins/x.json", torn)
+    with pytest.raises(ArtifactCorrupt, match="pins/x"):
+        store.gc(dry_run=False, grace_s=0)
+    store.open(ref).verify()
 
 
 def test_left_over_attempts_and_checkpoints_of_a_kept_artifact_go(store: ArtifactStore) -> None:

@@ -6,6 +6,7 @@ import itertools
 import pickle
 import secrets
 import time
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,9 @@ def test_a_whole_artifact_comes_back(store: ArtifactStore, writer: ArtifactWrite
     assert artifact.read_bytes("deep/er/raw.bin") == b"raw" * 1000
     assert artifact.local_path("deep/er/raw.bin").read_bytes() == b"raw" * 1000
     local = artifact.local_path("runs.zarr")
-    xr.testing.assert_identical(xr.open_zarr(local, consolidated=False).load(), dataset())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        xr.testing.assert_identical(xr.open_zarr(local).load(), dataset())
     manifest = artifact.manifest
     assert manifest.lineage == lineage
     assert manifest.units == {"lh": "W m-2"}
@@ -366,6 +369,11 @@ def test_a_commit_is_checked(store: ArtifactStore, writer: ArtifactWriter) -> No
         writer.commit(kind="files", timed_files=["report.html"])
     with pytest.raises(InvalidData, match="wall_s"):
         writer.commit(kind="files", costs={"wall_s": float("nan")})
+    for kind in ("", "a b", "a/b"):
+        with pytest.raises(UnsafePath, match="kind"):
+            writer.commit(kind=kind)
+        with pytest.raises(UnsafePath, match="kind"):
+            store.put_files({"x": b""}, kind=kind)
     with pytest.raises(InvalidData, match="attempt"):
         store.writer(NAME, -1)
     with pytest.raises(NotFound):
@@ -379,6 +387,23 @@ def test_a_library_that_writes_nothing_is_noticed(writer: ArtifactWriter) -> Non
         path.write_bytes(b"half")
         raise ValueError("library")
     assert writer.names == []
+
+
+@pytest.mark.parametrize("odd", [["a", None], [1, "a"], [{}, []], [1.5, None]])
+def test_a_dataset_of_objects_is_refused(writer: ArtifactWriter, odd: list[object]) -> None:
+    column = np.empty(2, dtype=object)
+    column[:] = odd
+    with pytest.raises(InvalidData, match="'odd' holds objects"):
+        writer.write_dataset("d.zarr", xr.Dataset({"odd": ("x", column)}))
+    assert writer.names == []
+
+
+def test_text_of_any_length_comes_back(store: ArtifactStore, writer: ArtifactWriter) -> None:
+    names = ["", "flnr", "a longer name", "Übergang"]
+    data = xr.Dataset({"fixed": ("x", np.array(names)), "free": ("x", np.array(names, object))})
+    writer.write_dataset("d.zarr", data)
+    read = store.open(writer.commit(kind="x")).open_dataset("d.zarr")
+    assert read["fixed"].values.tolist() == read["free"].values.tolist() == names
 
 
 def test_half_a_dataset_is_dropped(store: ArtifactStore, writer: ArtifactWriter) -> None:

@@ -34,10 +34,16 @@ _METADATA = "zarr.json"
 def write_dataset(writer: ArtifactWriter, name: str, dataset: xr.Dataset) -> None:
     """Write `dataset` to the folder `name`; see :meth:`ArtifactWriter.write_dataset`."""
     plain = dataset.drop_encoding()
+    for key, variable in plain.variables.items():
+        # zarr would turn what is no text, even a missing value, into text without a word.
+        if variable.dtype.kind == "O" and not all(isinstance(x, str) for x in variable.values.flat):
+            raise InvalidData(
+                f"'{name}': variable '{key}' holds objects that are not text; "
+                "convert it to numbers, times or text"
+            )
     try:
         with _quiet():
-            # Consolidated metadata would say everything twice; the manifest already lists all.
-            plain.to_zarr(_Sink(writer, name), mode="w", zarr_format=3, consolidated=False)
+            plain.to_zarr(_Sink(writer, name), mode="w", zarr_format=3, consolidated=True)
     except (TypeError, ValueError) as error:
         raise InvalidData(f"'{name}' cannot be written as zarr: {error}") from error
 
@@ -47,14 +53,16 @@ def open_dataset(artifact: Artifact, name: str) -> xr.Dataset:
     if f"{name}/{_METADATA}" not in artifact.names:
         raise NotFound(f"'{artifact.uri}' has no dataset '{name}'")
     with _quiet():
-        return xr.open_zarr(_Source(artifact, name), consolidated=False, chunks=None)
+        return xr.open_zarr(_Source(artifact, name), consolidated=True, chunks=None)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # Fixed-length text has no zarr v3 specification yet; zarr writes and reads it all the same.
+    # Text of fixed length has no zarr v3 specification yet; zarr writes and reads it all the same.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
+        # Nor has consolidated metadata, but xarray looks for it first.
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part.*")
         yield
 
 
@@ -63,7 +71,6 @@ class _Keys(Store):
 
     supports_deletes = True
     supports_listing = True
-    supports_consolidated_metadata = False
 
     def keys(self) -> Collection[str]:
         raise NotImplementedError

@@ -196,15 +196,16 @@ def _active(store: ArtifactStore, folder: str) -> bool:
     if not folder.startswith("jobs/") or store.exists(f"{folder}/{MANIFEST}"):
         return False
     try:
-        status = store.read_json(f"{folder}/status.json", default=None)
-    except CatenaError:
+        status = store.read_json(f"{folder}/status.json", default={})
+        wanted, after = str(status.get("state", "")), int(status.get("after", 0))
+    except (CatenaError, AttributeError, TypeError, ValueError):
         return True  # Unreadable: better kept than lost.
-    if not isinstance(status, dict) or not str(status.get("state", "")).endswith(_ACTIVE):
+    if not wanted.endswith(_ACTIVE):
         return False
     # The status is what was asked for last. An attempt made since then that has ended, ended it.
     newest = max((int(n) for n in store.ls(f"{folder}/attempts") if n.isdigit()), default=0)
     ended = store.exists(f"{folder}/attempts/{newest}/.job/end.json")
-    return not (ended and newest > int(status.get("after", 0)))
+    return not (ended and newest > after)
 
 
 def _digests(value: Any) -> set[str]:

@@ -60,6 +60,7 @@ def put_files(
     InvalidData
         When a file changes while it is read.
     """
+    check_segment(kind, "kind")
     sources = _sources(files)
     entries = []
     for name, source in sorted(sources.items()):

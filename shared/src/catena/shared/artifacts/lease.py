@@ -253,7 +253,7 @@ def _held(owner: str, epoch: int) -> LeaseHeld:
 
 def _owner(store: ArtifactStore, epoch: int) -> str:
     record = store.read_json(_epoch_path(epoch), default={})
-    return str(record.get("holder", ""))
+    return str(record.get("holder", "")) if isinstance(record, dict) else ""
 
 
 def _heartbeat(store: ArtifactStore, epoch: int) -> dict[str, Any]:
@@ -263,7 +263,8 @@ def _heartbeat(store: ArtifactStore, epoch: int) -> dict[str, Any]:
         beat = store.read_json(_heartbeat_path(epoch), default=None)
     except ArtifactCorrupt:
         beat = None
-    return beat if isinstance(beat, dict) else {}
+    counts = isinstance(beat, dict) and isinstance(beat.get("counter"), int)
+    return beat if counts else {}
 
 
 def _counter(store: ArtifactStore, epoch: int) -> int:

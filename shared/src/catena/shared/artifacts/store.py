@@ -199,8 +199,14 @@ class ArtifactStore(Blobs):
         self.remove_tree(_pin_path(uri))
 
     def pinned(self) -> Sequence[str]:
-        """URIs of the pinned artifacts."""
-        return sorted(str(self.read_json(f"pins/{name}")["uri"]) for name in self.ls("pins"))
+        """URIs of the pinned artifacts; ArtifactCorrupt when a pin is unreadable."""
+        found = []
+        for name in self.ls("pins"):
+            pin = self.read_json(f"pins/{name}")
+            if not isinstance(pin, dict) or not isinstance(pin.get("uri"), str):
+                raise ArtifactCorrupt(f"'pins/{name}' is no pin; remove it and pin again")
+            found.append(pin["uri"])
+        return sorted(found)
 
     def gc(self, dry_run: bool = True, grace_s: float | None = None) -> GcPlan:
         """Garbage collection; see :func:`~catena.shared.artifacts.gc.collect`."""

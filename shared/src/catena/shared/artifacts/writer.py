@@ -29,7 +29,7 @@ from catena.shared.artifacts.manifest import (
     canonical_json,
     content_digest,
 )
-from catena.shared.artifacts.paths import check_relative
+from catena.shared.artifacts.paths import check_relative, check_segment
 from catena.shared.errors import ArtifactCorrupt, FailedPrecondition, InvalidData, NotFound
 
 if TYPE_CHECKING:
@@ -188,6 +188,8 @@ class ArtifactWriter:
 
         Raises
         ------
+        UnsafePath
+            For a kind that is no plain name.
         FailedPrecondition
             When it was committed before, or there is no file.
         NotFound
@@ -196,6 +198,7 @@ class ArtifactWriter:
             Whatever the guard raises; then there is no artifact.
         """
         self._open()
+        check_segment(kind, "kind")
         if not self._entries:
             raise FailedPrecondition(f"'{self.uri}' has no files; write one before the commit")
         for name in timed_files:
