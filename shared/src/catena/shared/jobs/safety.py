@@ -11,14 +11,18 @@ import os
 VARIABLE = "CATENA_SABOTAGE"
 
 SAFETIES = {
+    "adopt": "a new supervisor adopts the Ray that outlived the last one",
     "attach": "a submit attaches to the running actor of the same name",
     "attempt_limit": "a job that keeps crashing ends as FAILED",
     "cancel_first": "CANCELLED is written before anything is killed",
     "cancel_kill": "a cancel ends the job's processes",
     "checkpoint": "a new attempt goes on from the checkpoint",
+    "detached": "a job outlives the server that submitted it",
     "guard": "a commit asks whether this attempt may still write",
+    "lifeline": "a server ends with its supervisor",
     "lease": "a cluster works only while it holds the store's lease",
     "places": "at most a set number of jobs run at once",
+    "restart": "the supervisor starts again what has ended",
     "sweep": "a new attempt ends what an earlier one left running",
     "version": "a job starts only on the code that its submitter runs",
 }

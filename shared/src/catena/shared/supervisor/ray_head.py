@@ -149,6 +149,9 @@ def start(
             env={
                 **{k: v for k, v in base.items() if not k.startswith("RAY_")},
                 **environment(layout),
+                # Ray would put all its workers, the keeper of the lease among them, at niceness 15;
+                # jobs set their own.
+                "RAY_worker_niceness": "0",
                 "RAY_START_HOOK": "catena.shared.supervisor.ray_hook.local_only",
             },
             stdin=subprocess.DEVNULL,
