@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import ray
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.shared.errors import InvalidData
@@ -86,21 +85,29 @@ def _suffer(end: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if end == "exit":
         os._exit(0)
+    if end in ("segv", "kill"):
+        time.sleep(60)  # a signal to the process arrives in some thread, a moment later
 
 
 def _helpers(query: CountQuery) -> None:
     for number in range(query.children):
         # Every second one has a parent that ends at once, as daemons do.
-        code = "import time; time.sleep(300)"
+        code = (
+            f"import os, time; open({query.log!r}, 'a').write(f'child {{os.getpid()}}\\n'); "
+            "time.sleep(300)"
+        )
         if number % 2:
             code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {code!r}])"
-        process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-        _note(query.log, "child", process.pid)
-    for _ in range(query.tasks):
-        _task.remote(query.log)
+        subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    if query.tasks:
+        # Not at the top: who only reads this module must not load Ray before it is configured.
+        import ray
+
+        task = ray.remote(num_cpus=0, max_retries=3)(_task)
+        for _ in range(query.tasks):
+            task.remote(query.log)
 
 
-@ray.remote(num_cpus=0, max_retries=3)
 def _task(log: str) -> None:
     _note(log, "task", os.getpid())
     time.sleep(300)

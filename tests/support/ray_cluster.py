@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+_MARK = "RAY_AUTH_TOKEN_PATH"
 TESTS = Path(__file__).parent.parent
 
 
@@ -54,7 +55,7 @@ class RayCluster:
         token.write_text(secrets.token_hex(32))
         self.client_environment = {
             "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(token),
+            _MARK: str(token),
             "RAY_USAGE_STATS_ENABLED": "0",
         }
         self._environment = environment or {}
@@ -70,7 +71,8 @@ class RayCluster:
             **os.environ,
             **self.client_environment,
             **self._environment,
-            "RAY_DISABLE_IMPORT_WARNING": "1",
+            # Ray would put its workers, and so the keeper of the lease, at niceness 15.
+            "RAY_worker_niceness": "0",
             "PYTHONPATH": os.pathsep.join(
                 filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")])
             ),
@@ -115,10 +117,9 @@ class RayCluster:
         for process in psutil.process_iter():
             # Orphans: what lost its parent still carries the path of this cluster's token.
             with contextlib.suppress(psutil.Error):
-                if process.pid not in self._known and process.pid != os.getpid():
-                    if process.environ().get("RAY_AUTH_TOKEN_PATH") == mark and (
-                        "ray" in " ".join(process.cmdline())
-                    ):
+                if process.pid not in self._known and process.environ().get(_MARK) == mark:
+                    words = process.cmdline()
+                    if any(w.startswith("ray::") or "/site-packages/ray/" in w for w in words):
                         self._known[process.pid] = process.create_time()
         alive = []
         for pid, created in self._known.items():

@@ -29,7 +29,8 @@ class JobActor:
         os.environ[safety.VARIABLE] = assignment.sabotage
         # Threads inherit the niceness of the thread that starts them, so this comes first; Ray's
         # own threads, which run already, keep theirs and go on answering.
-        os.nice(assignment.nice)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, max(own, assignment.nice))
         context = ray.get_runtime_context()
         self._me = context.current_actor
         self._node = context.get_node_id()

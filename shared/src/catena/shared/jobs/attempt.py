@@ -193,6 +193,7 @@ def run(assignment: Assignment, node: str = "", abandon: Callable[[], None] = la
         _record(folder, attempt, fence, error)
     finally:
         reporter.stop()
+        _sweep(folder, attempt)
         faults.forget()
 
 
@@ -260,18 +261,26 @@ def _in_crash_loop(folder: JobFolder, limit: int) -> bool:
 def _claim(folder: JobFolder, node: str) -> int:
     process = JobProcess.current(node)
     for earlier in range(folder.newest(), 0, -1):
-        start = folder.read(earlier, "start")
-        if start is None or removed("sweep"):
-            continue
-        left = JobProcess.from_record(start["process"])
-        if left.host == socket.gethostname() and not left.end(_SWEEP_S):
-            log.warning("%s: attempt %d left processes behind", folder.name, earlier)
+        _sweep(folder, earlier)
     checkpoint = Checkpoint(folder.store, f"{folder.uri}/checkpoint")
     attempt = folder.claim(
         {"process": process.to_record(), "checkpoint": checkpoint.position, "time": now()}
     )
     faults.watch(process.mark)
     return attempt
+
+
+def _sweep(folder: JobFolder, attempt: int) -> None:
+    """End what an attempt has started and left running on this machine."""
+    try:
+        start = folder.read(attempt, "start")
+        if start is None or removed("sweep"):
+            return
+        process = JobProcess.from_record(start["process"])
+        if process.host == socket.gethostname() and not process.end(_SWEEP_S):
+            log.warning("%s: attempt %d leaves processes behind", folder.name, attempt)
+    except CatenaError as error:
+        log.warning("%s: no sweep after attempt %d: %s", folder.name, attempt, error)
 
 
 def _record(folder: JobFolder, attempt: int, fence: Fence, error: BaseException) -> None:

@@ -52,6 +52,7 @@ class Cluster:
         self._on_lost = on_lost
         self._lock = threading.Lock()
         self._connected = False
+        self._own = False  # whether this object made the process's connection
         self._lost = threading.Event()
         self._closed = threading.Event()
         self._ports: list[tuple[str, int]] = []
@@ -118,6 +119,7 @@ class Cluster:
                     "Ray have the same RAY_AUTH_TOKEN_PATH, and ask again",
                     retry_after_s=_RETRY_S,
                 ) from None
+            self._own = True
         if ray.cluster_resources().get(_PLACES, 0) < 1:
             raise FailedPrecondition(
                 f"the Ray cluster offers no resource {_PLACES!r}, so no job could ever start; "
@@ -135,7 +137,7 @@ class Cluster:
         """Leave the cluster; jobs go on."""
         self._closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
-        if self._connected and not self._lost.is_set():
+        if self._own and not self._lost.is_set():
             ray = _ray()
 
             ray.shutdown()
@@ -213,7 +215,15 @@ class Cluster:
 
         return self.call(look)
 
-    def start(self, cls: type, name: str, *args: Any, attach: bool = True, **options: Any) -> Any:
+    def start(
+        self,
+        cls: type,
+        name: str,
+        *args: Any,
+        attach: bool = True,
+        detached: bool = True,
+        **options: Any,
+    ) -> Any:
         """Start a detached actor, or find the one of that name.
 
         Parameters
@@ -225,6 +235,8 @@ class Cluster:
             Of its constructor.
         attach : bool
             False: do not look for one of that name first.
+        detached : bool
+            False: it ends with this process.
         **options
             Of Ray, e.g. ``num_cpus``.
         """
@@ -235,7 +247,7 @@ class Cluster:
             handle = ray.remote(cls).options(
                 name=name,
                 namespace=self.namespace,
-                lifetime="detached",
+                lifetime="detached" if detached else None,
                 get_if_exists=attach,
                 max_restarts=-1,
                 **options,

@@ -137,6 +137,7 @@ class JobManager:
             # Somebody may have cancelled and killed it meanwhile; this caller wants it run.
             if job.state != JobState.JOB_STATE_INTERRUPTED or time.monotonic() > deadline:
                 return job
+            time.sleep(0.05)
 
     def get(self, name: str) -> Job:
         """The job as it stands now.
@@ -291,6 +292,7 @@ class JobManager:
                 sabotage=os.environ.get(safety.VARIABLE, ""),
             ),
             attach=attach,
+            detached=not safety.removed("detached"),
             num_cpus=function.cpus,
             resources={} if safety.removed("places") else {"catena_job": 1},
         )
