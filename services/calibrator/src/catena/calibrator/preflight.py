@@ -6,7 +6,7 @@ numbers in users' tables are checked by the job.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from catena.calibrator.queries import (
     CheckCalibrationQuery,
@@ -44,7 +44,11 @@ def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViol
     if isinstance(query, ImportEnsembleQuery) and query.files is not None:
         return _files(query.files, opened["files.files"])
     if isinstance(query, SampleSitesQuery):
-        return _file("observations_file", query.observations_file, opened["observations"])
+        methods = opened["posterior"].read_json("posterior.json")["methods"]
+        return [
+            *_file("observations_file", query.observations_file, opened["observations"]),
+            *method_fits(query.method, methods),
+        ]
     if isinstance(query, TrainPosteriorQuery) and query.ensemble is not None:
         return _same_ensemble(opened["surrogate"], opened["ensemble"])
     if isinstance(query, RunMcmcQuery):
@@ -54,6 +58,9 @@ def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViol
         found = list(_same_names(about, opened["ensemble"]))
         if query.observation is not None:
             found += observation_fits(query.observation, about)
+        if isinstance(query, CheckCalibrationQuery):
+            methods = opened["posterior"].read_json("posterior.json")["methods"]
+            found += method_fits(query.method, methods)
         if isinstance(query, WriteReportQuery):
             found += _same_posterior(opened)
         return found
@@ -73,6 +80,19 @@ def observation_fits(
             f"got {len(observation.values)} values, wanted {len(names)}, one per output: "
             f"{', '.join(names[:12])}{', ...' if len(names) > 12 else ''}; mask what was not "
             "observed with `observed`",
+        )
+    ]
+
+
+def method_fits(method: str, methods: Sequence[str]) -> list[FieldViolation]:
+    """A posterior can sample only in the ways that it was prepared for."""
+    if method in methods:
+        return []
+    return [
+        FieldViolation(
+            "method",
+            f"got {method!r}, but this posterior was prepared for {', '.join(methods)}; "
+            "train it with that method",
         )
     ]
 

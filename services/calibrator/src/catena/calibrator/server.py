@@ -12,7 +12,7 @@ from catena.api.calibrator.v1 import calibrator_pb2_grpc
 from catena.calibrator import jobs, queries
 from catena.calibrator.cache import PosteriorCache
 from catena.calibrator.observe import observe_run
-from catena.calibrator.preflight import check_against_artifacts, observation_fits
+from catena.calibrator.preflight import check_against_artifacts, method_fits, observation_fits
 from catena.calibrator.storage import read_ensemble
 from catena.shared.errors import InvalidRequest
 from catena.shared.jobs import JobFunction
@@ -99,6 +99,7 @@ class Calibrator(calibrator_pb2_grpc.CalibratorServiceServicer):
         too_many = queries.too_many_draws(len(query.observations), query.draws, about.prior.size)
         if too_many is not None:
             found.append(too_many)
+        found += method_fits(query.method, posterior.methods)
         if found:
             raise InvalidRequest("SamplePosterior: these fields cannot be used", violations=found)
         values, error_sd, observed = (

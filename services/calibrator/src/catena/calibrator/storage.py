@@ -135,7 +135,8 @@ def write_posterior(writer: ArtifactWriter, posterior: Posterior, about: About) 
     """Write a posterior."""
     arrays, meta = posterior.to_arrays()
     writer.write_arrays("posterior.safetensors", arrays)
-    writer.write_json("posterior.json", {"about": about.to_dict(), "posterior": meta})
+    methods = {"methods": list(posterior.methods)}
+    writer.write_json("posterior.json", {"about": about.to_dict(), "posterior": meta, **methods})
 
 
 def read_posterior(artifact: Artifact) -> tuple[Posterior, About]:
