@@ -16,6 +16,7 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from support.ray_cluster import RayCluster
 from support.servers import run_folder, wait_until
 
 from catena.shared.client import ServiceClient, connect
@@ -28,11 +29,11 @@ TESTS = Path(__file__).parents[2]
 class Process:
     """One server process, its log and a client."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *command: str, **environment: str) -> None:
         self.settings = Settings(home=folder, run_dir=folder, patience_s=10, deadline_s=20)
         variables = {"CATENA_HOME": str(folder), "CATENA_RUN_DIR": str(folder)} | environment
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "support.server_process"],
+            [sys.executable, "-m", *(command or ("support.server_process",))],
             env=os.environ | {"PYTHONPATH": str(TESTS)} | variables,
             stderr=subprocess.PIPE,
             text=True,
@@ -73,8 +74,8 @@ def start() -> Iterator[Start]:
     with run_folder() as folder:
         started: list[Process] = []
 
-        def one(**environment: str) -> Process:
-            started.append(Process(folder, **environment))
+        def one(*command: str, **environment: str) -> Process:
+            started.append(Process(folder, *command, **environment))
             return started[-1]
 
         yield one
@@ -231,3 +232,14 @@ def test_the_log_is_one_line_per_event_without_the_token(start: Start) -> None:
     lines = [line for line in process.log if line.startswith("time=")]
     assert len(lines) == len(process.log) - 2  # "work begins" and "jobs closed" are the test's own
     assert all("hush" not in line for line in process.log)
+
+
+@pytest.mark.slow
+def test_a_server_on_a_real_ray_drains_on_sigterm(start: Start, ray_cluster: RayCluster) -> None:
+    # Ray puts in a handler for SIGTERM that ends its process at once.
+    process = start("catena.shared.server", "calibrator", CATENA_RAY_ADDRESS=ray_cluster.address)
+    process.await_word("event=serving", 90)
+    assert process.client().health() == "SERVING"
+    process.popen.terminate()
+    assert process.exit_code() == 0
+    assert process.said("event=draining") and process.said("event=stopped")

@@ -263,6 +263,7 @@ def serve(service: str, add: AddServices, settings: Settings) -> int:
         server = Server(service, add, runtime)  # first: a second server must not touch Ray
         try:
             runtime.jobs.start()
+            signals.install()  # again: Ray puts its own handlers in, which end the process at once
             server.start()
             # A short wait instead of an endless one: signals are only seen between two waits.
             while not signals.asked.wait(0.1):
