@@ -1,0 +1,140 @@
+"""kill -9 of the parts of the embedded system, each while a job runs.
+
+Each drill is run with its safety, and without it: a drill that cannot fail proves nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from support.site import until
+from support.system import System
+
+from catena.shared.client import CatenaError, Job
+from catena.shared.jobs import safety
+from catena.shared.supervisor.processes import ProcessRecord
+
+pytestmark = pytest.mark.slow
+
+ENSEMBLE = {"generated": {"runs": 300, "seed": 1}, "held_out_runs": 50}
+
+
+def surrogate(ensemble: object) -> dict[str, object]:
+    return {"ensemble": ensemble, "method": "mlp", "seed": 1, "folds": 3}
+
+
+@dataclass(frozen=True)
+class After:
+    """What became of a job whose surroundings were killed.
+
+    Attributes
+    ----------
+    digest : str
+        Of the result; empty when it never came.
+    attempts : int
+        How often the job was started.
+    same_ray : bool
+        Whether the Ray that runs in the end is the one that ran before.
+    outlived : bool
+        Whether the old server outlived what was killed.
+    """
+
+    digest: str
+    attempts: int
+    same_ray: bool
+    outlived: bool
+
+
+def drill(kill: Callable[[System], None], patience_s: float = 90.0) -> After:
+    """Start a job, kill a part when its work has begun, and wait for the result as clients do."""
+    with System(lease_stall_s="3") as system:
+        system("up")
+        with system.client(patience_s=patience_s) as client:
+            ensemble = client.submit("ImportEnsemble", ENSEMBLE).result(120)
+            job = client.submit("TrainSurrogate", surrogate(ensemble))
+            until(lambda: job.refresh().progress > 0, "the work to begin", 120)
+            ray, server = system.process("ray"), system.process("calibrator")
+            kill(system)
+            digest = result(job)
+            return After(
+                digest=digest,
+                attempts=job.refresh().attempts if digest else 0,
+                same_ray=system.process("ray") == ray if digest else ray.alive(),
+                outlived=server.alive(),
+            )
+
+
+def result(job: Job) -> str:
+    try:
+        return str(job.result(240).digest)
+    except CatenaError:
+        return ""
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Iterator[str]:
+    """Digest of the result when nothing is killed."""
+    found = drill(lambda system: None)
+    assert found.attempts == 1
+    assert found.same_ray
+    yield found.digest
+
+
+def kill_server(system: System) -> None:
+    kill(system.process("calibrator"))
+
+
+def kill_ray(system: System) -> None:
+    for record in system.ray_processes():
+        record.signal(signal.SIGKILL)
+
+
+def kill_supervisor(system: System) -> None:
+    """And start everything again, as a user does who finds it gone."""
+    server = system.process("calibrator")
+    kill(system.process("supervisor"))
+    # A server that does not end with its supervisor is seen by what is still listening.
+    if not safety.removed("lifeline"):
+        until(lambda: not server.alive(), "the end of the server", 10)
+        system("up")
+
+
+def kill(record: ProcessRecord) -> None:
+    assert record.alive()
+    record.signal(signal.SIGKILL)
+    until(lambda: not record.alive(), "the end of the process", 10)
+
+
+def test_a_job_outlives_its_server(undisturbed: str) -> None:
+    assert drill(kill_server) == After(undisturbed, attempts=1, same_ray=True, outlived=False)
+
+
+def test_a_job_goes_on_after_the_loss_of_ray(undisturbed: str) -> None:
+    assert drill(kill_ray) == After(undisturbed, attempts=2, same_ray=False, outlived=False)
+
+
+def test_a_job_outlives_the_supervisor(undisturbed: str) -> None:
+    found = drill(kill_supervisor)
+    assert found == After(undisturbed, attempts=1, same_ray=True, outlived=False)
+
+
+def test_without_restarts_the_server_stays_away(without: Callable[..., None]) -> None:
+    without("restart")
+    assert drill(kill_server, patience_s=12.0).digest == ""
+
+
+def test_without_adoption_the_job_is_started_again(
+    undisturbed: str, without: Callable[..., None]
+) -> None:
+    without("adopt")
+    found = drill(kill_supervisor)
+    assert found.attempts == 2
+    assert not found.same_ray
+
+
+def test_without_a_lifeline_a_server_outlives_its_supervisor(without: Callable[..., None]) -> None:
+    without("lifeline")
+    assert drill(kill_supervisor).outlived

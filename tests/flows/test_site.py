@@ -1,0 +1,131 @@
+"""The YAML file of a site: what is accepted, and what is said about everything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from catena.flows.site import Site
+from catena.shared.client import InvalidRequest, NotFound
+
+ROOT = Path(__file__).parents[2]
+
+GIVEN = {
+    "site": "X-1",
+    "ensemble": {"generated": {"runs": 100}},
+    "observation": {"synthetic": {"run": 3}},
+}
+
+
+def write(folder: Path, data: Any) -> Path:
+    path = folder / "site.yaml"
+    path.write_text(data if isinstance(data, str) else yaml.safe_dump(data))
+    return path
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(InvalidRequest) as caught:
+        Site.from_file(path)
+    return str(caught.value)
+
+
+def test_files_are_found_beside_the_yaml(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").touch()
+    files = {"parameters_file": "in.csv", "outputs_file": "in.csv"}
+    site = Site.from_file(write(tmp_path, GIVEN | {"ensemble": {"files": files}}))
+    assert site.ensemble.files is not None
+    assert site.ensemble.files.outputs_file == tmp_path / "in.csv"
+
+
+def test_variables_in_paths_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in.csv").touch()
+    files = {"parameters_file": "${CATENA_DATA}/in.csv", "outputs_file": "$CATENA_DATA/in.csv"}
+    path = write(tmp_path, GIVEN | {"ensemble": {"files": files}})
+    monkeypatch.setenv("CATENA_DATA", str(tmp_path))
+    site = Site.from_file(path)
+    assert site.ensemble.files is not None
+    assert site.ensemble.files.parameters_file == tmp_path / "in.csv"
+    monkeypatch.delenv("CATENA_DATA")
+    message = refused(path)
+    assert "CATENA_DATA is not set" in message
+    assert "ensemble.files.parameters_file" in message
+
+
+def test_other_fields_of_a_section_go_to_the_service_as_they_are(tmp_path: Path) -> None:
+    given = GIVEN | {"mcmc": {"chains": 3}, "check": None}
+    site = Site.from_file(write(tmp_path, given))
+    assert site.ensemble.request == {"generated": {"runs": 100}}
+    assert site.mcmc == {"chains": 3}
+    assert site.check == {}, "an empty section takes the defaults"
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        ({"site": "../../etc"}, "site", "letters"),
+        ({"site": ""}, "site", "letters"),
+        ({"sight": 1}, "sight", "spelling"),
+        ({"ensemble": None}, "ensemble", ""),
+        ({"observation": {"synthetic": True}}, "observation.synthetic", "error_fraction"),
+        ({"observation": {"synthetic": {"run": -1}}}, "observation.synthetic.run", "0"),
+        (
+            {"observation": {"synthetic": {"run": 1, "error_fraction": 0}}},
+            "observation.synthetic.error_fraction",
+            "greater than 0",
+        ),
+        ({"mcmc": [1]}, "mcmc", "dictionary"),
+        (
+            {"ensemble": {"files": {"parameters_file": "no.csv", "outputs_file": "no.csv"}}},
+            "ensemble.files.outputs_file",
+            "no file",
+        ),
+    ],
+)
+def test_a_wrong_field_is_named(
+    tmp_path: Path, change: dict[str, Any], field: str, said: str
+) -> None:
+    message = refused(write(tmp_path, GIVEN | change))
+    assert f"  {field}: " in message
+    assert said in message
+
+
+def test_all_wrong_fields_are_named_at_once(tmp_path: Path) -> None:
+    message = refused(write(tmp_path, {"site": "a b", "sight": 1, "mcmc": 3}))
+    for field in ("site", "sight", "mcmc", "ensemble", "observation"):
+        assert f"  {field}: " in message
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "just words"])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    assert "holds no fields" in refused(write(tmp_path, text))
+
+
+def test_what_is_no_yaml_is_refused(tmp_path: Path) -> None:
+    assert "not YAML" in refused(write(tmp_path, "a: [1,"))
+
+
+def test_yaml_cannot_run_code(tmp_path: Path) -> None:
+    text = f"site: !!python/object/apply:os.mkdir ['{tmp_path / 'made'}']"
+    assert "not YAML" in refused(write(tmp_path, text))
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"none\.yaml"):
+        Site.from_file(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "deploy" / "sites").glob("*.yaml")), ids=str)
+def test_the_sites_that_are_shipped_can_be_read(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The data need not be there: files of that name are enough here.
+    folder = tmp_path / "elm_calibration"
+    folder.mkdir()
+    for name in ("InputPara.npy", "Observations.npy"):
+        (folder / name).touch()
+    monkeypatch.setenv("CATENA_DATA", str(tmp_path))
+    assert Site.from_file(path).title
