@@ -75,7 +75,7 @@ def observe(data: Data, fraction: float, *, seed: int) -> tuple[Array, Array]:
 
 
 class GaussianProcess:
-    """One exact Gaussian process per output: Matern 5/2, a length per parameter, plus a linear term.
+    """One exact Gaussian process per output: Matern 5/2 (a length per parameter) plus a line.
 
     Hyperparameters maximise the marginal likelihood on half the runs; the process is then
     conditioned on all of them. Rasmussen and Williams (2006), chapters 2 and 5.

@@ -50,14 +50,32 @@ OUTPUT_UNITS = "W m-2"
 LOW: Array = np.array([p.low for p in PARAMETERS])
 HIGH: Array = np.array([p.high for p in PARAMETERS])
 
-# One made-up climate per year: evaporative demand (W m-2), soil water in reach of shallow roots
-# (0-1), and warmth of the spring (1 = ordinary).
-_DEMAND = np.array([108.0, 104.0, 110.0, 106.0, 120.0])
-_SHALLOW_WATER = np.array([0.20, 0.08, 0.75, 0.85, 0.95])
-_WARMTH = np.array([1.02, 1.15, 0.92, 0.97, 1.08])
+
+@dataclass(frozen=True)
+class Climate:
+    """What the weather of k made-up years (or places) offers; each a (k,) array.
+
+    Attributes
+    ----------
+    demand : evaporative demand, W m-2.
+    shallow_water : soil water in reach of shallow roots, 0 to 1.
+    warmth : of the spring, 1 = ordinary.
+    """
+
+    demand: Array
+    shallow_water: Array
+    warmth: Array
 
 
-def latent_heat(parameters: Array) -> Array:
+CLIMATE = Climate(
+    demand=np.array([108.0, 104.0, 110.0, 106.0, 120.0]),
+    shallow_water=np.array([0.20, 0.08, 0.75, 0.85, 0.95]),
+    warmth=np.array([1.02, 1.15, 0.92, 0.97, 1.08]),
+)
+"""The climate of `YEARS`."""
+
+
+def latent_heat(parameters: Array, climate: Climate = CLIMATE) -> Array:
     """Annual mean latent heat flux of the generated model.
 
     Transpiration is demand x canopy cover x photosynthetic capacity x length of the season x water
@@ -67,10 +85,12 @@ def latent_heat(parameters: Array) -> Array:
     ----------
     parameters : (n, 8) array
         Physical units, columns as in `PARAMETERS`, inside their ranges.
+    climate : Climate
+        Of k years; left out, that of the five `YEARS`.
 
     Returns
     -------
-    (n, 5) array, W m-2, one column per year of `YEARS`.
+    (n, k) array, W m-2, one column per year.
 
     Raises
     ------
@@ -92,16 +112,16 @@ def latent_heat(parameters: Array) -> Array:
     cover = 1.0 - np.exp(-0.5 * leaf_carbon * slatop)
     nitrogen_per_area = 1.0 / (1.0 + 45.0 * slatop)
     capacity = flnr * nitrogen_per_area / (0.05 + flnr * nitrogen_per_area)
-    leaf_on = np.exp(-0.45 * (onset / (800.0 * _WARMTH) - 1.0))
-    leaf_off = 1.0 / (1.0 + np.exp((crit_dayl - 42500.0 * _WARMTH**0.3) / 2500.0))
+    leaf_on = np.exp(-0.45 * (onset / (800.0 * climate.warmth) - 1.0))
+    leaf_off = 1.0 / (1.0 + np.exp((crit_dayl - 42500.0 * climate.warmth**0.3) / 2500.0))
     season = leaf_on * (0.72 + 0.28 * leaf_off)
     # Deep roots (small rootb) reach water when the top of the soil is dry.
     deep = np.exp(-0.7 * rootb) * (0.8 + 0.2 * froot_leaf)
-    water = _SHALLOW_WATER + (1.0 - _SHALLOW_WATER) * deep
+    water = climate.shallow_water + (1.0 - climate.shallow_water) * deep
     stress = 1.3 * water / (water + 0.4)
     canopy = cover * capacity * season * stress
-    soil = 0.34 * (1.0 - 0.45 * cover) * (0.6 + 0.4 * _SHALLOW_WATER)
-    return np.asarray(_DEMAND * (canopy + soil))
+    soil = 0.34 * (1.0 - 0.45 * cover) * (0.6 + 0.4 * climate.shallow_water)
+    return np.asarray(climate.demand * (canopy + soil))
 
 
 def draw_parameters(runs: int, low: Array, high: Array, *, seed: int) -> Array:
@@ -129,7 +149,7 @@ def draw_parameters(runs: int, low: Array, high: Array, *, seed: int) -> Array:
     if low.ndim != 1 or low.shape != high.shape or not (low < high).all():
         raise InvalidData("ranges are wrong: one low below one high per parameter wanted")
     unit = qmc.LatinHypercube(d=len(low), rng=np.random.default_rng(seed)).random(runs)
-    return np.clip(low + unit * (high - low), low, high)
+    return np.asarray(np.clip(low + unit * (high - low), low, high))
 
 
 def generated_ensemble(runs: int, *, seed: int) -> tuple[Array, Array]:

@@ -295,4 +295,7 @@ def _per_parameter(name: str, chains: Array, **options: str) -> Array:
     import arviz
 
     function = getattr(arviz, name)
-    return np.array([float(function(chains[:, :, j], **options)) for j in range(chains.shape[2])])
+    with np.errstate(divide="ignore", invalid="ignore"):  # chains that stand still give NaN
+        return np.array(
+            [float(function(chains[:, :, j], **options)) for j in range(chains.shape[2])]
+        )

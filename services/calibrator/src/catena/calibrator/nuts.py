@@ -228,11 +228,11 @@ def _see(state: NutsState, c: int) -> None:
 
 
 def _adapt_masses(state: NutsState, c: int) -> None:
-    """Variances of the window, drawn a little towards one (the prior's), and a fresh step size."""
+    """Variances of the window, drawn a little towards a small one (as Stan does), and a new step."""
     n = state.seen[c]
     if n > 1:
         estimate = state.seen_square[c] / (n - 1)
-        state.variance[c] = (n * estimate + 5.0) / (n + 5.0)
+        state.variance[c] = (n * estimate + 5e-3) / (n + 5.0)
     state.seen[c] = 0.0
     state.seen_mean[c] = state.seen_square[c] = 0.0
     state.shrink_to[c] = state.log_step[c] + np.log(10.0)
