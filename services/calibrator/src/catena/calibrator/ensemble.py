@@ -115,7 +115,7 @@ class EnsembleData:
 
     def spread(self) -> Array:
         """Standard deviation (k,) of each output over the training runs."""
-        return self.outputs[~self.held_out].std(axis=0, ddof=1)
+        return np.asarray(self.outputs[~self.held_out].std(axis=0, ddof=1))
 
     def index_of(self, run: int) -> int:
         """Place of the run that was row `run` of the user's table.
@@ -259,7 +259,8 @@ def build_ensemble(
     outputs = np.asarray(outputs, dtype=np.float64)
     _check_shapes(prior, parameters, outputs, output_table, parameters_field, outputs_field)
     _snap_to_bounds(prior, parameters)
-    good = (np.abs(outputs) < FILL_VALUE).all(axis=1)  # False for NaN too
+    # A NaN is not less than anything either.
+    good = np.asarray((np.abs(outputs) < FILL_VALUE).all(axis=1))
     held_out = np.arange(len(good)) >= len(good) - held_out_runs
     found = [
         *_outside(prior, parameters, parameters_field),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -54,7 +55,7 @@ def predictive_plot(
         panels = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
         for axes, (unit, columns) in zip(panels, groups, strict=True):
             _predictive(axes, prior, posterior, values, error_sd, observed, columns)
-            _predictive_ticks(axes, [names[c] for c in columns])
+            _predictive_ticks(axes, [names[int(c)] for c in columns])
             text = unit_label(unit)
             label = quantity if len(groups) == 1 else "outputs"
             axes.set_ylabel(f"{label}\n({text})" if text else label)
@@ -91,7 +92,7 @@ def _predictive(
     columns: NDArray[np.intp],
 ) -> None:
     x = np.arange(len(columns))
-    q05, q25, q50, q75, q95 = posterior[:, columns]
+    q05, q25, _, q75, q95 = posterior[:, columns]
     low, high = prior[:, columns]
     seen = observed[columns]
     if len(columns) > MOST_LABELLED:
@@ -227,7 +228,9 @@ def coverage_plot(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.9, 4.6), layout="constrained")
         axes = figure.subplots()
-        kinds = [(simulated, FIRST, "-", "simulated pairs")]
+        kinds: list[tuple[tuple[Array, int], str, Any, str]] = [
+            (simulated, FIRST, "-", "simulated pairs")
+        ]
         if held_out is not None:
             kinds.insert(0, (held_out, SECOND, (0, (4, 1.5)), "held-out model runs"))
         for (coverage, pairs), colour, style, name in kinds:

@@ -68,7 +68,7 @@ class Result:
     def shrinkage(self) -> Array:
         """By how much the observation narrows each parameter: 1 - sd / (sd of the prior), (d,)."""
         prior = self.about.prior
-        return 1.0 - self.draws.std(axis=0) / ((prior.high - prior.low) / np.sqrt(12.0))
+        return np.asarray(1.0 - self.draws.std(axis=0) * np.sqrt(12.0) / (prior.high - prior.low))
 
     def prior_predictive(self) -> Array:
         """5 and 95 % quantiles of the ensemble's outputs, (2, k)."""

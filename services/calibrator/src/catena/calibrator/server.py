@@ -1,7 +1,8 @@
-"""The calibrator's rpcs: each checks its request, then answers or submits a job. No science here."""
+"""The calibrator's rpcs: each checks its request, then answers or submits a job. No science."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import grpc
@@ -34,7 +35,7 @@ class Calibrator(calibrator_pb2_grpc.CalibratorServiceServicer):
         self,
         function: JobFunction,
         request: Any,
-        response: type[_Response],
+        response: Callable[..., _Response],
     ) -> _Response:
         query: Query = function.query.from_message(request)
         check_against_artifacts(query, self.store)

@@ -91,6 +91,7 @@ def search(
     configs = candidates(trials, seed=seed)
     stages = Stages(checkpoint)
     alive = list(range(len(configs)))
+    best = 0
     data = {
         "parameters": parameters,
         "outputs": outputs,
@@ -151,7 +152,7 @@ class _TuneHost:
             )
             results = tuner.fit()
             scores = [float("inf")] * len(settings)
-            for result in results:
+            for result in (results[i] for i in range(len(results))):
                 if result.error is None and result.config is not None and result.metrics:
                     scores[result.config["number"]] = float(result.metrics["crps"])
         return scores
