@@ -209,8 +209,8 @@ class Predictive:
     rmse_per_output : (k,) array
         The same per output; NaN where an output was observed nowhere.
     z : (s, k) array
-        (observed - predictive mean) / predictive standard deviation; the predictive variance is that
-        of the draws plus that of the observation error. NaN where not observed.
+        (observed - predictive mean) / predictive standard deviation; the predictive variance is
+        that of the draws plus that of the observation error. NaN where not observed.
     """
 
     rmse: float

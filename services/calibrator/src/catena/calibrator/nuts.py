@@ -228,7 +228,7 @@ def _see(state: NutsState, c: int) -> None:
 
 
 def _adapt_masses(state: NutsState, c: int) -> None:
-    """Variances of the window, drawn a little towards a small one (as Stan does), and a new step."""
+    """Variances of the window, drawn a little towards a small one (as Stan does), and a step."""
     n = state.seen[c]
     if n > 1:
         estimate = state.seen_square[c] / (n - 1)
