@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.ray_cluster import RayCluster
 from support.servers import Running, serving
 from support.site import Site
+
+# Machines that run tests are busy; a slow example is no wrong one.
+settings.register_profile("catena", deadline=None)
+settings.load_profile("catena")
 
 
 @pytest.fixture(autouse=True)

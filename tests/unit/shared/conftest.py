@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from catena.shared.artifacts import ArtifactStore
+from catena.shared.artifacts import ArtifactStore, ArtifactWriter
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +56,9 @@ def store(store_url: str) -> ArtifactStore:
 def folder_store(tmp_path: Path) -> ArtifactStore:
     """An empty store in a folder."""
     return ArtifactStore(f"file://{tmp_path / 'store'}")
+
+
+@pytest.fixture
+def writer(store: ArtifactStore) -> ArtifactWriter:
+    """The first attempt at the artifact of a job."""
+    return store.writer("calibrator/TrainSurrogate/0a1b", 1)
