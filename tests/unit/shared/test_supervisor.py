@@ -24,7 +24,7 @@ from catena.shared.supervisor.lease import holder, release
 from catena.shared.supervisor.processes import (
     ProcessRecord,
     end,
-    end_session,
+    kill_session,
     read_plain,
     session_members,
     write_plain,
@@ -83,7 +83,7 @@ def test_a_session_is_ended_with_all_its_children(started: Started) -> None:
     leader = run(started, FAMILY)
     until(lambda: len(session_members(leader)) == 4, "the family")
     family = session_members(leader)
-    assert end_session(leader, grace_s=5.0) == []
+    assert kill_session(leader) == []
     assert not [record for record in family if record.alive()]
 
 
@@ -94,13 +94,13 @@ def test_a_session_is_found_after_its_leader_was_killed(started: Started) -> Non
     started[0].wait()
     # The child that began its own session is nobody's child now; the others are still found.
     assert len(session_members(leader)) == 2
-    assert end_session(leader, grace_s=1.0) == []
+    assert kill_session(leader) == []
 
 
 def test_the_session_of_a_reused_pid_is_left_alone(started: Started) -> None:
     leader = run(started, "import time; time.sleep(300)")
     stranger = ProcessRecord(leader.pid, leader.create_time - 60)
-    assert end_session(stranger, grace_s=0.2) == []
+    assert kill_session(stranger) == []
     assert leader.alive()
 
 

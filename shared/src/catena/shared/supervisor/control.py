@@ -162,7 +162,7 @@ def down(settings: Settings) -> Down:
             record.signal(signal.SIGKILL)
         wait_for_end([state.supervisor], 5.0)
     end(_servers(SystemState.read(layout)), grace_s=2.0)
-    ray_head.stop(layout, settings, grace_s=8.0)
+    ray_head.stop(layout, settings)
     left = [record for record in {*before, *_everything(layout, state)} if record.alive()]
     if not left:
         layout.state.unlink(missing_ok=True)

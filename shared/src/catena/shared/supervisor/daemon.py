@@ -108,12 +108,12 @@ class RayPart:
             self._clear()
 
     def _clear(self) -> None:
-        self.stop(grace_s=3.0)
+        self.stop()
         self.head = None
 
-    def stop(self, grace_s: float) -> None:
+    def stop(self) -> None:
         """End it with all its jobs, and give its lease back."""
-        stopped = ray_head.stop(self._layout, self._settings, grace_s)
+        stopped = ray_head.stop(self._layout, self._settings)
         if stopped.left:
             pids = [record.pid for record in stopped.left]
             _log.error("processes of ray do not end", extra={"pids": pids})
@@ -335,7 +335,7 @@ class Supervisor:
             server.stop(grace_s=self._settings.drain_s + 3.0)
             self._publish()
         if self._ray is not None:
-            self._ray.stop(grace_s=8.0)
+            self._ray.stop()
         _log.info("supervisor ends")
 
 

@@ -115,19 +115,18 @@ def end(records: Iterable[ProcessRecord], grace_s: float) -> list[ProcessRecord]
     return wait_for_end(left, 5.0)
 
 
-def end_session(leader: ProcessRecord, grace_s: float) -> list[ProcessRecord]:
-    """End the session of `leader`: the leader first, it stops its own; then whatever is left."""
-    before = session_members(leader)
-    end([leader], grace_s)
-    left: list[ProcessRecord] = []
+def kill_session(leader: ProcessRecord) -> list[ProcessRecord]:
+    """Kill the session of `leader`, at once; return what survived."""
+    known: dict[ProcessRecord, None] = {}
     for _ in range(5):  # what is being killed may still be starting something
-        left = list({*session_members(leader), *(r for r in before if r.alive())})
+        known |= dict.fromkeys(session_members(leader))
+        left = [record for record in known if record.alive()]
         if not left:
             return []
         for record in left:
             record.signal(signal.SIGKILL)
-        left = wait_for_end(left, 2.0)
-    return left
+        wait_for_end(left, 2.0)
+    return [record for record in known if record.alive()]
 
 
 def read_plain(path: Path) -> dict[str, Any]:

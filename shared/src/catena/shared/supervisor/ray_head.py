@@ -23,7 +23,7 @@ from catena.shared.supervisor.layout import Layout, open_log
 from catena.shared.supervisor.lease import release
 from catena.shared.supervisor.processes import (
     ProcessRecord,
-    end_session,
+    kill_session,
     read_plain,
     session_members,
     write_plain,
@@ -194,12 +194,16 @@ class Stopped:
     lease: str = ""
 
 
-def stop(layout: Layout, settings: Settings, grace_s: float) -> Stopped:
-    """End the recorded Ray with all its jobs and give its lease back."""
+def stop(layout: Layout, settings: Settings) -> Stopped:
+    """End the recorded Ray with all its jobs and give its lease back.
+
+    By SIGKILL: jobs must survive that anyway, Ray keeps nothing that is needed, and asking it first
+    takes seconds.
+    """
     head = RayHead.recorded(layout)
     if head is None:
         return Stopped([])
-    left = end_session(head.process, grace_s)
+    left = kill_session(head.process)
     if left:
         return Stopped(left)
     layout.ray_record.unlink(missing_ok=True)
