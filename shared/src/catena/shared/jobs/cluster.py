@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ T = TypeVar("T")
 _CALL_S = 10.0
 _WATCH_S = 1.0
 _PROBE_S = 2.0
+_FRESH_S = 0.3
 _RETRY_S = 5.0
 _PLACES = "catena_job"
 
@@ -57,6 +59,8 @@ class Cluster:
         self._closed = threading.Event()
         self._ports: list[tuple[str, int]] = []
         self._identity = ""
+        self._kept: list[Any] = []
+        self._seen = 0.0  # when Ray's ports last took a connection, on the monotonic clock
         # Calls into Ray go through threads of their own: some would wait a minute for a dead GCS.
         self._pool = concurrent.futures.ThreadPoolExecutor(8, thread_name_prefix="catena-ray")
 
@@ -161,13 +165,19 @@ class Cluster:
     def _watch(self) -> None:
         misses = 0
         while not self._closed.wait(_WATCH_S if not misses else 0.2):
-            misses = 0 if all(_takes(host, port) for host, port in self._ports) else misses + 1
+            misses = 0 if self._look() else misses + 1
             if misses >= 3:
                 self._lost.set()
                 log.error("Ray is gone; this process can only be restarted")
                 if self._on_lost is not None:
                     self._on_lost()
                 return
+
+    def _look(self) -> bool:
+        if not all(_takes(host, port) for host, port in self._ports):
+            return False
+        self._seen = time.monotonic()
+        return True
 
     # ---- calls -------------------------------------------------------------------------------
 
@@ -180,7 +190,7 @@ class Cluster:
             When Ray is gone or does not answer in time.
         """
         self.connect()
-        if not all(_takes(host, port) for host, port in self._ports):
+        if time.monotonic() > self._seen + _FRESH_S and not self._look():
             raise _gone()
         ray = _ray()
 
@@ -253,7 +263,10 @@ class Cluster:
                 **options,
             )
             with contextlib.suppress(ValueError):
-                return handle.remote(*args)
+                actor = handle.remote(*args)
+                if not detached:
+                    self._kept.append(actor)  # Ray ends it with the last handle to it
+                return actor
             # It was there, and went away while Ray looked: the caller looks again.
             return None
 

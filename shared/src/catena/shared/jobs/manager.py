@@ -137,7 +137,7 @@ class JobManager:
             # Somebody may have cancelled and killed it meanwhile; this caller wants it run.
             if job.state != JobState.JOB_STATE_INTERRUPTED or time.monotonic() > deadline:
                 return job
-            time.sleep(0.05)
+            time.sleep(_POLL_S)
 
     def get(self, name: str) -> Job:
         """The job as it stands now.
