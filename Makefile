@@ -66,7 +66,7 @@ lint: lint-python lint-proto ## ruff, mypy, import-linter, buf
 	@echo "lint: clean"
 
 lint-python: setup
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff check --quiet --output-format concise .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary $(foreach source,$(SOURCES),$(wildcard $(source)/catena/*/))
 	@found=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$found"; exit 1; }
