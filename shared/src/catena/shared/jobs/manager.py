@@ -233,9 +233,10 @@ class JobManager:
             cancelled even then, and ends itself.
         """
         folder = JobFolder(self.store, name)
-        folder.request()
-        if self.get(name).state in TERMINAL - {JobState.JOB_STATE_INTERRUPTED}:
-            return self.get(name)
+        # Whether an actor lives does not matter yet: the mark can be set without Ray.
+        job = folder.job(lambda: True)
+        if job.state in TERMINAL:
+            return job
         if not safety.removed("cancel_first"):
             self._mark_cancelled(folder)
         if not safety.removed("cancel_kill"):
