@@ -140,7 +140,7 @@ def test_import_reads_only_tables_that_run_no_code(name):
 def test_a_reply_stays_under_one_mebibyte():
     observation = pb.Observation(values=[1], error_sd=[1])
     message = pb.SamplePosteriorRequest(
-        posterior=ref("posterior"), observations=[observation] * 200, draws=1000
+        posterior=ref("posterior"), observations=[observation] * 100, draws=2000
     )
     with pytest.raises(InvalidRequest) as caught:
         q.SamplePosteriorQuery.from_message(message)

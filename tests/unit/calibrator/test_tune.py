@@ -56,6 +56,7 @@ class Memory:
         self.saved = (dict(arrays), dict(meta))
 
 
+@pytest.mark.slow
 def test_rungs_are_run_on_ray_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = Memory()
     best = search(checkpoint)

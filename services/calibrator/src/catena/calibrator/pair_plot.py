@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 MOST_PAIRED = 8
 """Parameters in a pair plot; more panels cannot be read."""
 
+ROOM_FOR_LEGEND = 5
+"""From so many parameters on, the empty corner above the diagonal holds the legend."""
+
 
 def pair_plot(
     posterior: Array,
@@ -47,10 +50,20 @@ def pair_plot(
     """
     d = posterior.shape[1]
     with mpl.rc_context(STYLE):
-        side = max(4.6, 1.18 * d + 1.0)
-        figure = Figure(figsize=(side, side))
+        # Margins in inches: labels do not grow with the number of panels.
+        left, bottom, right, top = 0.95, 0.72, 0.12, 0.12 if d >= ROOM_FOR_LEGEND else 0.75
+        side = d * max(1.18, 4.8 / d if d < ROOM_FOR_LEGEND else 0.0)
+        width, height = left + side + right, bottom + side + top
+        figure = Figure(figsize=(width, height))
         grid = figure.add_gridspec(
-            d, d, wspace=0.09, hspace=0.09, left=0.095, right=0.985, bottom=0.08, top=0.985
+            d,
+            d,
+            wspace=0.09,
+            hspace=0.09,
+            left=left / width,
+            right=1 - right / width,
+            bottom=bottom / height,
+            top=1 - top / height,
         )
         for i in range(d):
             for j in range(i + 1):
@@ -63,7 +76,7 @@ def pair_plot(
                 if truth is not None:
                     _truth(axes, truth, i, j)
                 _pair_ticks(axes, i, j, d, low, high, labels)
-        _pair_legend(figure, chains is not None, truth is not None)
+        _pair_legend(figure, d, chains is not None, truth is not None)
     return figure
 
 
@@ -152,17 +165,16 @@ def _ends(axes: Axes, low: float, high: float, axis: str) -> list[float]:
     return [found[0], found[-1]] if len(found) > 1 else found
 
 
-def _pair_legend(figure: Figure, with_chains: bool, with_truth: bool) -> None:
+def _pair_legend(figure: Figure, d: int, with_chains: bool, with_truth: bool) -> None:
     handles: list[Patch | Line2D] = [
-        Patch(facecolor=FIRST, alpha=0.6, label="posterior, 50 % (dark) and 90 % (light) of it")
+        Patch(facecolor=FIRST, alpha=0.6, label="posterior: 50 % and 90 % of it")
     ]
     if with_chains:
-        handles.append(Line2D([], [], color=SECOND, label="Markov chains, same 50 % and 90 %"))
-    handles.append(
-        Line2D([], [], color=SOFT, linestyle=(0, (2, 2)), label="prior (flat over each axis)")
-    )
+        handles.append(Line2D([], [], color=SECOND, label="Markov chains: the same"))
+    handles.append(Line2D([], [], color=SOFT, linestyle=(0, (2, 2)), label="prior (diagonal)"))
     if with_truth:
         handles.append(
-            Line2D([], [], color=MARK, marker="o", markersize=4, label="truth of the synthetic run")
+            Line2D([], [], color=MARK, marker="o", markersize=4, label="truth of the run")
         )
-    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.985, 0.985), fontsize=9.5)
+    columns = 1 if d >= ROOM_FOR_LEGEND else 2
+    figure.legend(handles=handles, loc="upper right", ncols=columns, fontsize=9)

@@ -171,7 +171,7 @@ class SamplePosteriorQuery(Query):
     """Draw from the posterior of one or a few observations, inline."""
 
     posterior: PosteriorRef
-    observations: Annotated[tuple[Observation, ...], Field(min_length=1, max_length=1000)]
+    observations: Annotated[tuple[Observation, ...], Field(min_length=1, max_length=100)]
     draws: Annotated[int, Field(ge=1, le=INLINE_NUMBERS)] = 1000
     seed: Seed = 0
     method: PosteriorMethod = "auto"

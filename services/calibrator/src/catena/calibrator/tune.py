@@ -8,6 +8,7 @@ surrogate. Within a rung the trials run side by side, one CPU each.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -140,6 +141,8 @@ class _TuneHost:
 
     def run(self, settings: list[dict[str, Any]], data: dict[str, Any]) -> list[float]:
         """CRPS of each setting; infinite where it could not be trained."""
+        # Loggers for tools that nobody looks at here; some are not installed.
+        os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
         from ray import tune
 
         with tempfile.TemporaryDirectory(prefix="catena-tune-") as folder:
