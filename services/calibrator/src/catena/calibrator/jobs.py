@@ -16,7 +16,7 @@ from catena.calibrator.assessment import assess
 from catena.calibrator.ensemble import EnsembleData, OutputTable, build_ensemble
 from catena.calibrator.mcmc import run_mcmc as sample_chains
 from catena.calibrator.mlp_fit import SurrogateConfig
-from catena.calibrator.posterior import fit_posterior
+from catena.calibrator.posterior_fit import BANK_SIZE, MOST_BANK_NUMBERS, fit_posterior
 from catena.calibrator.prior import Prior
 from catena.calibrator.queries import (
     CheckCalibrationQuery,
@@ -186,21 +186,27 @@ def train_posterior(query: TrainPosteriorQuery, ctx: JobContext) -> ArtifactRef:
     runs = None
     if query.ensemble is not None:
         runs = read_ensemble(ctx.open(query.ensemble)).training()
-    sizes = {"bank_size": query.bank_size, "labels": query.labels}
     posterior = fit_posterior(
         surrogate,
         method=query.method,
         seed=query.seed,
+        bank_size=query.bank_size or _bank_size(surrogate.outputs),
+        labels=query.labels,
         min_error_fraction=query.min_error_fraction,
         max_error_fraction=query.max_error_fraction,
         ensemble=runs,
         progress=ctx.progress,
         checkpoint=ctx.checkpoint,
-        **{name: size for name, size in sizes.items() if size is not None},
     )
     write_posterior(ctx.writer, posterior, about)
     title = f"posterior of {about.data['title']}"
     return ctx.commit(kind="posterior", units=about.units(), title=title)
+
+
+def _bank_size(outputs: int) -> int:
+    """The usual bank, or the largest power of two that memory allows with so many outputs."""
+    most = MOST_BANK_NUMBERS // outputs
+    return min(BANK_SIZE, 1 << (max(most, 1).bit_length() - 1))
 
 
 @job(service=SERVICE, method="SampleSites", query=SampleSitesQuery)

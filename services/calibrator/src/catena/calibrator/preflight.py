@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from catena.calibrator.posterior_fit import MOST_BANK_NUMBERS
 from catena.calibrator.queries import (
     CheckCalibrationQuery,
     EnsembleFiles,
@@ -49,8 +50,11 @@ def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViol
             *_file("observations_file", query.observations_file, opened["observations"]),
             *method_fits(query.method, methods),
         ]
-    if isinstance(query, TrainPosteriorQuery) and query.ensemble is not None:
-        return _same_ensemble(opened["surrogate"], opened["ensemble"])
+    if isinstance(query, TrainPosteriorQuery):
+        found = _bank_fits(query, read_about(opened["surrogate"]))
+        if query.ensemble is not None:
+            found += _same_ensemble(opened["surrogate"], opened["ensemble"])
+        return found
     if isinstance(query, RunMcmcQuery):
         return observation_fits(query.observation, read_about(opened["surrogate"]))
     if isinstance(query, (CheckCalibrationQuery, WriteReportQuery)):
@@ -59,6 +63,8 @@ def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViol
         if query.observation is not None:
             found += observation_fits(query.observation, about)
         if isinstance(query, CheckCalibrationQuery):
+            if query.observation is not None:
+                found += mask_fits(query.method, query.observation, "observation")
             methods = opened["posterior"].read_json("posterior.json")["methods"]
             found += method_fits(query.method, methods)
         if isinstance(query, WriteReportQuery):
@@ -93,6 +99,31 @@ def method_fits(method: str, methods: Sequence[str]) -> list[FieldViolation]:
             "method",
             f"got {method!r}, but this posterior was prepared for {', '.join(methods)}; "
             "train it with that method",
+        )
+    ]
+
+
+def _bank_fits(query: TrainPosteriorQuery, about: About) -> list[FieldViolation]:
+    most = MOST_BANK_NUMBERS // len(about.outputs.names)
+    if query.bank_size is None or query.bank_size <= most:
+        return []
+    return [
+        FieldViolation(
+            "bank_size",
+            f"got {query.bank_size}; with {len(about.outputs.names)} outputs at most {most}, "
+            "or the bank does not fit into memory",
+        )
+    ]
+
+
+def mask_fits(method: str, observation: Observation, field: str) -> list[FieldViolation]:
+    """DBUQ as published takes whole observations only."""
+    if method != "faithful" or not observation.observed:
+        return []
+    return [
+        FieldViolation(
+            f"{field}.observed",
+            "masks outputs, which method faithful cannot leave out; use another method",
         )
     ]
 

@@ -148,8 +148,8 @@ class TrainPosteriorQuery(Query):
     ensemble: EnsembleRef | None = None
     method: PosteriorMethod = "auto"
     seed: Seed = 0
-    bank_size: Annotated[int, Field(ge=1000, le=2_000_000)] | None = None
-    labels: Annotated[int, Field(ge=500, le=1_000_000)] | None = None
+    bank_size: Annotated[int, Field(ge=1024, le=2_000_000)] | None = None
+    labels: Annotated[int, Field(ge=1024, le=1_000_000)] | None = None
     min_error_fraction: Annotated[float, Field(gt=0, le=5)] = 0.05
     max_error_fraction: Annotated[float, Field(gt=0, le=5)] = 1.5
 

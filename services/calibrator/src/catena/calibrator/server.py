@@ -13,7 +13,12 @@ from catena.api.calibrator.v1 import calibrator_pb2_grpc
 from catena.calibrator import jobs, queries
 from catena.calibrator.cache import PosteriorCache
 from catena.calibrator.observe import observe_run
-from catena.calibrator.preflight import check_against_artifacts, method_fits, observation_fits
+from catena.calibrator.preflight import (
+    check_against_artifacts,
+    mask_fits,
+    method_fits,
+    observation_fits,
+)
 from catena.calibrator.storage import read_ensemble
 from catena.shared.errors import InvalidRequest
 from catena.shared.jobs import JobFunction
@@ -95,7 +100,10 @@ class Calibrator(calibrator_pb2_grpc.CalibratorServiceServicer):
         found = [
             violation
             for i, observation in enumerate(query.observations)
-            for violation in observation_fits(observation, about, f"observations[{i}]")
+            for violation in (
+                *observation_fits(observation, about, f"observations[{i}]"),
+                *mask_fits(query.method, observation, f"observations[{i}]"),
+            )
         ]
         too_many = queries.too_many_draws(len(query.observations), query.draws, about.prior.size)
         if too_many is not None:
