@@ -14,7 +14,7 @@ import psutil
 import pytest
 from google.rpc import status_pb2
 from support.checked import METHODS, add_checked, only
-from support.servers import Running
+from support.servers import Running, wait_until
 
 from catena.api.calibrator.v1 import calibrator_pb2 as pb
 from catena.calibrator.server import add_services
@@ -177,17 +177,29 @@ def test_an_answer_of_the_wrong_type_is_a_defect_and_shows_nothing(serve: Serve)
 
 def test_half_open_calls_without_a_token_keep_nobody_waiting(serve: Serve) -> None:
     # A call whose message never comes holds a thread. Those without a token have their own.
-    running = serve(only(DrawObservation=lambda r, c: pb.DrawObservationResponse()), token="t")
+    running = serve(
+        only(DrawObservation=lambda r, c: pb.DrawObservationResponse()), token="t", max_workers=2
+    )
+    client = running.client(patience_s=0)
+    end = threading.Event()
+
+    def silence() -> Iterator[bytes]:
+        end.wait(20)
+        yield from ()
+
     with grpc.insecure_channel(running.address) as channel:
-        open_calls = [
-            channel.stream_unary(PREFIX + "DrawObservation").future(_silence(), timeout=15)
-            for _ in range(running.settings.max_workers + 8)
+        calls = [
+            channel.stream_unary(PREFIX + "DrawObservation").future(silence(), timeout=20)
+            for _ in range(12)
         ]
-        running.client().call("DrawObservation", timeout_s=5)
-        for call in open_calls:
-            call.cancel()
+        try:
+            wait_until(lambda: _threads("refusal") >= 4 or _threads("call") >= 2)
+            client.call("DrawObservation", timeout_s=3)
+        finally:
+            end.set()
+            for call in calls:
+                call.cancel()
 
 
-def _silence() -> Iterator[bytes]:
-    threading.Event().wait(3)
-    yield from ()
+def _threads(name: str) -> int:
+    return sum(thread.name.startswith(name) for thread in threading.enumerate())

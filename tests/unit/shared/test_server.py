@@ -125,7 +125,7 @@ def test_an_answer_that_is_too_large_is_explained(serve: Serve) -> None:
     def large(request: Any, context: Any) -> Any:
         return pb.DrawObservationResponse(observation=pb.Observation(values=[1.0] * 600_000))
 
-    with pytest.raises(TooLarge, match="4194304"):
+    with pytest.raises(TooLarge, match="ask for less at a time"):
         serve(only(DrawObservation=large)).client().call("DrawObservation")
 
 
@@ -218,6 +218,17 @@ def test_one_stream_too_many_is_asked_to_come_again(serve: Serve) -> None:
         running.jobs.succeed(name)
         last = list(stub.WatchJob(jobs_pb2.WatchJobRequest(name=name), timeout=20))[-1]
         assert last.job.state == jobs_pb2.JOB_STATE_SUCCEEDED
+
+
+def test_watchers_do_not_hold_up_a_drain(serve: Serve) -> None:
+    running = serve(add_checked)
+    name = "calibrator/RunMcmc/" + "0" * 64
+    running.jobs.put(jobs_pb2.Job(name=name, state=jobs_pb2.JOB_STATE_RUNNING))
+    with grpc.insecure_channel(running.address) as channel:
+        stub = jobs_pb2_grpc.JobServiceStub(channel)
+        stream = stub.WatchJob(jobs_pb2.WatchJobRequest(name=name), timeout=60)
+        next(stream)
+        assert running.server.stop(grace_s=60).wait(10)
 
 
 def test_when_ray_is_lost_calls_are_asked_to_come_again_and_health_says_so(serve: Serve) -> None:

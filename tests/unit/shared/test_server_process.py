@@ -31,10 +31,15 @@ class Process:
 
     def __init__(self, folder: Path, *command: str, **environment: str) -> None:
         self.settings = Settings(home=folder, run_dir=folder, patience_s=10, deadline_s=20)
-        variables = {"CATENA_HOME": str(folder), "CATENA_RUN_DIR": str(folder)} | environment
+        path = filter(None, [os.environ.get("PYTHONPATH"), str(TESTS)])
+        variables = {
+            "CATENA_HOME": str(folder),
+            "CATENA_RUN_DIR": str(folder),
+            "PYTHONPATH": os.pathsep.join(path),
+        }
         self.popen = subprocess.Popen(
             [sys.executable, "-m", *(command or ("support.server_process",))],
-            env=os.environ | {"PYTHONPATH": str(TESTS)} | variables,
+            env=os.environ | variables | environment,
             stderr=subprocess.PIPE,
             text=True,
         )
