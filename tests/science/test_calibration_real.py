@@ -14,7 +14,7 @@ import pytest
 
 from catena.calibrator import checks, generated
 from catena.calibrator.mcmc import run_mcmc
-from catena.calibrator.posterior import fit_posterior
+from catena.calibrator.posterior_fit import fit_posterior
 from catena.calibrator.prior import Prior
 from catena.calibrator.surrogate_fit import fit_surrogate
 
