@@ -118,6 +118,15 @@ def test_a_job_that_waits_can_be_cancelled(site: Site) -> None:
     assert site.runs() == 0
 
 
+def test_a_job_on_another_machine_is_ended_there(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # There is one machine here; a server that takes its name for another goes the way through Ray.
+    site.manager.start()
+    monkeypatch.setattr("catena.shared.jobs.manager.socket.gethostname", lambda: "elsewhere")
+    assert cancel_running(site) == Cancelled(CANCELLED, processes=0, tasks=0, artifact=False)
+
+
 def test_an_ended_job_stays_as_it_ended(site: Site) -> None:
     job = site.run(site.query(steps=1, step_s=0.0), share)
     assert site.manager.cancel(job.name).state == SUCCEEDED

@@ -155,7 +155,6 @@ def other_code(site: Site, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
 
 
 def test_a_worker_with_other_code_refuses(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CATENA_SABOTAGE", "")
     state, message = other_code(site, monkeypatch)
     assert state == FAILED
     assert "src-other" in message

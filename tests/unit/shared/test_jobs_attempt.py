@@ -61,6 +61,7 @@ class Bench:
 @pytest.fixture(autouse=True)
 def _leave_threads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempt, "_set_threads", lambda cpus: None)
+    monkeypatch.setenv("CATENA_JOB_MARK", "")  # what an attempt sets here ends with the test
 
 
 def test_an_attempt_commits_with_lineage_and_costs(tmp_path: Path) -> None:
@@ -161,6 +162,36 @@ def test_a_request_that_was_changed_in_the_store_is_refused(tmp_path: Path) -> N
     bench.store.write_json(f"{bench.folder.uri}/request.json", request)
     assert bench.run() == FAILED
     assert not bench.log.exists()
+
+
+@pytest.mark.parametrize("asked_again", [False, True])
+def test_the_limit_counts_attempts_at_one_place(tmp_path: Path, asked_again: bool) -> None:
+    bench = Bench(tmp_path)
+    process = JobProcess.current().to_record()
+    for _ in range(3):
+        bench.folder.claim({"process": {**process, "pid": 1, "mark": "none"}, "checkpoint": 0})
+    if asked_again:
+        # Its whole cluster was lost each time: three runs, and three times somebody asked.
+        bench.folder.write_submission(cancelled=False, after=3, count_from=0)
+    assert bench.run() == FAILED
+    assert "3 times" in bench.folder.job(lambda: False).error.message
+    assert not bench.log.exists()
+    bench.folder.write_submission(
+        cancelled=False, after=bench.folder.newest(), count_from=bench.folder.newest()
+    )
+    assert bench.run() == SUCCEEDED, "asked again after the failure, it gets new attempts"
+
+
+def test_attempts_that_got_further_do_not_count(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    process = {**JobProcess.current().to_record(), "pid": 1, "mark": "none"}
+    for position in (0, 1, 1, 2, 2):
+        bench.folder.claim({"process": process, "checkpoint": position})
+    checkpoint = Checkpoint(bench.store, f"{bench.folder.uri}/checkpoint")
+    while checkpoint.position < 2:
+        checkpoint.save({}, {})
+    bench.store.remove_tree(f"{bench.folder.uri}/checkpoint/2-0.safetensors")
+    assert bench.run() == SUCCEEDED
 
 
 @pytest.mark.parametrize("fraction", [-1.0, 0.5, 2.0, float("nan")])

@@ -49,6 +49,7 @@ def asked(manager: JobManager, **fields: Any) -> str:
 
 def ended(manager: JobManager, monkeypatch: pytest.MonkeyPatch, **fields: Any) -> str:
     monkeypatch.setattr(attempt, "_set_threads", lambda cpus: None)
+    monkeypatch.setenv("CATENA_JOB_MARK", "")
     name = asked(manager, **fields)
     lease = Lease.acquire(manager.store, "here", 1.0)
     attempt.run(attempt.Assignment(name, lease, max_attempts=3, nice=0))

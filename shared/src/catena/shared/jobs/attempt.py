@@ -173,10 +173,12 @@ def run(assignment: Assignment, node: str = "", abandon: Callable[[], None] = la
     """
     folder = JobFolder(assignment.lease.store, assignment.name)
     try:
-        if not _wanted(folder) or _in_crash_loop(folder, assignment.max_attempts):
+        if not _wanted(folder):
             return
         if not removed("lease"):
             assignment.lease.check()
+        if _gave_up(folder, assignment.max_attempts, node):
+            return
         attempt = _claim(folder, node)
     except LeaseLost as error:
         log.warning("%s does not start: %s", assignment.name, error)
@@ -231,7 +233,8 @@ def _wanted(folder: JobFolder) -> bool:
     )
 
 
-def _in_crash_loop(folder: JobFolder, limit: int) -> bool:
+def _gave_up(folder: JobFolder, limit: int, node: str) -> bool:
+    """Whether the last attempts all died at one place; then the job has been ended as FAILED."""
     submission = folder.submission()
     newest = folder.newest()
     if submission is None or removed("attempt_limit"):
@@ -248,6 +251,8 @@ def _in_crash_loop(folder: JobFolder, limit: int) -> bool:
     start = folder.read(newest, "start") or {}
     place = f"checkpoint {position}" if position else "its first checkpoint"
     cause = faults.cause(str(start.get("process", {}).get("mark", "")))
+    if newest <= submission.after:
+        newest = _claim(folder, node)  # how past attempts ended does not count any more
     folder.write_failure(
         newest,
         JobFailed(

@@ -37,6 +37,7 @@ TERMINAL = frozenset(
 
 _POLL_S = 0.25
 _SUBMIT_S = 40.0
+_OFFERS = 3
 _END_S = 15.0
 
 
@@ -131,13 +132,14 @@ class JobManager:
             except NotFound:
                 return Job(name=folder.name, message="the request is valid")
         deadline = time.monotonic() + _SUBMIT_S
-        while True:
+        for _ in range(_OFFERS):
             self._offer(folder, function, request, deadline)
             job = self.get(folder.name)
+            if job.state != JobState.JOB_STATE_INTERRUPTED:
+                break
             # Somebody may have cancelled and killed it meanwhile; this caller wants it run.
-            if job.state != JobState.JOB_STATE_INTERRUPTED or time.monotonic() > deadline:
-                return job
             time.sleep(_POLL_S)
+        return job
 
     def get(self, name: str) -> Job:
         """The job as it stands now.
