@@ -2,24 +2,24 @@
 
 ::
 
-    CatenaError                       reason and google.rpc code travel with it
-    |-- InvalidRequest                INVALID_ARGUMENT     a request breaks its contract; names every field at once
-    |   `-- UnsafePath                INVALID_ARGUMENT     a path or URI would leave the store
-    |-- InvalidData                   INVALID_ARGUMENT     numbers that the science cannot work with
-    |-- NotFound                      NOT_FOUND            no such artifact, job, flow or file
-    |-- FailedPrecondition            FAILED_PRECONDITION  right request, wrong moment
-    |   |-- LeaseHeld                                      another cluster works on this store
-    |   `-- VersionMismatch                                submitter and worker run different code
-    |-- LeaseLost                     ABORTED              this cluster was superseded; it may not write any more
-    |-- Unauthenticated               UNAUTHENTICATED      no token, or a wrong one
-    |-- TooLarge                      RESOURCE_EXHAUSTED   more than fits into a message; pass it by reference
-    |-- Unavailable                   UNAVAILABLE          try again after `retry_after_s`
-    |-- DeadlineExceeded              DEADLINE_EXCEEDED    no answer in time
-    |-- ArtifactCorrupt               DATA_LOSS            content and digest differ
-    |-- JobFailed                     carries the code of what failed
-    |-- JobCancelled                  CANCELLED
-    |-- JobInterrupted                ABORTED              its Ray cluster was lost; asking again resumes it
-    `-- InternalError                 INTERNAL             a defect of catena; details are in the server's log only
+    CatenaError                                 reason and google.rpc code travel with it
+    |-- InvalidRequest      INVALID_ARGUMENT    breaks its contract; names every field at once
+    |   `-- UnsafePath      INVALID_ARGUMENT    a path or URI would leave the store
+    |-- InvalidData         INVALID_ARGUMENT    numbers that the science cannot work with
+    |-- NotFound            NOT_FOUND           no such artifact, job, flow or file
+    |-- FailedPrecondition  FAILED_PRECONDITION right request, wrong moment
+    |   |-- LeaseHeld                           another cluster works on this store
+    |   `-- VersionMismatch                     submitter and worker run different code
+    |-- LeaseLost           ABORTED             a newer cluster took over; this one may not write
+    |-- Unauthenticated     UNAUTHENTICATED     no token, or a wrong one
+    |-- TooLarge            RESOURCE_EXHAUSTED  more than fits into a message; pass it by reference
+    |-- Unavailable         UNAVAILABLE         try again after `retry_after_s`
+    |-- DeadlineExceeded    DEADLINE_EXCEEDED   no answer in time
+    |-- ArtifactCorrupt     DATA_LOSS           content and digest differ
+    |-- JobFailed           INTERNAL            carries the code of what failed
+    |-- JobCancelled        CANCELLED           somebody stopped the job
+    |-- JobInterrupted      ABORTED             its Ray cluster was lost; asking again resumes it
+    `-- InternalError       INTERNAL            a defect of catena; details are in the log only
 
 A message says what came, what was wanted, and what to do. Messages reach clients: no server paths,
 no secrets, no stack traces.

@@ -92,7 +92,7 @@ def kind_is(*kinds: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def Ref(*kinds: str) -> Any:  # noqa: N802 - reads as a type in field annotations
+def Ref(*kinds: str) -> Any:
     """Type of a reference to an artifact of one of `kinds`.
 
     Examples
@@ -145,7 +145,7 @@ class Query(QueryModel):
         Defaults are left out, so that a new field with a default keeps the names of old jobs.
         """
         out = _canonical(self)
-        assert isinstance(out, dict)  # noqa: S101 - a model is a dictionary
+        assert isinstance(out, dict)
         return {name: value for name, value in out.items() if name not in self.not_identity}
 
     def digest(self, service: str, method: str, version: int) -> str:
