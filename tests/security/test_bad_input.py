@@ -12,6 +12,7 @@ import pytest
 from support import calibration as small
 from support.servers import serving
 
+from catena.calibrator import jobs
 from catena.calibrator.server import add_services
 from catena.shared.client import ServiceClient
 from catena.shared.errors import CatenaError, JobFailed
@@ -132,6 +133,22 @@ def also(request: Request, **changes: Any) -> Request:
     return lambda made: request(made) | changes
 
 
+def other_surrogate(made: small.Calibration) -> dict[str, Any]:
+    request = small.surrogate_request(made.ensemble) | {"seed": 51}
+    return {
+        "ensemble": made.ensemble,
+        "surrogate": made.run(jobs.train_surrogate, request),
+        "posterior": made.posterior,
+        "observation": small.observation(),
+    }
+
+
+def other_ensemble(made: small.Calibration) -> dict[str, Any]:
+    request = small.import_request(made.store) | {"held_out_runs": 3}
+    other = made.run(jobs.import_ensemble, request)
+    return {"surrogate": made.surrogate, "ensemble": other, "method": "faithful"}
+
+
 FILE_P, FILE_O = "files.parameters_file", "files.outputs_file"
 ZERO = "sha256:" + "0" * 64
 
@@ -231,6 +248,8 @@ CASES: list[tuple[str, str, Request, str, str]] = [
     ("few pairs", "CheckCalibration", also(CHECK, simulated_pairs=1), BAD, "simulated_pairs"),
     ("draws past memory", "CheckCalibration", also(CHECK, simulated_pairs=100_000, draws=10_000),
      BAD, "simulated_pairs"),
+    ("report on another surrogate", "WriteReport", other_surrogate, BAD, "surrogate"),
+    ("posterior on another ensemble", "TrainPosterior", other_ensemble, BAD, "ensemble"),
     ("report without its parts", "WriteReport",
      lambda made: {"observation": small.observation()}, BAD, "posterior"),
 ]  # fmt: skip
