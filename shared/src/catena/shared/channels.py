@@ -14,6 +14,9 @@ from catena.shared.sockets import check_socket_path
 
 _RETRY = {
     "methodConfig": [
+        # No retry policy for the stream: who reads it opens it again. Where gRPC retries a stream
+        # and its server stays away, the reader waits for ever (grpcio 1.85).
+        {"name": [{"service": "catena.api.jobs.v1.JobService", "method": "WatchJob"}]},
         {
             "name": [{}],
             "retryPolicy": {
