@@ -30,8 +30,8 @@ DEMO_HOME := $(or $(CATENA_HOME),$(CURDIR)/.catena)
 TORCH := $(shell grep '^torch==' constraints.txt)
 PYTEST := $(BIN)/python -m pytest -q
 STARTED := $(shell date +%s)
-TOOLS := hatchling editables pytest pytest-timeout hypothesis trustme moto ruff mypy import-linter \
-	types-PyYAML types-protobuf grpcio-tools
+TOOLS := hatchling editables pytest pytest-timeout hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
+	types-PyYAML types-protobuf grpc-stubs grpcio-tools
 
 .PHONY: help setup demo test test-fast lint lint-python lint-proto proto proto-baseline \
 	bench-calibration clean
@@ -100,7 +100,7 @@ proto-baseline: setup ## Make the present contracts the ones that must not be br
 	@echo "wrote $(BASELINE)"
 
 bench-calibration: setup ## Calibration against its targets, as one JSON line
-	@$(BIN)/python -m tests.bench.calibration
+	@$(BIN)/python -W ignore tests/bench/calibration.py
 
 clean: ## Remove everything that was made here, the environment included
 	@if [ -x $(BIN)/catena ]; then CATENA_HOME=$(DEMO_HOME) $(BIN)/catena down; fi
