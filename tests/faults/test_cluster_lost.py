@@ -15,6 +15,7 @@ from support.demo_jobs import share
 from support.ray_cluster import RayCluster
 from support.site import INTERRUPTED, SUCCEEDED, Site, until
 
+from catena.api.jobs.v1.jobs_pb2 import Job
 from catena.shared.errors import CatenaError, LeaseHeld, Unavailable
 from catena.shared.jobs.checkpoint import Checkpoint
 
@@ -55,9 +56,9 @@ def kill_all_of_ray(here: Site, other: Site) -> Lost:
         until(lambda: 5 in other.steps(), "step 5")
         other.cluster.kill()
         word = driver.next()
-    before = here.manager.get(name).state
-    job = ask_until_it_is_taken(here, query)
-    job = here.ended(job)
+    before = answered(lambda: here.manager.get(name)).state
+    answered(lambda: here.manager.submit(share, query))
+    job = here.ended(name)
     begun = here.steps()
     return Lost(
         noticed=word["lost"],
@@ -79,17 +80,18 @@ def here_reference(site: Site) -> str:
         alone.close()
 
 
-def ask_until_it_is_taken(site: Site, query: object) -> str:
-    """Ask as clients do: again on UNAVAILABLE, on nothing else."""
+def answered(call: Callable[[], Job]) -> Job:
+    """Answer to a call that is made as clients do: again on UNAVAILABLE, on nothing else."""
 
-    def ask() -> str:
+    def ask() -> Job | None:
         try:
-            return site.manager.submit(share, query).name  # type: ignore[arg-type]
+            return call()
         except Unavailable as error:
             assert error.retry_after_s is not None
-            return ""
+            return None
 
-    return str(until(ask, "the lease", timeout_s=20.0))
+    found: Job = until(ask, "an answer", timeout_s=20.0)
+    return found
 
 
 def test_a_job_survives_the_loss_of_ray(site: Site, other: Site) -> None:

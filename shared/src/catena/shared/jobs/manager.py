@@ -150,11 +150,15 @@ class JobManager:
             When that is no name of a job.
         NotFound
             When nobody ever asked for it.
-        Unavailable
-            When only Ray knows whether it still runs, and Ray does not answer. Jobs that have ended
-            need no Ray.
+        LeaseHeld, Unavailable
+            When only another cluster, or a Ray that does not answer, knows whether it still runs.
+            Jobs that have ended need no Ray.
         """
-        return JobFolder(self.store, name).job(lambda: self._cluster.find(name) is not None)
+
+        def lives() -> bool:
+            return self._cluster.find(name) is not None or self._runs_elsewhere()
+
+        return JobFolder(self.store, name).job(lives)
 
     def list(self, service: str, page_size: int = 0, page_token: str = "") -> ListJobsResponse:
         """Jobs of a service, newest first.
@@ -171,6 +175,8 @@ class JobManager:
         ------
         InvalidRequest
             For a negative size or a token that no page gave out.
+        LeaseHeld, Unavailable
+            As :meth:`get`.
         """
         page = self._index.page(service, page_size, page_token)
         reply = ListJobsResponse(next_page_token=page.next_page_token)
@@ -181,7 +187,7 @@ class JobManager:
             nonlocal living
             if living is None:
                 living = self._cluster.names()
-            return name in living
+            return name in living or self._runs_elsewhere()
 
         for name in page.names:
             try:
@@ -237,12 +243,14 @@ class JobManager:
         folder = JobFolder(self.store, name)
         # Whether an actor lives does not matter yet: the mark can be set without Ray.
         job = folder.job(lambda: True)
-        if job.state in TERMINAL:
+        if job.state in TERMINAL - {JobState.JOB_STATE_CANCELLED}:
             return job
-        if not safety.removed("cancel_first"):
+        if job.state != JobState.JOB_STATE_CANCELLED and not safety.removed("cancel_first"):
             self._mark_cancelled(folder)
         if not safety.removed("cancel_kill"):
-            self._end(folder, self._cluster.find(name), time.monotonic() + _END_S)
+            # Also when it was cancelled before: that canceller may have died before the kill.
+            newest = folder.newest()
+            self._end(folder, newest, self._cluster.find(name), time.monotonic() + _END_S)
         if safety.removed("cancel_first"):
             self._mark_cancelled(folder)
         return self.get(name)
@@ -272,7 +280,7 @@ class JobManager:
             if not past:
                 return
             if folder.submission() == submission:
-                self._end(folder, actor, deadline)
+                self._end(folder, newest, actor, deadline)
         if folder.artifact() is not None:
             return
         stored = folder.write_request(request)
@@ -316,9 +324,17 @@ class JobManager:
             count_from=submission.count_from if submission else 0,
         )
 
-    def _end(self, folder: JobFolder, actor: Any | None, deadline: float) -> None:
-        """Remove an actor and wait until its process and all that it started are gone."""
-        start = folder.read(folder.newest(), "start")
+    def _runs_elsewhere(self) -> bool:
+        """False; or LeaseHeld or Unavailable when this cluster cannot know."""
+        lease_actor.held(self._cluster, self.store, self.settings)
+        return False
+
+    def _end(self, folder: JobFolder, attempt: int, actor: Any | None, deadline: float) -> None:
+        """Remove an actor and wait until the process of `attempt`, and its children, are gone.
+
+        Both belong to one run. Looked up here, they could be those of a newer one.
+        """
+        start = folder.read(attempt, "start")
         if actor is not None:
             self._cluster.kill(actor)
         if start is not None:
