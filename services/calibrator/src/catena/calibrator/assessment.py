@@ -204,9 +204,7 @@ def _out_of_range(
     given = np.concatenate([ensemble.outputs, mean])
     lowest, highest = given.min(axis=0), given.max(axis=0)
     # Far also from what the surrogate's error excuses where that is largest.
-    step = (
-        IMPOSSIBLE_SD * np.sqrt(possible.error_sd**2 + sd.max(axis=0) ** 2)[column]
-    )
+    step = IMPOSSIBLE_SD * np.sqrt(possible.error_sd**2 + sd.max(axis=0) ** 2)[column]
     values[np.arange(len(values)), column] = np.where(
         above, highest[column] + step, lowest[column] - step
     )
