@@ -11,7 +11,7 @@ from support.system import System
 
 from catena.shared.client import Job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 LIMIT_S = 0.050
 PINGS = 300

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.system import System
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 STEPS = {
     "ImportEnsemble",

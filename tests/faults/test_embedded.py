@@ -5,10 +5,12 @@ Each drill is run with its safety, and without it: a drill that cannot fail prov
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import psutil
 import pytest
 from support.site import until
 from support.system import System
@@ -17,7 +19,7 @@ from catena.shared.client import CatenaError, Job
 from catena.shared.jobs import safety
 from catena.shared.supervisor.processes import ProcessRecord
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ENSEMBLE = {"generated": {"runs": 300, "seed": 1}, "held_out_runs": 50}
 
@@ -95,11 +97,31 @@ def kill_ray(system: System) -> None:
 def kill_supervisor(system: System) -> None:
     """And start everything again, as a user does who finds it gone."""
     server = system.process("calibrator")
-    kill(system.process("supervisor"))
-    # A server that does not end with its supervisor is seen by what is still listening.
-    if not safety.removed("lifeline"):
+    # The job stands still meanwhile, or it might have ended before the next supervisor is there.
+    with standing_still(system):
+        kill(system.process("supervisor"))
+        if safety.removed("lifeline"):
+            return
         until(lambda: not server.alive(), "the end of the server", 10)
         system("up")
+
+
+@contextlib.contextmanager
+def standing_still(system: System) -> Iterator[None]:
+    """Stop the processes of jobs for a while, without their noticing."""
+    jobs = []
+    for record in system.ray_processes():
+        with contextlib.suppress(psutil.Error):
+            if "JobActor" in " ".join(psutil.Process(record.pid).cmdline()):
+                jobs.append(record)
+    assert jobs, "no job runs"
+    for record in jobs:
+        record.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for record in jobs:
+            record.signal(signal.SIGCONT)
 
 
 def kill(record: ProcessRecord) -> None:

@@ -21,7 +21,7 @@ import yaml
 from support.site import until
 from support.system import TINY_SITE, System
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).parents[2]
 

@@ -68,7 +68,7 @@ class System:
         return {**os.environ, **self.variables, "PATH": path}
 
     def __call__(
-        self, *words: object, check: bool = True, timeout_s: float = 300.0
+        self, *words: object, check: bool = True, timeout_s: float = 900.0
     ) -> subprocess.CompletedProcess[str]:
         """Run ``catena`` with these words."""
         done = subprocess.run(
