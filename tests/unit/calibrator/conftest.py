@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.smooth_model import smooth
 
 from catena.calibrator.mlp_fit import SurrogateConfig
 from catena.calibrator.prior import Prior
@@ -15,19 +16,6 @@ def prior() -> Prior:
 @pytest.fixture(scope="session")
 def quick() -> SurrogateConfig:
     return SurrogateConfig(width=16, depth=2, members=2, fold_members=2, epochs=40)
-
-
-def smooth(prior: Prior, x: np.ndarray) -> np.ndarray:
-    """Three outputs of three parameters: linear, curved, and a product."""
-    u = prior.to_unit(x)
-    return np.stack(
-        [
-            10.0 + 4.0 * u[:, 0] + u[:, 1],
-            np.sin(3.0 * u[:, 0]) + u[:, 2] ** 2,
-            100.0 * u[:, 1] * (0.5 + u[:, 2]),
-        ],
-        axis=1,
-    )
 
 
 @pytest.fixture(scope="session")

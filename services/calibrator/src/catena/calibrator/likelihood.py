@@ -91,7 +91,9 @@ def check_observations(
             for s, j in np.argwhere(bad)[:20]
         ]
     wrong += [
-        FieldViolation(f"observations[{s}].observed", "nothing was observed; want one output or more")
+        FieldViolation(
+            f"observations[{s}].observed", "nothing was observed; want one output or more"
+        )
         for s in np.flatnonzero(~mask.any(1))[:20]
     ]
     if wrong:

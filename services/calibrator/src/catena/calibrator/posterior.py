@@ -22,7 +22,7 @@ from catena.calibrator.reweighting import (
 )
 from catena.calibrator.sir import Bank, sites_per_chunk, systematic, weigh
 from catena.calibrator.surrogate import Surrogate
-from catena.calibrator.training import child_seed, torch_generator
+from catena.calibrator.training import child_seed, no_denormals, torch_generator
 from catena.shared.errors import InvalidData
 
 AUTO, SIR, GENERATOR, REWEIGHTED, FAITHFUL = (
@@ -148,9 +148,9 @@ class Posterior:
         sites = check_observations(
             values, error_sd, observed, self.surrogate.center, self.surrogate.spread
         )
-        torch.set_flush_denormal(True)
         return self._sample(sites, draws, seed, method)
 
+    @no_denormals()
     def _sample(self, sites: Observations, draws: int, seed: int, method: str) -> Draws:
         prior, members = self.surrogate.prior, self.bank.unit
         count = len(sites)

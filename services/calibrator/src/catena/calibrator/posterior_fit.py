@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from catena.calibrator.dbuq import fit_faithful
 from catena.calibrator.generator_fit import fit_generator
@@ -13,7 +12,7 @@ from catena.calibrator.runs import check_runs
 from catena.calibrator.sir import make_bank
 from catena.calibrator.stages import Checkpoint, ProgressReport, Stages, part
 from catena.calibrator.surrogate import Surrogate
-from catena.calibrator.training import child_seed
+from catena.calibrator.training import child_seed, no_denormals
 from catena.shared.errors import InvalidData
 
 BANK_SIZE = 2**17
@@ -24,6 +23,7 @@ LEAST_LABELS, MOST_LABELS = 1024, 2**20
 ERROR_FRACTIONS = (0.05, 1.5)
 
 
+@no_denormals()
 def fit_posterior(
     surrogate: Surrogate,
     *,
@@ -70,7 +70,6 @@ def fit_posterior(
     _check(surrogate, method, bank_size, labels, (min_error_fraction, max_error_fraction))
     if method == FAITHFUL and ensemble is None:
         raise InvalidData("method 'faithful' learns from the runs; give the ensemble")
-    torch.set_flush_denormal(True)
     stages = Stages(checkpoint)
     report = part(progress, 0.0, 1.0)
     bank = make_bank(surrogate, bank_size, child_seed(seed, 3))

@@ -16,13 +16,13 @@ from catena.calibrator.sir import space_filling_order, systematic
 from catena.calibrator.surrogate import Surrogate
 
 # candidates per draw that the weights choose from
-OVERSAMPLE = 3
+OVERSAMPLE = 2
 # sites whose weights leave fewer effective candidates get a second proposal, from the first one's moments
-POOR = 500.0
-# weights are cut at this power of their number (Ionides 2008, J. Comput. Graph. Stat. 17:295)
-CUT_POWER = 0.5
-# candidates handled at once
-CHUNK = 50_000
+POOR = 300.0
+# no weight counts more than this many times the mean (truncated importance sampling, Ionides 2008)
+CUT = 8.0
+# candidates handled at once: what the networks make of them stays in the processor's cache
+CHUNK = 6_000
 
 
 def quasi_normal(prior: Prior, count: int, seed: int, *, ordered: bool) -> Tensor:
@@ -57,7 +57,7 @@ def shifted_normal(base: Tensor, shift: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Weighted proposals for s sites: unit-cube points (s, n, d) and log weights (s, n)."""
+    """Weighted proposals for s sites: probit points (s, n, d) and log weights (s, n)."""
 
     probit: Tensor
     log_weight: Tensor
@@ -88,10 +88,9 @@ def _propose(
 
 
 def _truncated(log_weight: Tensor) -> Tensor:
-    """Weights, none above ``mean * n^CUT_POWER``: a little bias for a lot less variance."""
+    """Weights, none above CUT times the mean: a little bias for a lot less variance."""
     weight = torch.exp(log_weight - log_weight.amax(1, keepdim=True))
-    n = weight.shape[1]
-    return torch.minimum(weight, weight.mean(1, keepdim=True) * n**CUT_POWER)
+    return torch.minimum(weight, CUT * weight.mean(1, keepdim=True))
 
 
 @torch.no_grad()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from catena.calibrator.gp_fit import MAX_RUNS, fit_gp
 from catena.calibrator.mlp_fit import SurrogateConfig, Validation, fit_mlp, fold_of_each_run
@@ -13,6 +12,7 @@ from catena.calibrator.prior import Prior
 from catena.calibrator.runs import check_runs
 from catena.calibrator.stages import Checkpoint, ProgressReport, Stages, part
 from catena.calibrator.surrogate import Emulator, Surrogate
+from catena.calibrator.training import no_denormals
 from catena.calibrator.variance import VarianceModel, calibrate, gaussian_crps
 from catena.models.svd import LinearReduction, leading_directions
 from catena.shared.errors import InvalidData
@@ -22,6 +22,7 @@ ENERGY = 0.9995
 MOST_SCORES = 20
 
 
+@no_denormals()
 def fit_surrogate(
     parameters: np.ndarray,
     outputs: np.ndarray,
@@ -81,7 +82,6 @@ def fit_surrogate(
             f"a Gaussian process on {n} runs; its cost grows with their cube, at most {MAX_RUNS}: "
             "use method 'mlp' or 'auto'"
         )
-    torch.set_flush_denormal(True)
     stages = Stages(checkpoint)
     fold = fold_of_each_run(n, folds, seed)
     reduction = _reduce(y, fold) if reduced else _standardise(y)
@@ -164,9 +164,7 @@ def _reduce(y: np.ndarray, fold: np.ndarray) -> LinearReduction:
         unseen = (y[fold == f] - seen_mean) / scale
         truncation += ((unseen - (unseen @ local.T) @ local) ** 2).sum(0)
     floor = 1e-8 / y.shape[1]
-    return LinearReduction(
-        offset, np.full(y.shape[1], scale), basis, truncation / len(y) + floor
-    )
+    return LinearReduction(offset, np.full(y.shape[1], scale), basis, truncation / len(y) + floor)
 
 
 def _judge(
@@ -195,8 +193,6 @@ def _judge(
         else float(r2.mean()),
         "crps": float(crps.mean()),
         "cv_rmse": np.sqrt((residuals**2).mean(0)).tolist(),
-        "cv_coverage90": float(
-            (np.abs(residuals) <= 1.6448536 * np.sqrt(predicted)).mean()
-        ),
+        "cv_coverage90": float((np.abs(residuals) <= 1.6448536 * np.sqrt(predicted)).mean()),
     }
     return variance, inflation, figures

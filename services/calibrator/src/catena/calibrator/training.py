@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -14,6 +15,19 @@ from catena.calibrator.stages import ProgressReport, Stages, part
 
 WARM_UP = 0.1
 SAVE_EVERY_S = 1.0
+
+
+@contextmanager
+def no_denormals() -> Iterator[None]:
+    """Numbers too small for a normal float become zero inside; weights underflow, and slow ones cost.
+
+    Also a decorator. The switch belongs to the process: it is put back, others may need such numbers.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def child_seed(seed: int, *path: int) -> int:

@@ -45,7 +45,9 @@ def matern52(a: Tensor, b: Tensor, lengthscale: Tensor) -> Tensor:
     a = a / lengthscale[..., None, :]
     b = b / lengthscale[..., None, :]
     square = (
-        (a * a).sum(-1)[..., :, None] + (b * b).sum(-1)[..., None, :] - 2.0 * a @ b.transpose(-1, -2)
+        (a * a).sum(-1)[..., :, None]
+        + (b * b).sum(-1)[..., None, :]
+        - 2.0 * a @ b.transpose(-1, -2)
     )
     # the floor keeps the square root differentiable where two points coincide
     r = SQRT5 * square.clamp_min(1e-20).sqrt()
