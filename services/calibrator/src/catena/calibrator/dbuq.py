@@ -2,13 +2,14 @@
 
 Lu et al. (2024), JGR: Machine Learning and Computation; Liu et al. (2024), diffusion-model-assisted
 supervised learning of generative models. Sections and symbols follow the former. It learns from the
-raw runs, has one observation error for all (``sigma_y`` in standardised units) and knows no bounds: it
-is here to compare with, the generator is what to use.
+raw runs, has one observation error for all (``sigma_y`` in standardised units) and knows no
+bounds: it is here to compare with, the generator is what to use.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ def denoiser(
 ) -> Tensor:
     """Conditional mean of X_0 given X_t = z and the observation y: a weighted mean of the runs.
 
-    Weights are ``w_j ~ exp(-|z - alpha x_j|^2 / 2 beta^2) exp(-|y - y_j|^2 / 2 sigma_y^2)``. What is the
-    same for all j cancels in the softmax; the rest is bilinear in ``[z, y, 1]`` and
+    Weights are ``w_j ~ exp(-|z - alpha x_j|^2 / 2 beta^2) exp(-|y - y_j|^2 / 2 sigma_y^2)``. What
+    is the same for all j cancels in the softmax; the rest is bilinear in ``[z, y, 1]`` and
     ``[x_j, y_j, -alpha^2 |x_j|^2 / 2 beta^2 - |y_j|^2 / 2 sigma_y^2]``: one matrix product.
 
     Parameters
@@ -63,7 +64,7 @@ def denoiser(
 
 
 def schedule(t: float, dt: float) -> tuple[float, float]:
-    """Forward process ``X_t | X_0 ~ N(alpha x, beta^2 I)``: alpha = 1 - t, beta^2 = t, both shifted by dt."""
+    """``X_t | X_0 ~ N(alpha x, beta^2 I)``: alpha = 1 - t, beta^2 = t, both shifted by dt."""
     return 1.0 - t + dt, t + dt
 
 
@@ -143,6 +144,11 @@ class FaithfulMap(nn.Module):
     generator : torch.Generator
     """
 
+    x_mean: Tensor
+    x_sd: Tensor
+    y_mean: Tensor
+    y_sd: Tensor
+
     def __init__(
         self, parameters: int, outputs: int, config: FaithfulConfig, generator: torch.Generator
     ) -> None:
@@ -151,7 +157,7 @@ class FaithfulMap(nn.Module):
         sizes = [outputs + parameters, *[config.width] * config.depth, parameters]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in pairwise(sizes):
             weight = torch.randn(fan_in, fan_out, generator=generator) / fan_in**0.5
             self.weights.append(nn.Parameter(weight))
             self.biases.append(nn.Parameter(torch.zeros(1, fan_out)))
@@ -272,7 +278,8 @@ def fit_faithful(
         epoch, b = divmod(step, per_epoch)
         order = torch.randperm(labels, generator=torch_generator(seed, 12, epoch))
         rows = order[b * batch : (b + 1) * batch]
-        return (model(y[rows], z[rows]) - x[rows]).square().mean()
+        miss: Tensor = model(y[rows], z[rows]) - x[rows]
+        return miss.square().mean()
 
     train(
         list(model.parameters()),
@@ -290,4 +297,4 @@ def fit_faithful(
 
 def inside(prior: Prior, x: np.ndarray) -> np.ndarray:
     """Draws moved to the nearest face of the prior's box where the map left it."""
-    return np.clip(x, prior.low, prior.high)
+    return np.asarray(np.clip(x, prior.low, prior.high))

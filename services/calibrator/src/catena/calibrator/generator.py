@@ -1,9 +1,10 @@
 """A one-pass generator of posterior draws: any observation, error and mask in, draws out.
 
 It is the probability-flow map of DBUQ (Lu et al. 2024; Liu et al. 2024) in probit space, where the
-uniform prior is standard normal and every draw maps back into the prior's box. For a Gaussian posterior
-that map is ``x = mean + covariance^(1/2) z`` exactly; the weighted bank gives both moments in one matrix
-product, for any error and mask. What a network has to learn is how the posterior differs from a Gaussian.
+uniform prior is standard normal and every draw maps back into the prior's box. For a Gaussian
+posterior that map is ``x = mean + covariance^(1/2) z`` exactly; the weighted bank gives both
+moments in one matrix product, for any error and mask. What a network has to learn is how the
+posterior differs from a Gaussian.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class GeneratorTraining:
     batch: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
-    labels: LabelConfig = LabelConfig()
+    labels: LabelConfig = field(default_factory=LabelConfig)
 
 
 def fit_generator(

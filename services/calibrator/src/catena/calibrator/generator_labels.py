@@ -1,14 +1,15 @@
 """Training labels of the generator: the probability flow of DBUQ on a bank, smoothed by a kernel.
 
-The reference recipe lets a finite set of members stand for the posterior; the flow then ends exactly on
-members, and narrow posteriors collapse onto a handful of them. Here each member is a small Gaussian (the
-mixture kernel of arXiv:2506.18227), with the shrinkage of West (1993, J. R. Stat. Soc. B 55:409) that
-keeps the mean and covariance of the weighted members.
+The reference recipe lets a finite set of members stand for the posterior; the flow then ends
+exactly on members, and narrow posteriors collapse onto a handful of them. Here each member is a
+small Gaussian (the mixture kernel of arXiv:2506.18227), with the shrinkage of West (1993, J. R.
+Stat. Soc. B 55:409) that keeps the mean and covariance of the weighted members.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -144,9 +145,10 @@ def mixture_flow(
     """Probability flow from N(0, I) to a mixture of equal Gaussians, in its principal axes.
 
     With noise level ``eta = beta/alpha`` and ``w = z/alpha`` the flow of DBUQ's forward process is
-    ``dw/d eta = (w - D(w, eta))/eta``, D the mean of x given w (Karras et al. 2022, eq. 1). The part
-    that a Gaussian of the same variance would have is taken out: ``g = w / sqrt(variance + eta^2)``
-    would stand still, so only the correction is integrated (two-step Adams-Bashforth in log eta).
+    ``dw/d eta = (w - D(w, eta))/eta``, D the mean of x given w (Karras et al. 2022, eq. 1). The
+    part that a Gaussian of the same variance would have is taken out: ``g = w / sqrt(variance +
+    eta^2)`` would stand still, so only the correction is integrated (two-step Adams-Bashforth in
+    log eta).
 
     Parameters
     ----------
@@ -169,7 +171,7 @@ def mixture_flow(
     variance, kernel = variance[:, None, :], kernel[:, None, :]
     transposed = members.transpose(1, 2).contiguous()
     g, before, width_before = z, None, 0.0
-    for eta, after in zip(grid[:-1], grid[1:], strict=True):
+    for eta, after in pairwise(grid):
         total = (variance + eta**2).sqrt()
         w = g * total
         inverse = 1.0 / (kernel + eta**2)

@@ -47,7 +47,8 @@ def negative_log_posterior(theta: Tensor, inputs: Tensor, target: Tensor) -> Ten
         (hyper.log_noise, NOISE),
     ):
         prior = prior + ((value - mean) / sd).square().sum()
-    return fit + 0.5 * prior
+    total: Tensor = fit + 0.5 * prior
+    return total
 
 
 def fit_hyperparameters(inputs: Tensor, target: Tensor) -> np.ndarray:
@@ -128,8 +129,8 @@ def fit_gp(
 def cross_validate(model: GaussianProcess, fold: np.ndarray) -> Validation:
     """Predictions of each fold from the rest, from one inverse.
 
-    With ``P`` the inverse of the noisy covariance, the residual of fold f is ``P_ff^-1 (P y)_f`` and its
-    covariance ``P_ff^-1`` (Rasmussen & Williams 2006, eqs. 5.10 to 5.12, for blocks).
+    With ``P`` the inverse of the noisy covariance, the residual of fold f is ``P_ff^-1 (P y)_f``
+    and its covariance ``P_ff^-1`` (Rasmussen & Williams 2006, eqs. 5.10 to 5.12, for blocks).
     """
     precision = model.inverse_covariance()
     mean = torch.empty_like(model.targets)

@@ -1,4 +1,4 @@
-"""Gaussian likelihood of observations, with the surrogate's variance beside the observation error."""
+"""Gaussian likelihood of observations; the surrogate's variance adds to the error's."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def check_observations(
     except ValueError as error_of_shape:
         raise InvalidData(
             f"values have shape {y.shape}, error_sd {np.shape(error_sd)}, observed "
-            f"{np.shape(observed)}; want the same shape for all three"
+            f"{None if observed is None else np.shape(observed)}; want the same shape for all three"
         ) from error_of_shape
     wrong = []
     for what, bad, want in (
@@ -171,7 +171,7 @@ class LogLikelihood:
         )
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Log likelihood at parameters in physical units, (n, d) -> (n,); -inf outside the prior."""
+        """Log likelihood in physical units, (n, d) -> (n,); -inf outside the prior."""
         x = np.asarray(x, dtype=np.float64)
         unit = torch.as_tensor(self.surrogate.prior.to_unit(x), dtype=torch.float64)
         with torch.no_grad():

@@ -116,7 +116,8 @@ def fit_mlp(
     def loss(step: int) -> Tensor:
         epoch, b = divmod(step, per_epoch)
         rows = order(epoch)[:, b * batch : (b + 1) * batch]
-        return ((model(x[rows]) - y[rows]) ** 2).mean((1, 2)).sum()
+        error: Tensor = (model(x[rows]) - y[rows]) ** 2
+        return error.mean((1, 2)).sum()
 
     train(
         list(model.parameters()),

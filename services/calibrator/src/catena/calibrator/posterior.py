@@ -252,7 +252,7 @@ class _Proposals:
     def draw(
         self, sites: Observations, moments: Moments, numbers: np.ndarray, method: str
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draws in probit space (s, draws, d) and effective sizes (s,) of sites numbered `numbers`."""
+        """Draws in probit space (s, draws, d), effective sizes (s,), of sites `numbers`."""
         generator, surrogate = self._posterior.generator, self._posterior.surrogate
         if generator is None:  # pragma: no cover - not constructed then
             raise InvalidData("this posterior has no generator")

@@ -43,8 +43,8 @@ def fit_posterior(
     ----------
     surrogate : Surrogate
     method : {"auto", "sir", "generator", "generator_reweighted", "faithful"}
-        What it shall be able to do. ``auto`` and the generators include SIR; ``faithful`` adds DBUQ as
-        published to SIR.
+        What it shall be able to do. ``auto`` and the generators include SIR; ``faithful`` adds
+        DBUQ as published to SIR.
     seed : int
         The same seed gives the same bytes.
     bank_size : int

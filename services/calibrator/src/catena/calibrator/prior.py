@@ -74,12 +74,13 @@ class Prior:
 
     def to_unit(self, x: np.ndarray) -> np.ndarray:
         """Physical (..., d) to the unit cube."""
-        return (np.asarray(x, dtype=np.float64) - self.low) / (self.high - self.low)
+        unit: np.ndarray = (np.asarray(x, dtype=np.float64) - self.low) / (self.high - self.low)
+        return unit
 
     def from_unit(self, unit: np.ndarray) -> np.ndarray:
         """Unit cube (..., d) to physical units, exactly inside ``[low, high]``."""
-        x = self.low + np.asarray(unit, dtype=np.float64) * (self.high - self.low)
-        return np.clip(x, self.low, self.high, out=x)
+        x: np.ndarray = self.low + np.asarray(unit, dtype=np.float64) * (self.high - self.low)
+        return np.asarray(np.clip(x, self.low, self.high, out=x))
 
     def to_probit(self, x: np.ndarray) -> np.ndarray:
         """Physical (..., d) to the space where the prior is standard normal."""
@@ -88,7 +89,7 @@ class Prior:
     @staticmethod
     def unit_to_probit(unit: np.ndarray) -> np.ndarray:
         """Unit cube (..., d) to normal space; the faces are moved in by 1e-7."""
-        return ndtri(np.clip(np.asarray(unit, dtype=np.float64), EDGE, 1.0 - EDGE))
+        return np.asarray(ndtri(np.clip(np.asarray(unit, dtype=np.float64), EDGE, 1.0 - EDGE)))
 
     def from_probit(self, z: np.ndarray) -> np.ndarray:
         """Normal space (..., d) to physical units, exactly inside ``[low, high]`` for any `z`."""
@@ -97,13 +98,13 @@ class Prior:
     def contains(self, x: np.ndarray) -> np.ndarray:
         """Whether each row of (n, d) lies in the box, edges included."""
         x = np.asarray(x)
-        return np.all((x >= self.low) & (x <= self.high), axis=-1)
+        return np.asarray(np.all((x >= self.low) & (x <= self.high), axis=-1))
 
     def sobol_unit(self, n: int, seed: int) -> np.ndarray:
-        """`n` scrambled Sobol points in the unit cube, (n, d) float64; `n` is best a power of two."""
+        """`n` scrambled Sobol points of the unit cube, (n, d); best a power of two."""
         log2 = max(int(n) - 1, 1).bit_length()
         points = qmc.Sobol(self.size, scramble=True, rng=np.random.default_rng(seed))
-        return points.random_base2(log2)[:n]
+        return np.asarray(points.random_base2(log2)[:n])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""

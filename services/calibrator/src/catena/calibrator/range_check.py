@@ -49,9 +49,9 @@ class RangeLimits:
 def fit_range_limits(bank: Bank, seed: int) -> RangeLimits:
     """Simulate observations of members and measure how well the best other member fits them.
 
-    Parameters of the model absorb part of the noise, how much depends on the model, the error and how
-    many outputs are seen: so the limit is simulated. A gamma law through mean and variance of the squared
-    misfit gives the far quantile.
+    Parameters of the model absorb part of the noise, how much depends on the model, the error and
+    how many outputs are seen: so the limit is simulated. A gamma law through mean and variance of
+    the squared misfit gives the far quantile.
     """
     rng = np.random.default_rng([seed % 2**63, 31])
     k = bank.mean.shape[1]
@@ -71,6 +71,7 @@ def fit_range_limits(bank: Bank, seed: int) -> RangeLimits:
             distance = weigh(small, sites).distance.numpy()
             mean, variance = distance.mean(), max(distance.var(ddof=1), 1e-12)
             far = gamma.isf(FALSE_ALARM, mean**2 / variance, scale=variance / mean)
-            # few outputs are fitted exactly by some member; never flag less than one noisy number would
+            # few outputs are fitted exactly by some member; never flag less than one noisy number
+            # would
             limits[i, j] = max(far, chi2.isf(FALSE_ALARM, 1))
     return RangeLimits(counts, limits)

@@ -17,7 +17,8 @@ from catena.calibrator.surrogate import Surrogate
 
 # candidates per draw that the weights choose from
 OVERSAMPLE = 2
-# sites whose weights leave fewer effective candidates get a second proposal, from the first one's moments
+# sites whose weights leave fewer effective candidates get a second proposal, from the first one's
+# moments
 POOR = 300.0
 # no weight counts more than this many times the mean (truncated importance sampling, Ionides 2008)
 CUT = 8.0
@@ -38,7 +39,8 @@ def quasi_normal(prior: Prior, count: int, seed: int, *, ordered: bool) -> Tenso
 def shifted_normal(base: Tensor, shift: Tensor) -> Tensor:
     """Standard normal points of each site: the base set under a random shift of its own.
 
-    Cranley & Patterson (1976): a shift modulo one keeps the even spread and makes each point uniform.
+    Cranley & Patterson (1976): a shift modulo one keeps the even spread and makes each point
+    uniform.
 
     Parameters
     ----------
@@ -52,7 +54,8 @@ def shifted_normal(base: Tensor, shift: Tensor) -> Tensor:
     Tensor, (s, n, d)
     """
     unit = torch.remainder(base + shift[:, None, :], 1.0)
-    return torch.special.ndtri(unit.clamp(EDGE, 1.0 - EDGE))
+    z: Tensor = torch.special.ndtri(unit.clamp(EDGE, 1.0 - EDGE))
+    return z
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +174,7 @@ def _adapt(
     poor: Tensor,
     z: Tensor,
 ) -> Candidates:
-    """A second proposal for poor sites, around the moments of the first one's weighted candidates."""
+    """A second proposal for poor sites, around the weighted candidates of the first."""
     d = z.shape[-1]
     weight = torch.exp(found.log_weight[poor] - found.log_weight[poor].amax(1, keepdim=True))
     size = weight.sum(1) ** 2 / weight.square().sum(1)

@@ -70,16 +70,16 @@ def check_runs(
     if outside.size:
         column = int(np.flatnonzero((x[outside[0]] < prior.low) | (x[outside[0]] > prior.high))[0])
         raise InvalidData(
-            f"{outside.size} runs lie outside the prior (rows {_some(outside)}); row {outside[0]} has "
-            f"{prior.names[column]} = {x[outside[0], column]:g}, the prior is "
+            f"{outside.size} runs lie outside the prior (rows {_some(outside)}); row "
+            f"{outside[0]} has {prior.names[column]} = {x[outside[0], column]:g}, the prior is "
             f"[{prior.low[column]:g}, {prior.high[column]:g}]: correct the prior or leave them out"
         )
     _, first, inverse = np.unique(x, axis=0, return_index=True, return_inverse=True)
     repeated = np.flatnonzero(first[inverse.ravel()] != np.arange(len(x)))
     if repeated.size:
         raise InvalidData(
-            f"{repeated.size} runs repeat the parameters of an earlier run (rows {_some(repeated)}); "
-            "keep one of each"
+            f"{repeated.size} runs repeat the parameters of an earlier run (rows "
+            f"{_some(repeated)}); keep one of each"
         )
     constant = np.flatnonzero(np.ptp(y, axis=0) == 0.0)
     if constant.size and (not constant_ok or constant.size == y.shape[1]):

@@ -1,6 +1,7 @@
 """Sampling importance resampling: prior draws through the surrogate, weighted, drawn again.
 
-Rubin (1988), Using the SIR algorithm to simulate posterior distributions. One bank serves all sites.
+Rubin (1988), Using the SIR algorithm to simulate posterior distributions. One bank serves all
+sites.
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ class Bank:
 
 
 def space_filling_order(unit: np.ndarray, bits: int = 4) -> np.ndarray:
-    """Order of points (n, d) along the Morton curve: neighbours in the list are neighbours in space.
+    """Order of points (n, d) along the Morton curve: neighbours in the list are neighbours in
+    space.
 
-    A comb over weights cumulated in this order is stratified in all d directions at once, which takes
-    a third off the noise of resampled draws.
+    A comb over weights cumulated in this order is stratified in all d directions at once, which
+    takes a third off the noise of resampled draws.
     """
     cell = np.clip((unit * 2**bits).astype(np.int64), 0, 2**bits - 1)
     code = np.zeros(len(unit), dtype=np.uint64)
@@ -67,8 +69,8 @@ def make_bank(surrogate: Surrogate, size: int, seed: int) -> Bank:
 def log_likelihood_table(bank: Bank, sites: Observations) -> Tensor:
     """Log likelihood of every bank member for every site, (s, n), up to a constant per site.
 
-    Sites that share their errors and masks share the precision ``p = 1 / (error^2 + variance)``; then
-    ``-1/2 sum_k p (y - m)^2`` is one matrix product of ``[y, -y^2/2, 1]`` with
+    Sites that share their errors and masks share the precision ``p = 1 / (error^2 + variance)``;
+    then ``-1/2 sum_k p (y - m)^2`` is one matrix product of ``[y, -y^2/2, 1]`` with
     ``[p m, p, -1/2 sum p m^2 + 1/2 sum log p]``.
     """
     table = torch.empty(len(sites), len(bank))

@@ -1,4 +1,4 @@
-"""Where a long fit keeps what it has done, so that a killed one goes on instead of starting again."""
+"""Where a long fit keeps what it has done: a killed one goes on instead of starting again."""
 
 from __future__ import annotations
 

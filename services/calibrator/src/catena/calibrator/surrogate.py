@@ -19,7 +19,8 @@ from catena.shared.errors import InvalidData
 Emulator = MLPEnsemble | GaussianProcess
 # rows per call: bounds memory (a process keeps outputs x runs x rows numbers)
 ROWS = {MLPEnsemble: 4096, GaussianProcess: 1024}
-# a point farther from all runs than the loneliest run is from the others, times this, is extrapolation
+# a point farther from all runs than the loneliest run is from the others, times this, is
+# extrapolation
 SLACK = 1.1
 
 
@@ -186,7 +187,7 @@ class Surrogate:
         """
         x = self._checked(x)
         distance = self._tree.query(self.prior.to_unit(x), k=1)[0]
-        return ~self.prior.contains(x) | (distance > self._reach)
+        return np.asarray(~self.prior.contains(x) | (distance > self._reach))
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
         x = np.asarray(x, dtype=np.float64)

@@ -138,9 +138,9 @@ def fit_surrogate(
 
 
 def _spread(y: np.ndarray) -> np.ndarray:
-    """Standard deviation of each output; dead cells get a little, so that nothing divides by zero."""
+    """Standard deviation of each output; dead cells get a little: nothing divides by zero."""
     sd = y.std(0)
-    return np.maximum(sd, 1e-6 * np.sqrt((sd**2).mean()))
+    return np.asarray(np.maximum(sd, 1e-6 * np.sqrt((sd**2).mean())))
 
 
 def _standardise(y: np.ndarray) -> LinearReduction:

@@ -19,9 +19,11 @@ SAVE_EVERY_S = 1.0
 
 @contextmanager
 def no_denormals() -> Iterator[None]:
-    """Numbers too small for a normal float become zero inside; weights underflow, and slow ones cost.
+    """Numbers too small for a normal float become zero inside; weights underflow, and slow ones
+    cost.
 
-    Also a decorator. The switch belongs to the process: it is put back, others may need such numbers.
+    Also a decorator. The switch belongs to the process: it is put back, others may need such
+    numbers.
     """
     torch.set_flush_denormal(True)
     try:
@@ -63,7 +65,8 @@ def train(
     Parameters
     ----------
     parameters : sequence of Tensor
-        Leaves with gradients. Weight decay acts on those with a name of a matrix: more than one row.
+        Leaves with gradients. Weight decay acts on those with a name of a matrix: more than one
+        row.
     loss : callable
         Loss of the minibatch of a step. It must depend on the step number and the parameters only:
         then a resumed training gives the bytes of an uninterrupted one.
@@ -96,7 +99,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
-        loss(step).backward()
+        torch.autograd.backward(loss(step))
         optimizer.step()
         if time.monotonic() - saved_at > SAVE_EVERY_S:
             _save(optimizer, ordered, stages, stage, step + 1)

@@ -21,7 +21,7 @@ class VarianceModel:
 
     def __call__(self, spread: np.ndarray) -> np.ndarray:
         """Calibrated variance (n, r) from the model's own spread (n, r)."""
-        return self.constant + self.slope * spread
+        return np.asarray(self.constant + self.slope * spread)
 
 
 def calibrate(residuals: np.ndarray, spread: np.ndarray, shrink: np.ndarray) -> VarianceModel:
@@ -38,8 +38,8 @@ def calibrate(residuals: np.ndarray, spread: np.ndarray, shrink: np.ndarray) -> 
 
     Notes
     -----
-    ``c * (1 + ratio * spread / mean spread)``: for each ratio the best c is a mean in closed form, so a
-    search over a few ratios is the whole fit.
+    ``c * (1 + ratio * spread / mean spread)``: for each ratio the best c is a mean in closed form,
+    so a search over a few ratios is the whole fit.
     """
     square = residuals**2
     relative = spread / np.maximum(spread.mean(0), 1e-300)
@@ -66,4 +66,4 @@ def gaussian_crps(residuals: np.ndarray, variance: np.ndarray) -> np.ndarray:
     sd = np.sqrt(variance)
     z = residuals / sd
     density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
-    return sd * (z * (2.0 * ndtr(z) - 1.0) + 2.0 * density - 1.0 / np.sqrt(np.pi))
+    return np.asarray(sd * (z * (2.0 * ndtr(z) - 1.0) + 2.0 * density - 1.0 / np.sqrt(np.pi)))

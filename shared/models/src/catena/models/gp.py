@@ -1,7 +1,8 @@
 """Exact Gaussian-process regression with one ARD kernel per output; prediction only.
 
-Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, chapter 2 (equations 2.25, 2.26)
-and chapter 4 (equation 4.17, Matern 5/2). Hyperparameters are found elsewhere, by whoever trains.
+Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, chapter 2 (equations 2.25,
+2.26) and chapter 4 (equation 4.17, Matern 5/2). Hyperparameters are found elsewhere, by whoever
+trains.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class GaussianProcess:
         return mean.T, variance.T
 
     def inverse_covariance(self) -> Tensor:
-        """Inverse of the noisy training covariance, (k, n, n): gives cross-validation in closed form."""
+        """Inverse of the noisy training covariance, (k, n, n); cross-validation needs it."""
         return torch.cholesky_inverse(self.factor)
 
     def config(self) -> dict[str, int]:
@@ -120,7 +121,7 @@ class GaussianProcess:
         }
 
     def state(self) -> dict[str, Tensor]:
-        """Training data and kernel parameters; factors are recomputed, they would be n^2 numbers."""
+        """Training data and kernel parameters; the factors would be n^2 numbers."""
         return {"inputs": self.inputs, "targets": self.targets, **vars(self.hyper)}
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +46,8 @@ class MLPEnsemble(nn.Module):
     Notes
     -----
     All members are one ``baddbmm`` per layer, so that an ensemble of small networks uses the
-    processor like one large network. Weights start at ``N(0, g^2/fan_in)`` with a gain a little over 1:
-    SiLU halves small signals.
+    processor like one large network. Weights start at ``N(0, g^2/fan_in)`` with a gain a little
+    over 1: SiLU halves small signals.
     """
 
     def __init__(self, config: MLPConfig, generator: torch.Generator | None = None) -> None:
@@ -56,7 +57,7 @@ class MLPEnsemble(nn.Module):
         sizes = [config.inputs, *[config.width] * config.depth, config.outputs]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
             gain = 1.5 if layer == 0 else 1.3
             weight = torch.randn(config.members, fan_in, fan_out, generator=generator)
             bias = torch.rand(config.members, 1, fan_out, generator=generator) - 0.5

@@ -71,7 +71,8 @@ def leading_directions(
     Returns
     -------
     basis : ndarray, (r, k)
-        Orthonormal rows, by falling variance. Signs are fixed: the largest entry of each is positive.
+        Orthonormal rows, by falling variance. Signs are fixed: the largest entry of each is
+        positive.
     share : ndarray, (r,)
         Share of the variance along each.
     """
