@@ -200,11 +200,10 @@ def _out_of_range(
     column = rng.integers(values.shape[1], size=len(values))
     above = rng.uniform(size=len(values)) < 0.5
     prior = posterior.surrogate.prior
-    mean, sd = posterior.surrogate.predict(prior.from_unit(prior.sobol_unit(_SEARCHED, seed)))
+    mean, _ = posterior.surrogate.predict(prior.from_unit(prior.sobol_unit(_SEARCHED, seed)))
     given = np.concatenate([ensemble.outputs, mean])
     lowest, highest = given.min(axis=0), given.max(axis=0)
-    # Far also from what the surrogate's error excuses where that is largest.
-    step = IMPOSSIBLE_SD * np.sqrt(possible.error_sd**2 + sd.max(axis=0) ** 2)[column]
+    step = IMPOSSIBLE_SD * possible.error_sd[column]
     values[np.arange(len(values)), column] = np.where(
         above, highest[column] + step, lowest[column] - step
     )

@@ -25,7 +25,7 @@ import numpy as np
 import xarray as xr
 
 from catena.calibrator.ensemble import EnsembleData, OutputTable
-from catena.calibrator.mcmc import Chains
+from catena.calibrator.chains import Chains
 from catena.calibrator.posterior import Posterior
 from catena.calibrator.prior import Prior
 from catena.calibrator.surrogate import Surrogate

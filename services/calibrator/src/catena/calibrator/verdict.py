@@ -140,14 +140,15 @@ def _bounds(figures: dict[str, Any]) -> Finding:
 
 def _flags(rates: dict[str, Any]) -> Finding:
     status: Status = "passed"
-    if rates["flagged"] < 0.99 or rates["false_alarms"] > 0.06:
+    if rates["flagged"] < 0.95 or rates["false_alarms"] > 0.06:
         status = "doubtful"
     if rates["flagged"] < 0.8 or rates["false_alarms"] > 0.15:
         status = "failed"
     return Finding(
         status,
         "Warnings about impossible observations",
-        f"{100 * rates['flagged']:.0f} % of {rates['tried']} impossible observations were flagged, "
+        f"{100 * rates['flagged']:.0f} % of {rates['tried']} impossible observations (one output 5 "
+        "observation errors beyond all runs) were flagged, "
         f"and {100 * rates['false_alarms']:.1f} % of possible ones by mistake.",
         "" if status == "passed" else "Judge by the posterior predictive plot, not by the flag.",
     )
