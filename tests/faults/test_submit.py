@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import pytest
 from support.demo_jobs import share
 from support.site import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Site, until
 
+from catena.shared.jobs.records import JobFolder
 
-def crowd(site: Site, processes: int, threads: int, **fields: object) -> tuple[set[str], int]:
-    """Identical submits at one moment from several processes: names they got, and runs."""
+
+def crowd(site: Site, processes: int, threads: int, **fields: Any) -> tuple[set[str], int]:
+    """Identical submits at one moment from several processes: names, and the attempts."""
     site.manager.start()
-    query = site.query(steps=5, step_s=0.1, **fields)
+    query = site.query(**{"steps": 5, "step_s": 0.1, **fields})
+    folder = JobFolder(site.store, share.name(query))
     names: set[str] = set()
     with ExitStack() as stack:
         drivers = [
@@ -25,25 +29,25 @@ def crowd(site: Site, processes: int, threads: int, **fields: object) -> tuple[s
         for driver in drivers:
             driver.go()
         until(
-            lambda: site.runs() > 1 or all(one.process.poll() is not None for one in drivers),
+            lambda: folder.newest() > 1 or all(one.process.poll() is not None for one in drivers),
             "the answers",
         )
-        if site.runs() > 1:
-            return set(), site.runs()
         for driver in drivers:
-            names |= {found.get("name", str(found)) for found in driver.next()["found"]}
-    for name in names:
-        until(lambda: site.runs() > 0, "a run")
-        until(lambda: not site.pids(), "the end of all runs")
-        assert site.ended(name).state == SUCCEEDED
-    return names, site.runs()
+            if driver.process.poll() is not None:
+                names |= {found.get("name", str(found)) for found in driver.next()["found"]}
+        # More than one is one too many; else wait whether a second one comes.
+        until(lambda: folder.newest() > 1 or (site.runs() and not site.pids()), "the end")
+    # Attempts, not runs: a second attempt takes over from the first, often before that one runs.
+    return names, folder.newest()
 
 
 @pytest.mark.slow
 def test_fifty_identical_submits_run_once(site: Site) -> None:
-    names, runs = crowd(site, processes=5, threads=10)
+    names, attempts = crowd(site, processes=5, threads=10)
     assert len(names) == 1
-    assert runs == 1
+    assert attempts == 1
+    assert site.runs() == 1
+    assert site.manager.get(names.pop()).state == SUCCEEDED
 
 
 def test_a_second_submit_attaches_and_a_later_one_reuses(site: Site) -> None:
@@ -126,5 +130,5 @@ def test_jobs_are_listed_newest_first(site: Site) -> None:
 @pytest.mark.slow
 def test_without_attaching_they_run_several_times(site: Site, without: Callable[..., None]) -> None:
     without("attach", "places")
-    _, runs = crowd(site, processes=2, threads=1)
-    assert runs > 1
+    _, attempts = crowd(site, processes=2, threads=1, steps=300)
+    assert attempts > 1
