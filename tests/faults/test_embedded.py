@@ -21,11 +21,11 @@ from catena.shared.supervisor.processes import ProcessRecord
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-ENSEMBLE = {"generated": {"runs": 300, "seed": 1}, "held_out_runs": 50}
+ENSEMBLE = {"generated": {"runs": 600, "seed": 1}, "held_out_runs": 50}
 
 
 def surrogate(ensemble: object) -> dict[str, object]:
-    return {"ensemble": ensemble, "method": "mlp", "seed": 1, "folds": 3}
+    return {"ensemble": ensemble, "method": "mlp", "seed": 1}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ def drill(kill: Callable[[System], None], patience_s: float = 90.0) -> After:
             job = client.submit("TrainSurrogate", surrogate(ensemble))
             until(lambda: job.refresh().progress > 0, "the work to begin", 120)
             ray, server = system.process("ray"), system.process("calibrator")
-            kill(system)
+            # It stands still meanwhile: it shall not have ended by the time its surroundings are gone.
+            with standing_still(system):
+                kill(system)
             digest = result(job)
             return After(
                 digest=digest,
@@ -97,11 +99,8 @@ def kill_ray(system: System) -> None:
 def kill_supervisor(system: System) -> None:
     """And start everything again, as a user does who finds it gone."""
     server = system.process("calibrator")
-    # The job stands still meanwhile, or it might have ended before the next supervisor is there.
-    with standing_still(system):
-        kill(system.process("supervisor"))
-        if safety.removed("lifeline"):
-            return
+    kill(system.process("supervisor"))
+    if not safety.removed("lifeline"):
         until(lambda: not server.alive(), "the end of the server", 10)
         system("up")
 
