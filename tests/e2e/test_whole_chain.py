@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.ray_cluster import RayCluster
 from support.system import System
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -197,6 +198,22 @@ def test_the_lease_is_free_at_once_after_down() -> None:
         started = time.monotonic()
         system("up")
         assert time.monotonic() - started < 150
+
+
+def test_where_a_ray_is_given_none_is_started(ray_cluster: RayCluster) -> None:
+    """As in a cluster: the servers join it, and going down leaves it alone."""
+    with System(ray_address=ray_cluster.address) as system:
+        system("up")
+        report = system.json("status")
+        assert {row["part"] for row in report["parts"]} == {"supervisor", "calibrator"}
+        assert report["healthy"]
+        with system.client() as client:
+            ensemble = {"generated": {"runs": 100, "seed": 1}}
+            assert client.submit("ImportEnsemble", ensemble).result(200).kind == "ensemble"
+        before = ray_cluster.processes()
+        system("down")
+        assert system.processes() == []
+        assert {p.pid for p in before} & {p.pid for p in ray_cluster.processes()}
 
 
 def test_up_says_why_it_failed_and_leaves_nothing() -> None:

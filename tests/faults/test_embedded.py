@@ -59,7 +59,7 @@ def drill(kill: Callable[[System], None], patience_s: float = 90.0) -> After:
             job = client.submit("TrainSurrogate", surrogate(ensemble))
             until(lambda: job.refresh().progress > 0, "the work to begin", 120)
             ray, server = system.process("ray"), system.process("calibrator")
-            # It stands still meanwhile: it shall not have ended by the time its surroundings are gone.
+            # It stands still meanwhile, or it might end before its surroundings are gone.
             with standing_still(system):
                 kill(system)
             digest = result(job)
