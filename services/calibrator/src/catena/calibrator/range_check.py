@@ -12,10 +12,10 @@ from catena.calibrator.sir import Bank, weigh
 
 # fractions of the spread at which limits are simulated, and simulations of each
 FRACTIONS = np.array([0.03, 0.1, 0.3, 1.0, 3.0])
-SIMULATIONS = 64
+SIMULATIONS = 192
 MEMBERS = 2**14
 # chance that an observation within the model's reach is flagged
-FALSE_ALARM = 0.01
+FALSE_ALARM = 0.02
 
 
 @dataclass(frozen=True, eq=False)
