@@ -33,6 +33,7 @@ from calibration_targets import JUDGED, TARGETS, judge, worse
 from calibration_truth import (
     DRAWS,
     TRAINING_RUNS,
+    Array,
     Data,
     Reference,
     Setting,
@@ -46,7 +47,7 @@ from threadpoolctl import threadpool_limits
 from catena.calibrator import checks
 from catena.calibrator.assessment import simulated_pairs
 
-MASK_SITES = 12  # test sites per mask
+MASK_SITES = 30  # test sites per mask; the worst of 25 masks of a few sites would be noise
 IMPOSSIBLE_SD = 5.0
 
 ByMethod = dict[str, dict[str, float | None]]
@@ -259,26 +260,39 @@ def _simulated(data: Data, contenders: Contenders, by_method: ByMethod) -> None:
 def _out_of_range(
     data: Data, contenders: Contenders, setting: Setting, by_method: ByMethod
 ) -> None:
-    """Each output of test sites put 5 error standard deviations beyond all runs, either side."""
+    """Each output of test sites put 5 standard deviations beyond all runs, either side.
+
+    A standard deviation is that of the output over the training runs, as everywhere in the
+    protocol; the sharper question, 5 standard deviations of the observation error, is reported too.
+    """
+    far = _impossible(data, setting, IMPOSSIBLE_SD * data.spread)
+    near = _impossible(data, setting, IMPOSSIBLE_SD * setting.error_sd)
+    for method in METHODS:
+        posterior = contenders.posteriors[method]
+        flags = [
+            posterior.sample(v, setting.error_sd, draws=10, seed=SEED, method=method).out_of_range
+            for v in (setting.values, far, near)
+        ]
+        rates = checks.out_of_range_rates(flags[0], flags[1])
+        _put(by_method, "out_of_range_flagged", method, rates.flagged)
+        _put(by_method, "out_of_range_flagged_at_5_errors", method, float(flags[2].mean()))
+        simulated = by_method["out_of_range_false_alarms_simulated"][method]
+        worst = max(rates.false_alarms, simulated or 0.0)
+        _put(by_method, "out_of_range_false_alarms", method, worst)
+    say(f"out of range: {by_method['out_of_range_flagged']}")
+
+
+def _impossible(data: Data, setting: Setting, step: Array) -> Array:
+    """Observations (20 sites x outputs x 2 sides) with one output `step` (k,) beyond all runs."""
     k = data.outputs.shape[1]
     values = np.repeat(setting.values[:20], 2 * k, axis=0)
     row = np.arange(len(values))
     column, above = row % k, row // k % 2 == 0
     lowest, highest = data.outputs.min(axis=0), data.outputs.max(axis=0)
-    step = IMPOSSIBLE_SD * setting.error_sd[column]
-    values[row, column] = np.where(above, highest[column] + step, lowest[column] - step)
-    for method in METHODS:
-        posterior = contenders.posteriors[method]
-        impossible, possible = (
-            posterior.sample(v, setting.error_sd, draws=10, seed=SEED, method=method).out_of_range
-            for v in (values, setting.values)
-        )
-        rates = checks.out_of_range_rates(possible, impossible)
-        _put(by_method, "out_of_range_flagged", method, rates.flagged)
-        simulated = by_method["out_of_range_false_alarms_simulated"][method]
-        worst = max(rates.false_alarms, simulated or 0.0)
-        _put(by_method, "out_of_range_false_alarms", method, worst)
-    say(f"out of range: {by_method['out_of_range_flagged']}")
+    values[row, column] = np.where(
+        above, highest[column] + step[column], lowest[column] - step[column]
+    )
+    return values
 
 
 def _costs(

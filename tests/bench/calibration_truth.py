@@ -139,12 +139,12 @@ class GaussianProcess:
             own = (
                 theta[-3].exp() + theta[-2].exp() * (1 + (points * points).sum(1)) + theta[-1].exp()
             )
-            for i in range(0, len(points), 4000):
-                k = self._kernel(points[i : i + 4000], self.x, theta)
-                mean[i : i + 4000, j] = (k @ self.alpha[j]).numpy()
+            for i in range(0, len(points), 1000):
+                k = self._kernel(points[i : i + 1000], self.x, theta)
+                mean[i : i + 1000, j] = (k @ self.alpha[j]).numpy()
                 if variance:
                     gain = (k @ self.whitener[j].T).square().sum(1)
-                    sd[i : i + 4000, j] = (own[i : i + 4000] - gain).clamp_min(1e-10).sqrt().numpy()
+                    sd[i : i + 1000, j] = (own[i : i + 1000] - gain).clamp_min(1e-10).sqrt().numpy()
         return self.mean + mean * self.spread, sd * self.spread
 
 
