@@ -45,9 +45,9 @@ $(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PACKAGES))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with `make setup PYTHON=...`")'
 	@test -x $(BIN)/python || { echo "setup 1/3: virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "setup 2/3: $(TORCH) and the build tools"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH) hatchling editables -c constraints.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(TORCH) hatchling editables -c constraints.txt
 	@echo "setup 3/3: $(PACKAGES), and the tools for tests (a few minutes)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation \
 		$(addprefix -e ./,$(PACKAGES)) $(TOOLS) -c constraints.txt
 	@touch $@
 
