@@ -34,7 +34,7 @@ TOOLS := hatchling editables pytest pytest-timeout hypothesis trustme 'moto[serv
 	types-PyYAML types-protobuf grpc-stubs grpcio-tools
 
 .PHONY: help setup demo test test-fast lint lint-python lint-proto proto proto-baseline \
-	bench-calibration clean
+	versions bench-calibration clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ proto: setup ## Generate the Python code of the contracts
 proto-baseline: setup ## Make the present contracts the ones that must not be broken
 	@$(call protoc,--include_imports -o $(BASELINE))
 	@echo "wrote $(BASELINE)"
+
+versions: setup ## Record what each job computes with, after its version was raised
+	@cd tests && $(BIN)/python -m support.science
 
 bench-calibration: setup ## Calibration against its targets, as one JSON line
 	@$(BIN)/python -W ignore tests/bench/calibration.py
