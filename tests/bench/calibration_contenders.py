@@ -58,6 +58,7 @@ def fit_contenders(data: Data) -> Contenders:
     # one network, with and without weights
     posteriors["generator"] = posteriors["generator_reweighted"]
     cost["generator"] = cost["generator_reweighted"]
+    posteriors["auto"] = posteriors["generator_reweighted"]
     return Contenders(surrogate, posteriors, cost)
 
 
@@ -112,6 +113,9 @@ def emcee_ratio(
     per_draw = float(np.sum(spent) / np.sum(effective))
     ratio: dict[str, float | None] = {}
     for method, (cpu_s, size) in cost.items():
+        if method == "faithful":
+            ratio[method] = None  # its draws are of another quality
+            continue
         worth = float((1.0 / (1.0 / size + 1.0 / DRAWS)).mean())
         ratio[method] = per_draw / (cpu_s / len(size) / worth)
     about = {
