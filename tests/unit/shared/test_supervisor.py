@@ -90,11 +90,13 @@ def test_a_session_is_ended_with_all_its_children(started: Started) -> None:
 def test_a_session_is_found_after_its_leader_was_killed(started: Started) -> None:
     leader = run(started, FAMILY)
     until(lambda: len(session_members(leader)) == 4, "the family")
+    family = session_members(leader)
     leader.signal(signal.SIGKILL)
     started[0].wait()
     # The child that began its own session is nobody's child now; the others are still found.
     assert len(session_members(leader)) == 2
     assert kill_session(leader) == []
+    end(family, grace_s=1.0)
 
 
 def test_the_session_of_a_reused_pid_is_left_alone(started: Started) -> None:
