@@ -1,1 +1,1 @@
-"""Calibration of land-model parameters by surrogates, diffusion-based generators and Markov chains."""
+"""Calibration of land-model parameters by surrogates, diffusion-based generators and chains."""

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from catena.calibrator.ensemble import EnsembleData, OutputTable
 from catena.calibrator.chains import Chains
+from catena.calibrator.ensemble import EnsembleData, OutputTable
 from catena.calibrator.posterior import Posterior
 from catena.calibrator.prior import Prior
 from catena.calibrator.surrogate import Surrogate
