@@ -216,6 +216,15 @@ def test_where_a_ray_is_given_none_is_started(ray_cluster: RayCluster) -> None:
         assert {p.pid for p in before} & {p.pid for p in ray_cluster.processes()}
 
 
+def test_two_ups_at_once_both_come_up() -> None:
+    """The second finds the lock taken and waits for the first one's system; it ends nothing."""
+    with System() as system:
+        both = [system.start("up"), system.start("up")]
+        said = [process.communicate(timeout=300)[0] for process in both]
+        assert [process.returncode for process in both] == [0, 0], said
+        assert system.json("status")["healthy"]
+
+
 def test_up_says_why_it_failed_and_leaves_nothing() -> None:
     with System(token_file="/nonexistent/token") as system:
         done = system("up", check=False)

@@ -78,7 +78,7 @@ def up(settings: Settings, progress: Progress, timeout_s: float = 180.0) -> Syst
     try:
         return _wait_until_healthy(settings, layout, child, progress, deadline)
     except BaseException:
-        if child is not None:
+        if child is not None and child.poll() != 0:  # 0: it left the system to another supervisor
             down(settings)
         raise
 
@@ -124,7 +124,7 @@ def _wait_until_healthy(
             _fail_if_hopeless(state, layout)
             if state.healthy:
                 return state
-        elif code is not None:
+        elif code is not None and not (code == 0 and lock_is_held(settings)):
             raise _not_up("the supervisor", f"it ended with code {code}", layout, "supervisor")
         if time.monotonic() > deadline:
             part = next((p for p in state.parts if p.state != HEALTHY), None) if state else None
