@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import yaml
 
 from catena.flows.site import Site
-from catena.shared.client import InvalidRequest, NotFound
+from catena.flows.steps import check_sections
+from catena.shared.client import FieldViolation, InvalidRequest, NotFound
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,3 +131,27 @@ def test_the_sites_that_are_shipped_can_be_read(
         (folder / name).touch()
     monkeypatch.setenv("CATENA_DATA", str(tmp_path))
     assert Site.from_file(path).title
+
+
+def test_values_are_counted_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are in the file; the service would tell only when the surrogate is trained."""
+
+    class Content(contextlib.nullcontext[Any]):
+        def validate(self, method: str, request: Any) -> None:
+            if "observation" in request:
+                fault = FieldViolation("observation.error_sd[0]", "got 0, wanted more")
+                raise InvalidRequest("no", violations=[fault])
+
+    monkeypatch.setattr("catena.flows.steps.connect", lambda service: Content(Content()))
+    outputs = [{"name": "a", "units": "1"}, {"name": "b", "units": "1"}]
+    given = {
+        "ensemble": {"generated": {"runs": 100}, "outputs": outputs},
+        "observation": {"values": [1.0, 2.0, 3.0], "error_sd": [0, 1, 1]},
+    }
+    with pytest.raises(InvalidRequest) as caught:
+        check_sections(Site.from_file(write(tmp_path, GIVEN | given)))
+    told = [violation.field for violation in caught.value.violations]
+    assert told == ["observation.values", "observation.error_sd[0]"], "each once"
+    assert "got 3 values, wanted 2" in str(caught.value)

@@ -150,13 +150,28 @@ def check_sections(site: Site) -> None:
     InvalidRequest
         With every field of every section at fault, e.g. ``mcmc.chains``.
     """
-    found: list[FieldViolation] = []
+    found = _observation_faults(site)
     with connect(SERVICE) as client:
         for section, method, make in _requests(site):
             found += _faults(client, section, method, make)
+    found = list(dict.fromkeys(found))  # the observation is part of several requests
     if found:
         noun = "field is" if len(found) == 1 else "fields are"
         raise InvalidRequest(f"{site.site}: {len(found)} {noun} not as wanted", violations=found)
+
+
+def _observation_faults(site: Site) -> list[FieldViolation]:
+    # The service can only tell when the surrogate is there; by then minutes have gone.
+    values, outputs = site.observation.message.get("values"), site.ensemble.request.get("outputs")
+    if not (isinstance(values, list) and isinstance(outputs, list)) or len(values) == len(outputs):
+        return []
+    return [
+        FieldViolation(
+            "observation.values",
+            f"got {len(values)} values, wanted {len(outputs)}, one per output of the ensemble; "
+            "mask what was not observed with `observed`",
+        )
+    ]
 
 
 def _requests(site: Site) -> Iterator[tuple[str, str, Callable[[], Section]]]:
