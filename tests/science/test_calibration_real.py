@@ -104,27 +104,32 @@ def test_masked_years_and_nan_are_no_trouble(posterior, observed):
 
 def test_observations_beyond_all_runs_are_flagged(posterior, runs, observed):
     _, _, values, error_sd = observed
-    beyond = values.copy()
     column = np.arange(100) % 5
-    beyond[np.arange(100), column] = (runs[1].max(axis=0) + 5 * error_sd)[column]
-    assert posterior.sample(beyond, error_sd, draws=10, seed=4).out_of_range.all()
+
+    def flags(step: np.ndarray) -> np.ndarray:
+        beyond = values.copy()
+        beyond[np.arange(100), column] = (runs[1].max(axis=0) + step)[column]
+        return posterior.sample(beyond, error_sd, draws=10, seed=4).out_of_range
+
+    assert flags(5 * runs[1][:800].std(axis=0)).all()
+    # 5 errors beyond is nearer: the surrogate's own error excuses one here and there
+    assert flags(5 * error_sd).mean() > 0.9
 
 
 @pytest.mark.parametrize("site", [0, 2])
 def test_markov_chains_and_resampling_agree(surrogate, posterior, observed, site):
     _, _, values, error_sd = observed
     chains = run_mcmc(
-        surrogate, values[site], error_sd, method="ensemble", draws=1000, warmup=500, seed=6
+        surrogate, values[site], error_sd, method="ensemble", draws=2000, warmup=500, seed=6
     )
     assert chains.converged, chains.remarks
-    drawn = posterior.sample(values[site], error_sd, draws=1000, seed=7, method="sir")
-    some = chains.draws[:: len(chains.draws) // 1000][:1000]
-    unit = [PRIOR.to_unit(x)[None] for x in (some, drawn.values[0])]
-    assert checks.c2st(*unit)[0] < 0.57
-    # and in what they predict: means within a fifth of the error, like widths
-    a, b = (surrogate.predict(x)[0] for x in (some, drawn.values[0]))
-    assert np.abs(a.mean(axis=0) - b.mean(axis=0)).max() < 0.2 * error_sd.min()
-    assert a.std(axis=0) == pytest.approx(b.std(axis=0), rel=0.2)
+    drawn = posterior.sample(values[site], error_sd, draws=8000, seed=7, method="sir").values[0]
+    unit = [PRIOR.to_unit(x)[None] for x in (chains.draws, drawn)]
+    assert checks.c2st(*unit)[0] < 0.54
+    # and in what they predict
+    a, b = (surrogate.predict(x)[0] for x in (chains.draws, drawn))
+    assert (a.mean(axis=0) - b.mean(axis=0)) / error_sd == pytest.approx(np.zeros(5), abs=0.1)
+    assert a.std(axis=0) / b.std(axis=0) == pytest.approx(np.ones(5), abs=0.08)
 
 
 def test_nuts_finds_the_same_posterior_as_the_ensembles(surrogate, observed):

@@ -36,6 +36,14 @@ def test_moments_of_a_correlated_gaussian_with_scales_from_a_tenth_to_two():
     assert np.sqrt(state.variance).mean(axis=0) == pytest.approx(sd, rel=0.35)
 
 
+def test_the_spread_of_a_normal_law_in_eight_dimensions_is_right_to_a_percent():
+    def normal(x):
+        return -0.5 * (x**2).sum(axis=1), -x
+
+    draws, _ = run(normal, np.zeros((4, 8)), draws=1500, warmup=200)
+    assert draws.std(axis=(0, 1)).mean() == pytest.approx(1.0, abs=0.015)
+
+
 def test_quantiles_of_a_skewed_law():
     # u = log x for x ~ Gamma(3): density exp(3 u - e^u)
     def target(u):

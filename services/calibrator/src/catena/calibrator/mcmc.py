@@ -27,7 +27,7 @@ __all__ = ["METHODS", "Chains", "ProbitTarget", "run_mcmc"]
 
 METHODS = ("ensemble", "nuts")
 BLOCKS = 20  # checkpoints of a run, about
-POOL = 1000  # prior draws among which a NUTS chain chooses its first point
+POOL = 1000  # prior draws, at least, among which a chain's first points are chosen
 KEPT_STEPS = 2000  # of each walker, for the diagnostics: bounds memory
 
 
@@ -156,7 +156,8 @@ class _Nuts:
         self, target: ProbitTarget, prior: Prior, chains: int, draws: int, warmup: int, seed: int
     ) -> None:
         self.target, self.prior, self.warmup, self.seed = target, prior, warmup, seed
-        self.state = nuts.start(target.with_gradient, _first_points(target, prior, chains, seed))
+        first = _first_points(target, prior, chains, 1, seed)[:, 0]
+        self.state = nuts.start(target.with_gradient, first)
         self.kept = np.zeros((chains, draws, prior.size))
 
     @property
@@ -200,20 +201,20 @@ class _Nuts:
         )
 
 
-def _first_points(target: ProbitTarget, prior: Prior, chains: int, seed: int) -> Array:
-    """One point per chain, (c, d), drawn by its likelihood from a pool of prior draws of its own.
+def _first_points(target: ProbitTarget, prior: Prior, chains: int, points: int, seed: int) -> Array:
+    """Where chains begin, (c, points, d): prior draws chosen by likelihood, a pool per chain.
 
-    A gradient follows the slope it starts on: from anywhere in the prior, a chain may end on a side
-    peak that holds next to nothing of the posterior, and stay.
+    From anywhere in the prior, a chain or a walker may end on a side peak that holds next to
+    nothing of the posterior, and stay there. Chosen without replacement (Gumbel's trick), so that
+    the walkers of an ensemble are all different.
     """
-    first = np.empty((chains, prior.size))
+    first = np.empty((chains, points, prior.size))
     for c in range(chains):
         rng = np.random.default_rng([seed, 1, c])
-        pool = rng.standard_normal((POOL, prior.size))
+        pool = rng.standard_normal((max(POOL, 50 * points), prior.size))
         # the pool comes from the prior already: weigh it by the likelihood alone
         log_weight = target.value(pool) + 0.5 * (pool * pool).sum(axis=1)
-        weight = np.exp(log_weight - log_weight.max())
-        first[c] = pool[rng.choice(POOL, p=weight / weight.sum())]
+        first[c] = pool[np.argsort(log_weight + rng.gumbel(size=len(pool)))[-points:]]
     return first
 
 
@@ -225,7 +226,7 @@ class _Ensembles:
     ) -> None:
         self.target, self.prior, self.warmup, self.seed = target, prior, warmup, seed
         walkers = ensemble_sampler.walkers_for(prior.size)
-        first = np.random.default_rng([seed, 2]).standard_normal((chains, walkers, prior.size))
+        first = _first_points(target, prior, chains, walkers, seed)
         self.state = ensemble_sampler.start(target.value, first)
         # positions that are returned: all walkers, at evenly spaced steps
         snapshots = -(-draws // walkers)
