@@ -45,7 +45,9 @@ def ensemble_request(site: Site) -> Section:
     request = {"title": site.title, **site.ensemble.request}
     files = site.ensemble.files
     if files is not None:
-        by_name = {path.name: path for path in (files.parameters_file, files.outputs_file)}
+        # Resolved: on clusters, data are often links to another disk; they keep the link's name.
+        both = (files.parameters_file, files.outputs_file)
+        by_name = {path.name: path.resolve() for path in both}
         if len(by_name) == 1 and files.parameters_file != files.outputs_file:
             raise InvalidRequest(
                 "the two files of the ensemble have the same name",

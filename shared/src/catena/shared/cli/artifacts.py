@@ -89,13 +89,14 @@ def show(
 
 @app.command("import")
 def import_files(
-    files: Annotated[list[Path], typer.Argument(help="Files or one folder.", exists=True)],
+    files: Annotated[
+        list[Path], typer.Argument(help="Files, each under its own name.", exists=True)
+    ],
     title: str = typer.Option("", "--title", help="What they are, in a few words."),
     as_json: AsJson = False,
 ) -> None:
     """Copy files into the store as one artifact; the same content is the same artifact."""
-    source: Any = files[0] if len(files) == 1 else files
-    ref = _store().put_files(source, title=title)
+    ref = _store().put_files(files, title=title)
     if as_json:
         print_json({"uri": ref.uri, "digest": ref.digest, "kind": ref.kind})
     else:
