@@ -6,6 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+# Before numpy and torch are loaded: one thread, as jobs have; two processes share two cores better
+# than their threads do, and sums are the same everywhere.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings
 from support.ray_cluster import RayCluster

@@ -17,6 +17,7 @@ from catena.shared.artifacts.paths import TEMPORARY
 from catena.shared.artifacts.store import ArtifactStore
 from catena.shared.errors import CatenaError, NotFound
 from catena.shared.jobs import JobContext, JobFunction
+from catena.shared.jobs.threads import limited_threads
 from catena.shared.query import Query
 from catena.shared.status import to_status
 
@@ -243,7 +244,8 @@ def run_job(
     except NotFound:
         pass
     attempt = 1 + max((int(name) for name in store.ls(f"{uri}/attempts")), default=0)
-    return function(query, JobContext(store, function, query, attempt, report=report))
+    with limited_threads(function.cpus):
+        return function(query, JobContext(store, function, query, attempt, report=report))
 
 
 class LocalJobs:

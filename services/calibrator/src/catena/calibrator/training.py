@@ -93,6 +93,7 @@ def train(
     )
     ordered = [*matrices, *vectors]
     first = _resume(optimizer, ordered, stages, stage)
+    report(first / steps, message)
     saved_at = time.monotonic()
     for step in range(first, steps):
         rate = learning_rate * one_cycle(step / steps)

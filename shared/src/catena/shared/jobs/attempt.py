@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import socket
-import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -29,6 +27,7 @@ from catena.shared.jobs.function import load_function
 from catena.shared.jobs.processes import JobProcess
 from catena.shared.jobs.records import JobFolder, now
 from catena.shared.jobs.safety import removed
+from catena.shared.jobs.threads import set_threads
 from catena.shared.version import code_version
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,6 @@ _REPORT_S = 0.3
 _LOOK_S = 2.0
 _SWEEP_S = 5.0
 _PAST = (JobCancelled, JobInterrupted, LeaseLost)
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -206,9 +204,9 @@ def _work(folder: JobFolder, attempt: int, fence: Fence, reporter: Reporter) -> 
             f"the job was submitted by code {request['code_version']}, this worker runs "
             f"{code_version()}; update all nodes, restart catena and ask again"
         )
-    _set_threads(int(request["cpus"]))
+    set_threads(int(request["cpus"]))
     function = load_function(request["entry"])
-    _set_threads(int(request["cpus"]))  # again, for the libraries that it has just loaded
+    set_threads(int(request["cpus"]))  # again, for the libraries that it has just loaded
     query = function.query.from_plain(request["query"])
     if function.name(query) != folder.name:
         raise VersionMismatch(
@@ -318,14 +316,3 @@ def _told(folder: JobFolder, attempt: int, error: BaseException) -> CatenaError:
         f"the job stopped at a defect of catena (reference {reference}); "
         "its record in the store has the details, please report it"
     )
-
-
-def _set_threads(cpus: int) -> None:
-    threads = max(1, cpus)
-    for variable in _THREADS:
-        os.environ[variable] = str(threads)
-    import threadpoolctl
-
-    threadpoolctl.threadpool_limits(threads)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
