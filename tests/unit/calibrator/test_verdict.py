@@ -131,3 +131,12 @@ def test_limits_are_what_chance_allows() -> None:
 def test_limits_are_never_tighter_than_what_matters() -> None:
     assert verdict.ks_limit(10**8) == verdict.KS_MATTERS
     assert verdict.coverage_limit(10**8) == verdict.COVERAGE_MATTERS
+
+
+def test_a_surrogate_that_says_too_much_error_is_not_cured_by_more_runs() -> None:
+    held = {"surrogate_r2": [0.999], "surrogate_coverage90": 1.0, "pairs": 30}
+    assert verdict._surrogate(held).status == "passed", "30 of 30 inside is nothing rare"
+    found = verdict._surrogate(held | {"pairs": 1000})
+    assert found.status == "doubtful"
+    assert "wider" in found.todo
+    assert "Add runs" not in found.todo
