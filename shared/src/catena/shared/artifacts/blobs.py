@@ -223,7 +223,9 @@ def _reported(doing: str, path: str) -> Iterator[None]:
                 f"the store is full: could not {doing} '{path}'; "
                 "free space (catena artifacts gc) and ask again"
             ) from error
-        cause = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        # Clients of object stores say why by the class of their error, e.g. NoCredentialsError.
+        told = error.__cause__ or error
+        cause = errno.errorcode.get(getattr(told, "errno", None) or 0, type(told).__name__)
         raise Unavailable(
             f"the store failed to {doing} '{path}' ({cause}); ask again", retry_after_s=5.0
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,10 @@ class Group(TyperGroup):
         except KeyboardInterrupt:
             fail("interrupted; jobs that were started go on (see `catena jobs list`)")
             raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # `catena ... | head` has read enough; what is still buffered must not complain at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
         except Exception as error:
             # typer's own errors (a wrong option, say) know how to show themselves.
             if options.debug or hasattr(error, "exit_code"):
