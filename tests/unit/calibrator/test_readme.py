@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import re
 from pathlib import Path
+from typing import Any
 
 from catena.api.calibrator.v1 import calibrator_pb2
 from catena.calibrator import queries
@@ -16,6 +17,17 @@ def test_the_notebook_sessions_run() -> None:
     failed, tried = doctest.testfile(str(README), module_relative=False)
     assert tried > 10
     assert failed == 0
+
+
+def test_the_session_on_the_front_page_runs() -> None:
+    text = (README.parents[2] / "README.md").read_text(encoding="utf-8")
+    session = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert session is not None
+    said: dict[str, Any] = {}
+    exec(session[1], said)
+    values = said["draws"].values[0]  # of the one site
+    assert values.shape == (1000, 2)
+    assert said["prior"].contains(values).all()
 
 
 def test_every_rpc_is_listed() -> None:
