@@ -99,7 +99,7 @@ class MLPEnsemble(nn.Module):
         members = self(x)
         if self._config.members == 1:
             return members[0], torch.zeros_like(members[0])
-        # Twelve times as fast as torch.var_mean, which goes through the members one number at a time.
+        # Twelve times as fast as torch.var_mean over a leading dimension.
         mean = members.mean(dim=0)
         variance = (members - mean).square().sum(dim=0) / (self._config.members - 1)
         return mean, variance
