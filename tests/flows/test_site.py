@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from catena.flows.environment import prepare
 from catena.flows.site import Site
 from catena.flows.steps import check_sections
-from catena.shared.client import FieldViolation, InvalidRequest, NotFound
+from catena.shared.client import FieldViolation, InvalidRequest, NotFound, Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -155,3 +158,13 @@ def test_values_are_counted_before_anything_runs(
     told = [violation.field for violation in caught.value.violations]
     assert told == ["observation.values", "observation.error_sd[0]"], "each once"
     assert "got 3 values, wanted 2" in str(caught.value)
+
+
+def test_prefect_reaches_its_own_api_whatever_proxy_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {"http_proxy": "http://p:1", "NO_PROXY": "lab.example"})
+    prepare(Settings(home=tmp_path))
+    assert urllib.request.proxy_bypass_environment("127.0.0.1")
+    assert urllib.request.proxy_bypass_environment("www.lab.example"), "the user's own stay"
+    assert not urllib.request.proxy_bypass_environment("prefect.example")

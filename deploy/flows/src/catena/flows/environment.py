@@ -15,6 +15,11 @@ def prepare(settings: Settings) -> None:
     """Set what is not set."""
     for name, value in _defaults(settings).items():
         os.environ.setdefault(name, value)
+    # Prefect talks to its API on this machine by HTTP; on many clusters http_proxy is set and would
+    # swallow that, without a word.
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    direct = ",".join(filter(None, [given, "127.0.0.1", "localhost"]))
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = direct
 
 
 def _defaults(settings: Settings) -> dict[str, str]:
