@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -140,3 +141,9 @@ def test_spans_of_time(value: float, shown: str) -> None:
 )
 def test_sizes(value: int, shown: str) -> None:
     assert common.size(value) == shown
+
+
+def test_the_version_names_release_and_code() -> None:
+    said = catena("--version")
+    assert said.exit_code == 0
+    assert re.fullmatch(r"catena \d+\.\d+\.\d+ \(src-[0-9a-f]{16}\)\n", said.output)
