@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import warnings
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -72,11 +73,13 @@ class _Keys(Store):
     supports_deletes = True
     supports_listing = True
 
+    @abstractmethod
     def keys(self) -> Collection[str]:
-        raise NotImplementedError
+        """All keys."""
 
+    @abstractmethod
     def fetch(self, key: str) -> bytes | None:
-        raise NotImplementedError
+        """What lies under a key; None if nothing does."""
 
     async def get(
         self,
