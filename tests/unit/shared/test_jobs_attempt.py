@@ -60,7 +60,7 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def _leave_threads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "_set_threads", lambda cpus: None)
+    monkeypatch.setattr(attempt, "set_threads", lambda cpus: None)
     monkeypatch.setenv("CATENA_JOB_MARK", "")  # what an attempt sets here ends with the test
 
 

@@ -48,7 +48,7 @@ def asked(manager: JobManager, **fields: Any) -> str:
 
 
 def ended(manager: JobManager, monkeypatch: pytest.MonkeyPatch, **fields: Any) -> str:
-    monkeypatch.setattr(attempt, "_set_threads", lambda cpus: None)
+    monkeypatch.setattr(attempt, "set_threads", lambda cpus: None)
     monkeypatch.setenv("CATENA_JOB_MARK", "")
     name = asked(manager, **fields)
     lease = Lease.acquire(manager.store, "here", 1.0)
