@@ -84,6 +84,8 @@ class Lease:
         ------
         LeaseHeld
             Naming the holder.
+        LeaseLost
+            When it was taken and, before its first heartbeat, taken over.
         FailedPrecondition
             When the store cannot create files exclusively.
         """
