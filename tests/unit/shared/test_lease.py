@@ -150,6 +150,9 @@ def assert_one_wins(store: ArtifactStore, epoch: int) -> None:
     assert epochs
     assert len(set(epochs)) == len(epochs)
     assert min(epochs) >= epoch
+    # Nobody skips an epoch, whether or not its winner lived to its first heartbeat.
+    taken = {name for name in store.ls("lease") if name.startswith("epoch-")}
+    assert {f"epoch-{number}.json" for number in range(1, max(epochs) + 1)} == taken
     held = []
     for lease in leases:
         try:
