@@ -1,0 +1,1 @@
+"""Data ingest: real archives into one vocabulary and one catalog."""
