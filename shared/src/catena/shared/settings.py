@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from catena.shared.errors import InvalidRequest
 
-SERVICE_NAMES = ("calibrator",)
+SERVICE_NAMES = ("data-ingest", "calibrator")
 """Services of this release, in the order in which ``catena up`` starts them."""
 
 
