@@ -101,7 +101,10 @@ def _closure(start: set[str]) -> set[str]:
 
 
 def _is_science(module: str) -> bool:
-    # The runtime (catena.shared, catena.api) moves data; it does not decide results.
+    # The runtime (catena.shared, catena.api) moves data; it does not decide results. What names and
+    # checks data does.
+    if module.startswith(("catena.shared.lexicon", "catena.shared.checks")):
+        return True
     return module.startswith("catena.") and not module.startswith(("catena.shared", "catena.api"))
 
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from catena.shared.client import FieldViolation, InvalidRequest, NotFound
-
-Section = dict[str, Any]
-"""Fields of one rpc's request; the service checks them, so they are not listed again here."""
-
-_SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+from catena.flows.config import FlowConfig, RunName, expand
+from catena.flows.rpc import Section
 
 
 class _Model(BaseModel):
@@ -37,11 +29,8 @@ class Files(_Model):
     def _locate(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str):
             return value
-        text = os.path.expandvars(value)
-        if (missing := re.search(r"\$\{?(\w+)", text)) is not None:
-            raise ValueError(f"the variable {missing[1]} is not set; set it to the data's folder")
         folder = (info.context or {}).get("folder", Path.cwd())
-        path = Path(folder, Path(text).expanduser())
+        path = Path(folder, Path(expand(value)).expanduser())
         if not path.is_file():
             raise ValueError(f"there is no file {path}")
         return path
@@ -94,7 +83,7 @@ class Observation(BaseModel):
         return value
 
 
-class Site(_Model):
+class Site(FlowConfig):
     """One site: its ensemble, its observation, and settings for each step.
 
     The sections surrogate, posterior, check, mcmc and report hold the fields of the requests
@@ -111,7 +100,9 @@ class Site(_Model):
         The data.
     """
 
-    site: str
+    wanted: ClassVar[str] = "site, ensemble, observation, ..."
+
+    site: RunName
     title: str = ""
     ensemble: Ensemble
     observation: Observation
@@ -121,59 +112,7 @@ class Site(_Model):
     mcmc: Section = Field(default_factory=dict)
     report: Section = Field(default_factory=dict)
 
-    @field_validator("site")
-    @classmethod
-    def _file_name(cls, value: str) -> str:
-        if not _SITE_NAME.fullmatch(value):
-            raise ValueError("wanted letters, digits, '-', '_' and '.', at most 64 of them")
-        return value
-
     @field_validator("surrogate", "posterior", "check", "mcmc", "report", mode="before")
     @classmethod
     def _empty_section(cls, value: Any) -> Any:
         return {} if value is None else value  # "mcmc:" with nothing below it
-
-    @classmethod
-    def from_file(cls, path: str | Path) -> Self:
-        """Read a YAML file.
-
-        Raises
-        ------
-        NotFound
-            When there is no such file.
-        InvalidRequest
-            With every field at fault.
-        """
-        path = Path(path).absolute()
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise NotFound(f"{path} cannot be read ({error.strerror})") from None
-        except yaml.YAMLError as error:
-            raise InvalidRequest(f"{path} is not YAML: {error}") from None
-        return cls.from_plain(data, path.parent, where=str(path))
-
-    @classmethod
-    def from_plain(cls, data: Any, folder: Path, where: str = "the site") -> Self:
-        """Check plain data; relative paths in it start at `folder`."""
-        if not isinstance(data, Mapping):
-            raise InvalidRequest(
-                f"{where} holds no fields; wanted site, ensemble, observation, ..."
-            )
-        try:
-            return cls.model_validate(data, context={"folder": folder})
-        except ValidationError as error:
-            found = tuple(_violations(error))
-            raise InvalidRequest(f"{where} is not as wanted", violations=found) from None
-
-
-def _violations(error: ValidationError) -> Iterator[FieldViolation]:
-    for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "missing":
-            yield FieldViolation(field, "is missing")
-        elif item["type"] == "extra_forbidden":
-            yield FieldViolation(field, "is not a field; check its spelling")
-        else:
-            text = item["msg"].removeprefix("Value error, ")
-            yield FieldViolation(field, f"got {str(item['input'])[:60]!r}; {text}")

@@ -1,40 +1,14 @@
-"""The rpcs of a calibration: their requests, and how one is asked."""
+"""The rpcs of a calibration: their requests, and how they are checked before anything runs."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
+from catena.flows.rpc import Ref, Section, faults, later, plain_ref
 from catena.flows.site import Site
-from catena.shared.client import (
-    ArtifactRef,
-    FieldViolation,
-    InvalidRequest,
-    NotFound,
-    ServiceClient,
-    connect,
-    put_files,
-)
+from catena.shared.client import FieldViolation, InvalidRequest, connect, put_files
 
 SERVICE = "calibrator"
-Section = dict[str, Any]
-Ref = dict[str, str]
-"""An ArtifactRef as plain data, so that Prefect can keep it."""
-
-# Stands for what earlier steps will make while requests are checked before anything runs.
-_LATER = "0" * 64
-_PROGRESS_EVERY_S = 5.0
-
-
-def say(message: str) -> None:
-    """Tell the user; Prefect takes prints into its log where a deployment asks for that."""
-    print(message, flush=True)  # noqa: T201
-
-
-def plain_ref(ref: ArtifactRef) -> Ref:
-    """Reference as plain data."""
-    return {"uri": ref.uri, "digest": ref.digest, "kind": ref.kind}
 
 
 # ------------------------------------------------------------------ requests
@@ -106,27 +80,6 @@ def report_request(site: Site, made: dict[str, Ref], observation: Section) -> Se
 # ------------------------------------------------------------------ asking
 
 
-def ask_job(step: str, method: str, request: Section) -> Ref:
-    """Artifact that the long rpc `method` makes of `request`; says what was reused."""
-    started = time.monotonic()
-    shown = started
-
-    def progress(job: Any) -> None:
-        nonlocal shown
-        if job.progress and time.monotonic() - shown > _PROGRESS_EVERY_S:
-            shown = time.monotonic()
-            say(f"{step:12} {100 * job.progress:3.0f} %  {job.message}")
-
-    with connect(SERVICE) as client:
-        job = client.submit(method, request)
-        if job.reused:
-            say(f"{step:12} was there already: {_short(job.name)}")
-            return plain_ref(job.result())
-        ref = job.result(on_change=progress)
-    say(f"{step:12} {time.monotonic() - started:5.1f} s    {_short(job.name)}")
-    return plain_ref(ref)
-
-
 def draw_observation(request: Section) -> Section:
     """Observation made from a run, as fields of the message."""
     with connect(SERVICE) as client:
@@ -135,10 +88,6 @@ def draw_observation(request: Section) -> Section:
         descriptor.name: list(value) if descriptor.is_repeated else value
         for descriptor, value in found.ListFields()
     }
-
-
-def _short(name: str) -> str:
-    return name[: name.rfind("/") + 13]
 
 
 # ------------------------------------------------------------------ checking before anything runs
@@ -155,7 +104,10 @@ def check_sections(site: Site) -> None:
     found = _observation_faults(site)
     with connect(SERVICE) as client:
         for section, method, make in _requests(site):
-            found += _faults(client, section, method, make)
+            found += [
+                FieldViolation(_own_section(item.field), item.description)
+                for item in faults(client, section, method, make)
+            ]
     found = list(dict.fromkeys(found))  # the observation is part of several requests
     if found:
         noun = "field is" if len(found) == 1 else "fields are"
@@ -177,9 +129,8 @@ def _observation_faults(site: Site) -> list[FieldViolation]:
 
 
 def _requests(site: Site) -> Iterator[tuple[str, str, Callable[[], Section]]]:
-    ensemble, surrogate, posterior, check, chains = (
-        {"uri": f"imports/{_LATER}", "digest": f"sha256:{_LATER}", "kind": kind}
-        for kind in ("ensemble", "surrogate", "posterior", "check", "chains")
+    ensemble, surrogate, posterior, check, chains = map(
+        later, ("ensemble", "surrogate", "posterior", "check", "chains")
     )
     observation: Section = {"site": site.site, "values": [1.0], "error_sd": [1.0]}
     if site.observation.synthetic is None:
@@ -194,29 +145,7 @@ def _requests(site: Site) -> Iterator[tuple[str, str, Callable[[], Section]]]:
     yield "report", "WriteReport", lambda: report_request(site, made, observation)
 
 
-def _faults(
-    client: ServiceClient, section: str, method: str, make: Callable[[], Section]
-) -> list[FieldViolation]:
-    try:
-        client.validate(method, make())
-    except NotFound:
-        return []  # all that is missing is what earlier steps will make
-    except InvalidRequest as error:
-        if not error.violations:
-            return [FieldViolation(section, error.message)]
-        return [
-            FieldViolation(_field(section, item.field), item.description)
-            for item in error.violations
-            if not _made_later(item)
-        ]
-    return []
-
-
-def _made_later(violation: FieldViolation) -> bool:
-    return _LATER in violation.description
-
-
-def _field(section: str, field: str) -> str:
-    if field.partition(".")[0].partition("[")[0] == "observation":
-        return field  # a section of its own in the file
-    return field if field.startswith(f"{section}.") else f"{section}.{field}"
+def _own_section(field: str) -> str:
+    # The observation is a section of its own in the file, and part of several requests.
+    rest = field.partition(".")[2]
+    return rest if rest.partition(".")[0].partition("[")[0] == "observation" else field

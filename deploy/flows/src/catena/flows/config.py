@@ -1,0 +1,92 @@
+"""YAML files of flows: read, with variables replaced, and checked as a whole."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from catena.shared.client import FieldViolation, InvalidRequest, NotFound
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def _file_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("wanted letters, digits, '-', '_' and '.', at most 64 of them")
+    return value
+
+
+RunName = Annotated[str, AfterValidator(_file_name)]
+"""Short name of a run; its report is called after it."""
+
+
+def expand(text: str) -> str:
+    """`text` with ``${VARIABLE}`` replaced.
+
+    Raises
+    ------
+    ValueError
+        When a variable is not set.
+    """
+    expanded = os.path.expandvars(text)
+    if (missing := re.search(r"\$\{?(\w+)", expanded)) is not None:
+        raise ValueError(f"the variable {missing[1]} is not set; set it to the data's folder")
+    return expanded
+
+
+class FlowConfig(BaseModel):
+    """Base of the models of flows' files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    wanted: ClassVar[str] = "fields"
+    """What such a file holds, for the message about an empty one."""
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """Read a YAML file.
+
+        Raises
+        ------
+        NotFound
+            When there is no such file.
+        InvalidRequest
+            With every field at fault.
+        """
+        path = Path(path).absolute()
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise NotFound(f"{path} cannot be read ({error.strerror})") from None
+        except yaml.YAMLError as error:
+            raise InvalidRequest(f"{path} is not YAML: {error}") from None
+        return cls.from_plain(data, path.parent, where=str(path))
+
+    @classmethod
+    def from_plain(cls, data: Any, folder: Path, where: str = "the file") -> Self:
+        """Check plain data; relative paths in it start at `folder`."""
+        if not isinstance(data, Mapping):
+            raise InvalidRequest(f"{where} holds no fields; wanted {cls.wanted}")
+        try:
+            return cls.model_validate(data, context={"folder": folder})
+        except ValidationError as error:
+            found = tuple(_violations(error))
+            raise InvalidRequest(f"{where} is not as wanted", violations=found) from None
+
+
+def _violations(error: ValidationError) -> Iterator[FieldViolation]:
+    for item in error.errors(include_url=False):
+        field = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "missing":
+            yield FieldViolation(field, "is missing")
+        elif item["type"] == "extra_forbidden":
+            yield FieldViolation(field, "is not a field; check its spelling")
+        else:
+            text = item["msg"].removeprefix("Value error, ")
+            yield FieldViolation(field, f"got {str(item['input'])[:60]!r}; {text}")
