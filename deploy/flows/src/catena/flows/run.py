@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+from catena.flows.archives import Archives, check_datasets
 from catena.flows.environment import prepare
 from catena.flows.site import Site
 from catena.flows.steps import check_sections
@@ -19,3 +21,13 @@ def calibrate_site(config: Path) -> None:
     from catena.flows import calibrate_site as module
 
     module.calibrate_site(site)
+
+
+def ingest(config: Path) -> None:
+    """Run the flow ``ingest`` in this process with the archives in the YAML file `config`."""
+    archives = Archives.from_file(config)
+    check_datasets(archives, archives.as_of or datetime.now(UTC).date().isoformat())
+    prepare(Settings())
+    from catena.flows import ingest as module
+
+    module.ingest(archives)
