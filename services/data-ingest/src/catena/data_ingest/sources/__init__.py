@@ -1,0 +1,44 @@
+"""Sources of data by name. Each knows the layout of one kind of archive."""
+
+from __future__ import annotations
+
+import importlib
+
+from catena.data_ingest.sources.base import Source
+
+# Loaded when asked for: each brings its own readers.
+_HOME = {
+    "cmip6": "cmip6:Cmip6",
+    "era5": "era5:Era5",
+    "daymet": "daymet:Daymet",
+    "camels": "camels:Camels",
+    "flux": "flux:Flux",
+    "forecast": "forecasts:Forecasts",
+    "reservoir": "reservoir:Reservoir",
+    "gridded": "gridded:Gridded",
+    "generated_weather": "generated:GeneratedWeather",
+    "generated_planet": "generated:GeneratedPlanet",
+}
+
+SOURCES = tuple(_HOME)
+"""Names of all sources."""
+
+
+def source(name: str, **settings: object) -> Source:
+    """Source by its name.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`SOURCES`.
+    **settings
+        Of a generated source: seed, size and the like.
+
+    Raises
+    ------
+    KeyError
+        For any other name.
+    """
+    module, _, attribute = _HOME[name].partition(":")
+    found: type[Source] = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    return found(**settings)
