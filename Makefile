@@ -33,8 +33,8 @@ STARTED := $(shell date +%s)
 TOOLS := hatchling editables pytest pytest-timeout hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
 	types-PyYAML types-protobuf grpc-stubs grpcio-tools
 
-.PHONY: help setup demo test test-fast lint lint-python lint-proto proto proto-baseline \
-	versions bench-calibration clean
+.PHONY: help setup demo demo-ingest test test-fast lint lint-python lint-proto proto \
+	proto-baseline versions bench-calibration bench-ingest clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,12 @@ $(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PACKAGES))
 	@touch $@
 
 demo: setup ## Calibrate a site end to end and write its report
-	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh
+	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh calibrate_site elm_calibration \
+		deploy/sites/us-moz.yaml deploy/sites/generated.yaml
+
+demo-ingest: setup ## Ingest samples of real archives into one catalog and write its report
+	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh ingest cmip6 \
+		deploy/ingest/samples.yaml deploy/ingest/generated.yaml
 
 test: lint ## Lint and all tests
 	@$(PYTEST) tests/unit
@@ -104,6 +109,9 @@ versions: setup ## Record what each job computes with, after its version was rai
 
 bench-calibration: setup ## Calibration against its targets, as one JSON line
 	@$(BIN)/python -W ignore tests/bench/calibration.py
+
+bench-ingest: setup ## Data ingest against its targets, as one JSON line
+	@$(BIN)/python -W ignore tests/bench/ingest.py
 
 clean: ## Remove everything that was made here, the environment included
 	@if [ -x $(BIN)/catena ]; then CATENA_HOME=$(DEMO_HOME) $(BIN)/catena down; fi

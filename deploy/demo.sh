@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# make demo: everything up, one site calibrated, everything down again; says how long each part took.
+# Everything up, one flow run, everything down again; says how long each part took.
+# Usage: deploy/demo.sh FLOW FOLDER_OF_DATA FILE_WITH_DATA FILE_WITHOUT
+# FILE_WITH_DATA is run where CATENA_DATA has FOLDER_OF_DATA, otherwise FILE_WITHOUT.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 catena=.venv/bin/catena
+flow=$1 needed=$2 config=$3
 
-site=deploy/sites/generated.yaml
-if [[ -n "${CATENA_DATA:-}" && -d "$CATENA_DATA/elm_calibration" ]]; then
-  site=deploy/sites/us-moz.yaml
+if [[ -z "${CATENA_DATA:-}" || ! -d "$CATENA_DATA/$needed" ]]; then
+  config=$4
 fi
 
 took() { printf '%-22s %s s\n' "$1" "$(( $(date +%s) - $2 ))"; }
@@ -17,9 +19,9 @@ trap '"$catena" down' EXIT
 up=$(took "start-up" "$begin")
 
 flow_begin=$(date +%s)
-"$catena" flow run calibrate_site --config "$site"
-flow=$(took "flow calibrate_site" "$flow_begin")
+"$catena" flow run "$flow" --config "$config"
+ran=$(took "flow $flow" "$flow_begin")
 
 echo
-printf '%s\n' "$up" "$flow"
+printf '%s\n' "$up" "$ran"
 took "both, after setup" "$begin"

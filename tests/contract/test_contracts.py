@@ -23,20 +23,25 @@ RPCS = [
     for one in contracts.services(service)
     for rpc in one.methods
 ]
+PACKAGES = [name.replace("-", "_") for name in SERVICE_NAMES]
 LONG = [(service, name) for service, name in RPCS if contracts.is_long(service, name)]
 FILES = [
-    *(import_module(f"catena.api.{name}.v1.{name}_pb2").DESCRIPTOR for name in SERVICE_NAMES),
+    *(import_module(f"catena.api.{name}.v1.{name}_pb2").DESCRIPTOR for name in PACKAGES),
     jobs_pb2.DESCRIPTOR,
 ]
 
 
+def package(service: str, module: str) -> Any:
+    return import_module(f"catena.{service.replace('-', '_')}.{module}")
+
+
 def query_model(service: str, name: str) -> type[Query]:
-    model: type[Query] = getattr(import_module(f"catena.{service}.queries"), f"{name}Query")
+    model: type[Query] = getattr(package(service, "queries"), f"{name}Query")
     return model
 
 
 def job_functions(service: str) -> list[JobFunction]:
-    module = import_module(f"catena.{service}.jobs")
+    module = package(service, "jobs")
     return [value for value in vars(module).values() if isinstance(value, JobFunction)]
 
 

@@ -53,6 +53,12 @@ DISTRIBUTIONS = {
         ("catena.models",),
         ("prefect", "ray", "grpc", "sklearn", "matplotlib"),
     ),
+    "catena-data-ingest": Distribution(
+        "services/data-ingest",
+        ("catena-shared",),
+        ("catena.data_ingest.server", "catena.data_ingest.jobs"),
+        ("torch", "prefect", "ray", "sklearn"),
+    ),
     "catena-calibrator": Distribution(
         "services/calibrator",
         ("catena-shared", "catena-models"),
@@ -62,7 +68,7 @@ DISTRIBUTIONS = {
     "catena-flows": Distribution(
         "deploy/flows",
         ("catena-shared",),
-        ("catena.flows.calibrate_site", "catena.flows.run"),
+        ("catena.flows.calibrate_site", "catena.flows.ingest", "catena.flows.run"),
         ("torch", "ray", "sklearn", "matplotlib"),
     ),
 }
@@ -174,6 +180,7 @@ OURS = {
     "api": "catena-shared",
     "shared": "catena-shared",
     "models": "catena-models",
+    "data_ingest": "catena-data-ingest",
     "calibrator": "catena-calibrator",
     "flows": "catena-flows",
 }

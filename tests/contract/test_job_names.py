@@ -109,8 +109,12 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
 ]
 
 
+def package(service: str, module: str) -> Any:
+    return import_module(f"catena.{service.replace('-', '_')}.{module}")
+
+
 def query_of(service: str, method: str, request: dict[str, Any]) -> Query:
-    model: type[Query] = getattr(import_module(f"catena.{service}.queries"), f"{method}Query")
+    model: type[Query] = getattr(package(service, "queries"), f"{method}Query")
     return model.from_message(request_from_dict(service, method, request))
 
 
@@ -136,7 +140,7 @@ def test_every_long_rpc_is_in_the_table(service: str) -> None:
     ("service", "method", "version"), sorted({(one[0], one[1], one[2]) for one in GOLDEN})
 )
 def test_the_table_has_the_version_of_the_job(service: str, method: str, version: int) -> None:
-    jobs = import_module(f"catena.{service}.jobs")
+    jobs = package(service, "jobs")
     found = {
         job.version
         for job in vars(jobs).values()

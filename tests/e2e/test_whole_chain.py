@@ -10,6 +10,8 @@ import pytest
 from support.ray_cluster import RayCluster
 from support.system import System
 
+from catena.shared.settings import SERVICE_NAMES
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 STEPS = {
@@ -56,7 +58,7 @@ def test_other_settings_are_refused_while_it_runs(system: System) -> None:
 def test_status_tells_what_runs(system: System) -> None:
     report = system.json("status")
     assert report["healthy"]
-    assert {row["part"] for row in report["parts"]} == {"supervisor", "ray", "calibrator"}
+    assert {row["part"] for row in report["parts"]} == {"supervisor", "ray", *SERVICE_NAMES}
     assert all(row["pid"] and row["up_s"] > 0 for row in report["parts"])
     assert report["ray"]["jobs_at_once"] == 2
     assert report["jobs"]["calibrator"] == {"succeeded": len(STEPS)}
@@ -205,7 +207,7 @@ def test_where_a_ray_is_given_none_is_started(ray_cluster: RayCluster) -> None:
     with System(ray_address=ray_cluster.address) as system:
         system("up")
         report = system.json("status")
-        assert {row["part"] for row in report["parts"]} == {"supervisor", "calibrator"}
+        assert {row["part"] for row in report["parts"]} == {"supervisor", *SERVICE_NAMES}
         assert report["healthy"]
         with system.client() as client:
             ensemble = {"generated": {"runs": 100, "seed": 1}}
