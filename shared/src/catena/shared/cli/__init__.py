@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from catena.shared.cli import artifacts, flow, jobs, system
+from catena.shared.cli import artifacts, catalog, flow, jobs, system
 from catena.shared.cli.common import Group, options
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ def _root(
 system.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(artifacts.app, name="artifacts")
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(flow.app, name="flow")
 
 
