@@ -24,7 +24,7 @@ What it answers, in this order:
    "sha256" and the exact size as ESGF does, "" for a rounded size only as plain THREDDS does.
 
 3. Files of the folder under their path, with byte ranges, ETag, Last-Modified and If-Range;
-   a folder with a slash at its end is an HTML index where `index` is on. Zarr stores are just files.
+   a folder with a slash at its end is an HTML index where `index` is on. Zarr stores are files.
 
 Faults (:class:`Fault`) are for one path each, without a query. Those of :meth:`~HttpArchive.fail`
 are used up, one per GET, in order; :meth:`~HttpArchive.always` stays. Both hold for handlers too.

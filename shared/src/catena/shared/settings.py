@@ -10,9 +10,10 @@ import os
 import tempfile
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from catena.shared.errors import InvalidRequest
 
@@ -43,6 +44,21 @@ class Settings(BaseSettings):
         description="Folder (0700) for sockets, locks and process records; short, because a Unix "
         "socket's path has at most 107 bytes. Default: one per home in the system's temporary "
         "folder.",
+    )
+
+    # Data
+    data: Path | None = Field(
+        default=None, description="Folder of real data that servers may read; empty: none."
+    )
+    mirror: Path | None = Field(
+        default=None,
+        description="Folder that stands for the network: https://host/a/b is read from host/a/b in "
+        "it, and nothing is asked for outside. Empty: the network.",
+    )
+    archives: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Archives that servers may read beside the well-known public ones: prefixes "
+        "(https://host/path, s3://bucket/prefix, gs://bucket, /folder), separated by commas.",
     )
 
     # Ray
@@ -95,6 +111,23 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path if path == Path() else path.expanduser().absolute()
+
+    @field_validator("data", "mirror", mode="before")
+    @classmethod
+    def _no_folder(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("data", "mirror", mode="after")
+    @classmethod
+    def _absolute_folder(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @field_validator("archives", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
