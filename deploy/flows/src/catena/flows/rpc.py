@@ -88,7 +88,7 @@ def faults(
     except NotFound as error:
         # What earlier steps will make is missing by design; anything else is a fault.
         return [
-            FieldViolation(field_name(section, item.field), item.description)
+            FieldViolation(f"{section}.{item.field}", item.description)
             for item in error.violations
             if not _made_later(item)
         ]
@@ -96,16 +96,11 @@ def faults(
         if not error.violations:
             return [FieldViolation(section, error.message)]
         return [
-            FieldViolation(field_name(section, item.field), item.description)
+            FieldViolation(f"{section}.{item.field}", item.description)
             for item in error.violations
             if not _made_later(item)
         ]
     return []
-
-
-def field_name(section: str, field: str) -> str:
-    """Name of a request's field in the flow's file."""
-    return field if field.startswith(f"{section}.") else f"{section}.{field}"
 
 
 def export_file(ref: Ref, file: str, target: Path) -> Path:
