@@ -13,7 +13,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import sparse
 
-from catena.data_ingest.grids import Grid, axis_names, find_axis, grid_of, named_grid
+from catena.data_ingest.grids import Grid, axis_names, find_axis, grid_of
+from catena.data_ingest.named_grids import named_grid
 from catena.data_ingest.weights import METHODS, SeparableWeights, separable_weights
 from catena.shared.errors import InvalidData, InvalidRequest
 
@@ -38,7 +39,7 @@ class Regridder:
     ----------
     source : Grid
     target : Grid or str
-        A grid, or the name of one (:func:`~catena.data_ingest.grids.named_grid`).
+        A grid, or the name of one (:func:`~catena.data_ingest.named_grids.named_grid`).
     method : {"conservative", "bilinear", "nearest"}
         See :func:`~catena.data_ingest.weights.separable_weights`.
     min_valid : float
@@ -202,7 +203,7 @@ def regrid(
         if used not in regridders:
             regridders[used] = Regridder(source, goal, used, min_valid)
         holder[name] = _one(regridders[used], data[name], lat, lon).drop_vars(
-            ["lat", "lon", "lat_bnds", "lon_bnds"], errors="ignore"
+            ["lat", "lon"], errors="ignore"
         )
     result = xr.Dataset(variables, coords={**coordinates, **goal.coordinates()}, attrs=data.attrs)
     return result.assign_attrs(regrid_target=str(goal))
@@ -334,11 +335,16 @@ def _bounds_names(data: xr.Dataset, axis: str) -> set[str]:
     }
 
 
+def _without_bounds(attributes: dict[Any, Any]) -> dict[Any, Any]:
+    return {name: value for name, value in attributes.items() if name != "bounds"}
+
+
 def _finish(result: xr.DataArray, source: xr.DataArray, target: Grid, method: str) -> xr.DataArray:
+    # An array cannot hold the bounds of its axes; `regrid` adds them to the dataset.
     coordinates = {
-        name: variable
+        name: xr.Variable(name, variable.values, _without_bounds(variable.attrs))
         for name, variable in target.coordinates().items()
-        if variable.dims[0] in result.dims
+        if variable.dims == (name,) and name in result.dims
     }
     attributes = {**source.attrs, "regrid_method": method}
     cell_methods = str(attributes.get("cell_methods", ""))

@@ -268,7 +268,8 @@ class SeparableWeights:
         for number, field in enumerate(fields):
             # A missing value anywhere in a row's tile shows in the product, so whole fields,
             # the usual case, need no mask.
-            value = self.product(field)
+            with np.errstate(invalid="ignore"):
+                value = self.product(field)
             if self.complete and np.isfinite(value).all():
                 out[number] = value
                 continue
