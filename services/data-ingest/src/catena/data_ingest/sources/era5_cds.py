@@ -1,0 +1,386 @@
+"""ERA5 from the Climate Data Store: a request is queued there, computed, and then downloaded.
+
+The store speaks OGC API Processes under ``{url}/retrieve/v1``:
+
+====================================  =========================================================
+``POST processes/{dataset}/execution``  body ``{"inputs": request}``; answers with a job
+``GET jobs/{id}``                       ``status``: accepted, running, successful, failed, ...
+``GET jobs/{id}/results``               ``asset.value`` with ``href``, ``file:size`` and
+                                        ``file:checksum``; of a failed job: why
+====================================  =========================================================
+
+Every request carries the user's key in the header ``PRIVATE-TOKEN``; the result lies elsewhere and
+is fetched without it. A job is written down as soon as it is accepted, so that a process that is
+started again waits for the same job instead of queueing a second one.
+
+Source: the public client ``ecmwf-datastores-client`` and its documentation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from catena.data_ingest.sources.cds_account import HOW, CdsAccount
+from catena.shared.errors import (
+    CatenaError,
+    FailedPrecondition,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+)
+
+Progress = Callable[[str], None]
+Download = Callable[["CdsAsset", Path], Path]
+
+TRIES = 5
+BUSY = frozenset({429, 500, 502, 503, 504})
+WAITING = frozenset({"accepted", "running"})
+GONE = frozenset({"dismissed", "deleted", "rejected"})
+
+
+@dataclass(frozen=True)
+class CdsAsset:
+    """The file that a job made.
+
+    Parameters
+    ----------
+    href : str
+        Where it lies.
+    size : int, optional
+        Bytes.
+    checksum : str
+        ``md5:<hex>`` or empty.
+    """
+
+    href: str
+    size: int | None
+    checksum: str
+
+    @property
+    def suffix(self) -> str:
+        """``.nc``, ``.grib`` or ``.zip``."""
+        return Path(urlsplit(self.href).path).suffix
+
+
+@dataclass
+class Cds:
+    """The Climate Data Store, for one user.
+
+    Parameters
+    ----------
+    account : CdsAccount
+    pause_s, longest_pause_s : float
+        Between two looks at a waiting job: grows by half each time up to the longest.
+    timeout_s : float
+        Of one call.
+    """
+
+    account: CdsAccount
+    pause_s: float = 1.0
+    longest_pause_s: float = 120.0
+    timeout_s: float = 60.0
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def submit(self, dataset: str, request: dict[str, Any]) -> str:
+        """Queue a request.
+
+        Returns
+        -------
+        str
+            Identity of the job.
+
+        Raises
+        ------
+        InvalidRequest
+            When the store does not accept it; with the store's words.
+        FailedPrecondition
+            When the key is refused, or a licence was not accepted yet.
+        Unavailable
+            When the store does not answer.
+        """
+        answer = self._call(
+            "POST", f"processes/{dataset}/execution", what=dataset, json={"inputs": request}
+        )
+        job = str(answer.get("jobID") or "")
+        if not job:
+            raise Unavailable(
+                f"Climate Data Store: {dataset}: the answer to a request names no job (found "
+                f"the fields {sorted(answer)}, wanted jobID); try again",
+                retry_after_s=60.0,
+            )
+        return job
+
+    def status(self, job: str) -> str:
+        """Where a job stands: accepted, running, successful, failed, rejected, dismissed."""
+        return str(self._call("GET", f"jobs/{job}", what=f"job {job}").get("status", ""))
+
+    def wait(self, job: str, progress: Progress | None = None) -> None:
+        """Until the job has ended well.
+
+        Raises
+        ------
+        InvalidRequest
+            When it failed there: with the reason that the store gives.
+        NotFound
+            When the store does not know it (any more).
+        """
+        pause, last = self.pause_s, ""
+        while (status := self.status(job)) in WAITING:
+            if status != last and progress is not None:
+                progress(f"Climate Data Store: job {job} is {status}")
+            last = status
+            time.sleep(pause)
+            pause = min(1.5 * pause, self.longest_pause_s)
+        if status == "successful":
+            return
+        if status in GONE:
+            raise NotFound(f"Climate Data Store: job {job} is {status} there; ask again")
+        raise InvalidRequest(
+            f"Climate Data Store: job {job} ended as {status or 'unknown'}: {self._why(job)}; "
+            "change the request as the store says"
+        )
+
+    def asset(self, job: str) -> CdsAsset:
+        """The result of a job that ended well.
+
+        Raises
+        ------
+        NotFound
+            When the store has thrown it away.
+        """
+        path = f"jobs/{job}/results"
+        value = self._call("GET", path, what=f"results of job {job}").get("asset", {}).get("value")
+        if not isinstance(value, dict) or "href" not in value:
+            raise NotFound(f"Climate Data Store: job {job} has no file among its results")
+        size, checksum = value.get("file:size"), value.get("file:checksum")
+        return CdsAsset(
+            href=urljoin(self._url(path), str(value["href"])),
+            size=None if size is None else int(size),
+            checksum=f"md5:{checksum}" if _is_md5(checksum) else "",
+        )
+
+    def _why(self, job: str) -> str:
+        """What the store says about a job that failed."""
+        try:
+            response = self._send("GET", f"jobs/{job}/results")
+        except Unavailable:
+            return "the store gave no reason"
+        return self._words(response)
+
+    def _url(self, path: str) -> str:
+        return f"{self.account.url}/retrieve/v1/{path}"
+
+    def _call(self, method: str, path: str, *, what: str, **body: Any) -> dict[str, Any]:
+        """One call; its answer, or the error that it stands for."""
+        response = self._send(method, path, **body)
+        if response.ok:
+            answer = _json(response)
+            if not isinstance(answer, dict):
+                raise Unavailable(
+                    f"Climate Data Store: {what}: the answer is no JSON object; try again",
+                    retry_after_s=60.0,
+                )
+            return answer
+        raise self._error(response, what)
+
+    def _error(self, response: requests.Response, what: str) -> CatenaError:
+        code, words = response.status_code, self._words(response)
+        start = f"Climate Data Store: {what}: HTTP {code}: {words}"
+        if code == 401:
+            return FailedPrecondition(f"{start}; the key was refused: {HOW}")
+        if code == 403:
+            return FailedPrecondition(
+                f"{start}; accept the licence of the dataset on the store's page, with the "
+                "account to which the key belongs"
+            )
+        if code in (404, 410):
+            return NotFound(start)
+        if 300 <= code < 400:
+            # The key would travel to wherever the answer points.
+            return FailedPrecondition(f"{start}; the address moved: correct CDSAPI_URL")
+        return InvalidRequest(f"{start}; change the request")
+
+    def _send(self, method: str, path: str, **body: Any) -> requests.Response:
+        """One call, tried again while the store is busy.
+
+        A POST whose connection broke is not repeated: it may have been accepted.
+        """
+        url, trouble = self._url(path), ""
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(min(self.pause_s * 2 ** (attempt - 1), self.longest_pause_s))
+            try:
+                response = self.session.request(
+                    method,
+                    url,
+                    headers={"PRIVATE-TOKEN": self.account.key},
+                    timeout=self.timeout_s,
+                    allow_redirects=False,
+                    **body,
+                )
+            except requests.ConnectTimeout:
+                trouble = "no connection"
+                continue
+            except requests.RequestException as error:
+                trouble = self.account.scrub(type(error).__name__)
+                if method == "POST":
+                    break
+                continue
+            if response.status_code not in BUSY:
+                return response
+            trouble = f"HTTP {response.status_code}"
+        raise Unavailable(
+            f"Climate Data Store: {urlsplit(url).netloc} does not answer ({trouble}); try again "
+            "later",
+            retry_after_s=300.0,
+        )
+
+    def _words(self, response: requests.Response) -> str:
+        """What a server says is wrong, in one line, without the key."""
+        answer = _json(response)
+        if isinstance(answer, dict):
+            said = [answer.get(name) for name in ("title", "detail", "traceback", "message")]
+            text = ": ".join(str(word) for word in said if word)
+        else:
+            text = ""
+        return self.account.scrub(" ".join((text or response.reason or "no reason").split()))[:1000]
+
+
+def retrieve(
+    cds: Cds,
+    dataset: str,
+    request: dict[str, Any],
+    folder: Path,
+    *,
+    download: Download,
+    progress: Progress | None = None,
+) -> Path:
+    """The file that answers a request; asked for once, whatever is interrupted.
+
+    Parameters
+    ----------
+    cds : Cds
+    dataset : str
+        Name in the store, e.g. ``reanalysis-era5-single-levels``.
+    request : dict
+        As the store's page shows it.
+    folder : Path
+        Where results and the notes of accepted jobs are kept. The file is called
+        ``<dataset>-<digest of the request>.<suffix>``.
+    download : callable
+        ``(asset, target) -> path``: brings the file, resumed and checked.
+    progress : callable, optional
+        Gets a line whenever something changes.
+
+    Returns
+    -------
+    Path
+        A whole file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps([dataset, request], sort_keys=True, separators=(",", ":"))
+    name = f"{dataset}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    for done in sorted(folder.glob(f"{name}.*")):
+        if done.suffix in (".nc", ".grib", ".zip"):
+            return done
+    note = folder / f"{name}.job.json"
+    tell = progress or (lambda _: None)
+    # A job that the store has forgotten is asked for anew, once.
+    for last in (False, True):
+        job = _accepted(note)
+        if job:
+            tell(f"Climate Data Store: waiting again for job {job}")
+        else:
+            job = cds.submit(dataset, request)
+            _write(note, {"job": job, "dataset": dataset, "request": request})
+            tell(f"Climate Data Store: job {job} is accepted")
+        try:
+            cds.wait(job, tell)
+            asset = cds.asset(job)
+        except InvalidRequest:
+            note.unlink(missing_ok=True)
+            raise
+        except NotFound:
+            note.unlink(missing_ok=True)
+            if last:
+                raise
+            continue
+        tell(f"Climate Data Store: downloading {asset.size or 'unknown'} bytes of job {job}")
+        path = download(asset, folder / f"{name}{asset.suffix or '.nc'}")
+        note.unlink(missing_ok=True)
+        return path
+    raise AssertionError("unreachable")
+
+
+def monthly_requests(
+    variables: list[str],
+    start: tuple[int, int],
+    end: tuple[int, int],
+    **more: Any,
+) -> Iterator[dict[str, Any]]:
+    """Requests for hourly fields, one per month: what the store's limits allow and its tapes like.
+
+    Parameters
+    ----------
+    variables : list of str
+        Long names, e.g. ``2m_temperature``.
+    start, end : tuple of int
+        First and last (year, month), both included.
+    **more
+        Other fields of the request: ``area`` [north, west, south, east], ``pressure_level``, ...
+
+    Raises
+    ------
+    InvalidRequest
+        When the end lies before the start.
+    """
+    if end < start:
+        raise InvalidRequest(f"ERA5 request: end {end} lies before start {start}; swap them")
+    for month in range(12 * start[0] + start[1] - 1, 12 * end[0] + end[1]):
+        yield {
+            "product_type": ["reanalysis"],
+            "variable": variables,
+            "year": [f"{month // 12:04d}"],
+            "month": [f"{month % 12 + 1:02d}"],
+            "day": [f"{day:02d}" for day in range(1, 32)],
+            "time": [f"{hour:02d}:00" for hour in range(24)],
+            "data_format": "netcdf",
+            "download_format": "unarchived",
+            **more,
+        }
+
+
+def _accepted(note: Path) -> str:
+    """Job of an earlier, interrupted call."""
+    try:
+        return str(json.loads(note.read_text(encoding="utf-8"))["job"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _write(path: Path, plain: dict[str, Any]) -> None:
+    """All or nothing."""
+    half = path.with_suffix(f".{os.getpid()}.half")
+    half.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+    half.replace(path)
+
+
+def _json(response: requests.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _is_md5(text: Any) -> bool:
+    return isinstance(text, str) and len(text) == 32 and set(text) <= set("0123456789abcdef")
