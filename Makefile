@@ -31,7 +31,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 PYTEST := $(BIN)/python -m pytest -q
 STARTED := $(shell date +%s)
 TOOLS := hatchling editables pytest pytest-timeout hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
-	types-PyYAML types-protobuf grpc-stubs grpcio-tools
+	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid
 
 .PHONY: help setup demo demo-ingest test test-fast lint lint-python lint-proto proto \
 	proto-baseline versions bench-calibration bench-ingest clean
