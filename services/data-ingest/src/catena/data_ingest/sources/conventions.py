@@ -6,12 +6,15 @@ import numpy as np
 import xarray as xr
 
 _ERA5_SHORT = frozenset(
-    ["t2m", "d2m", "u10", "v10", "sp", "msl", "tp", "sf", "ssrd", "strd", "ssr", "str", "slhf", "sshf", "e", "pev", "ro", "sro", "ssro", "skt", "sst", "sd", "tcc", "lsm", "mx2t", "mn2t", "cp", "lsp", "tisr", "tcwv", "siconc", "cvh", "cvl", "swvl1", "stl1", "u100", "v100"]
+    ("t2m", "d2m", "u10", "v10", "sp", "msl", "tp", "sf", "ssrd", "strd", "ssr", "slhf", "sshf")
+    + ("pev", "ro", "sro", "skt", "mx2t", "mn2t", "tisr", "tcwv", "swvl1", "stl1", "u100", "v100")
 )
 _ERA5_LONG = frozenset(
-    ["2m_temperature", "2m_dewpoint_temperature", "total_precipitation", "10m_u_component_of_wind", "10m_v_component_of_wind", "mean_sea_level_pressure", "surface_pressure", "geopotential", "temperature", "specific_humidity", "u_component_of_wind", "v_component_of_wind", "vertical_velocity"]
+    ("2m_temperature", "2m_dewpoint_temperature", "total_precipitation", "surface_pressure")
+    + ("10m_u_component_of_wind", "10m_v_component_of_wind", "mean_sea_level_pressure")
+    + ("u_component_of_wind", "v_component_of_wind")
 )
-_DAYMET = frozenset(["dayl", "prcp", "srad", "swe", "tmax", "tmin", "vp"])
+_DAYMET = frozenset(("dayl", "prcp", "srad", "swe", "tmax", "tmin", "vp"))
 _MARS = {"ei": "era_interim", "l5": "era5_land", "ea": "era5"}
 _MONTHLY = frozenset({"moda", "edmo"})
 _ENSEMBLE = frozenset({"enda", "edmm"})
@@ -54,7 +57,7 @@ def vocabulary_of(header: xr.Dataset) -> str:
 
 
 def frequency_of(header: xr.Dataset) -> str:
-    """``1hr``, ``3hr``, ``6hr``, ``day``, ``mon``, ``yr`` or ``fx``; empty where it is irregular."""
+    """``1hr``, ``3hr``, ``6hr``, ``day``, ``mon``, ``yr`` or ``fx``; empty for a single time."""
     hours = step_hours(header)
     if hours is None:
         return "fx" if "time" not in header.dims else ""

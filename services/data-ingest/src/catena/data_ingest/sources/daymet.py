@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import ClassVar
 
-import cftime
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -16,7 +14,7 @@ from catena.data_ingest.sources.base import Archive, ArchiveFile, Entry, Facets,
 from catena.data_ingest.sources.daymet_csv import HEADER_LINES, is_daymet_csv, parse, tile_of
 from catena.data_ingest.sources.formats import suffix_of
 from catena.data_ingest.sources.geotiff import open_geotiff
-from catena.data_ingest.sources.gridded import Gridded, files_of
+from catena.data_ingest.sources.gridded import Gridded
 from catena.data_ingest.sources.grouping import by_date, join_in_time, key_of
 from catena.shared.checks.findings import Finding
 from catena.shared.errors import InvalidData
@@ -45,7 +43,7 @@ class Daymet(Gridded):
         rasters: list[ArchiveFile] = []
         entries: list[Entry] = []
         refused: list[Finding] = []
-        for file in files_of(archive):
+        for file in archive.find():
             suffix = suffix_of(file.path)
             if suffix == ".csv":
                 made, bad = _pixel(archive, file)
@@ -98,7 +96,7 @@ def real_dates(dataset: xr.Dataset, file: str) -> xr.Dataset:
     time = dataset["time"]
     if time.dtype.kind != "O" or time.dt.calendar not in ("noleap", "365_day"):
         return dataset
-    dates: Sequence[cftime.datetime] = time.values
+    dates = list(time.values)
     year = np.array([date.year for date in dates])
     number = np.array([date.timetuple().tm_yday for date in dates])
     hours = np.array([date.hour for date in dates])

@@ -103,7 +103,7 @@ def _start(lines: list[str]) -> int | None:
 
 
 def _numbers(cells: pd.Series, *, file: str, column: str, line: int) -> np.ndarray:
-    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+    values: np.ndarray = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
     # An empty cell is a line cut short: Daymet itself leaves none empty.
     bad = np.flatnonzero(np.isnan(values))
     if bad.size:

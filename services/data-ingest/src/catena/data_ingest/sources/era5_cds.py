@@ -21,15 +21,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import requests
-
+from catena.data_ingest import downloads
+from catena.data_ingest.http import Answer, Http, Stat, Stream
+from catena.data_ingest.retries import Transient
 from catena.data_ingest.sources.cds_account import HOW, CdsAccount
 from catena.shared.errors import (
     CatenaError,
@@ -40,12 +41,11 @@ from catena.shared.errors import (
 )
 
 Progress = Callable[[str], None]
-Download = Callable[["CdsAsset", Path], Path]
 
-TRIES = 5
-BUSY = frozenset({429, 500, 502, 503, 504})
+BUSY = (429, 500, 502, 503, 504)
+REFUSALS = (400, 401, 403, 404, 405, 409, 410, 422)
 WAITING = frozenset({"accepted", "running"})
-GONE = frozenset({"dismissed", "deleted", "rejected"})
+GONE = frozenset({"dismissed", "deleted"})
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,13 @@ class Cds:
     Parameters
     ----------
     account : CdsAccount
-    pause_s, longest_pause_s : float
-        Between two looks at a waiting job: grows by half each time up to the longest.
-    timeout_s : float
-        Of one call.
+    http : Http
+        Its patience also says how often a waiting job is looked at: `first_s`, then half as much
+        again each time up to `longest_s`.
     """
 
     account: CdsAccount
-    pause_s: float = 1.0
-    longest_pause_s: float = 120.0
-    timeout_s: float = 60.0
-    session: requests.Session = field(default_factory=requests.Session)
+    http: Http = field(default_factory=Http)
 
     def submit(self, dataset: str, request: dict[str, Any]) -> str:
         """Queue a request.
@@ -109,7 +105,7 @@ class Cds:
             When the store does not answer.
         """
         answer = self._call(
-            "POST", f"processes/{dataset}/execution", what=dataset, json={"inputs": request}
+            "POST", f"processes/{dataset}/execution", what=dataset, body={"inputs": request}
         )
         job = str(answer.get("jobID") or "")
         if not job:
@@ -134,13 +130,14 @@ class Cds:
         NotFound
             When the store does not know it (any more).
         """
-        pause, last = self.pause_s, ""
+        patience = self.http.patience
+        pause, last = patience.first_s, ""
         while (status := self.status(job)) in WAITING:
             if status != last and progress is not None:
                 progress(f"Climate Data Store: job {job} is {status}")
             last = status
-            time.sleep(pause)
-            pause = min(1.5 * pause, self.longest_pause_s)
+            patience.sleep(pause)
+            pause = min(1.5 * pause, patience.longest_s)
         if status == "successful":
             return
         if status in GONE:
@@ -169,91 +166,102 @@ class Cds:
             checksum=f"md5:{checksum}" if _is_md5(checksum) else "",
         )
 
+    def fetch(self, asset: CdsAsset, target: Path, progress: Progress | None = None) -> Path:
+        """Download a result, resumed and checked; the key is not sent to where it lies."""
+
+        def tell(name: str, done: int, whole: int | None) -> None:
+            if progress is not None:
+                progress(f"Climate Data Store: {done} of {whole or 'unknown'} bytes")
+
+        return downloads.download(
+            _Remote(self.http, asset.href, asset.href.partition("?")[0]),
+            target,
+            size=asset.size,
+            checksum=asset.checksum,
+            progress=tell,
+            patience=self.http.patience,
+        )
+
     def _why(self, job: str) -> str:
         """What the store says about a job that failed."""
         try:
-            response = self._send("GET", f"jobs/{job}/results")
-        except Unavailable:
+            return self._words(self._send("GET", f"jobs/{job}/results"))
+        except CatenaError:
             return "the store gave no reason"
-        return self._words(response)
 
     def _url(self, path: str) -> str:
         return f"{self.account.url}/retrieve/v1/{path}"
 
-    def _call(self, method: str, path: str, *, what: str, **body: Any) -> dict[str, Any]:
+    def _call(self, method: str, path: str, *, what: str, body: Any = None) -> dict[str, Any]:
         """One call; its answer, or the error that it stands for."""
-        response = self._send(method, path, **body)
-        if response.ok:
-            answer = _json(response)
-            if not isinstance(answer, dict):
-                raise Unavailable(
-                    f"Climate Data Store: {what}: the answer is no JSON object; try again",
-                    retry_after_s=60.0,
-                )
-            return answer
-        raise self._error(response, what)
+        answer = self._send(method, path, body)
+        if answer.status >= 400:
+            raise self._error(answer, what)
+        plain = _json(answer)
+        if not isinstance(plain, dict):
+            raise Unavailable(
+                f"Climate Data Store: {what}: the answer is no JSON object; try again",
+                retry_after_s=60.0,
+            )
+        return plain
 
-    def _error(self, response: requests.Response, what: str) -> CatenaError:
-        code, words = response.status_code, self._words(response)
-        start = f"Climate Data Store: {what}: HTTP {code}: {words}"
-        if code == 401:
+    def _error(self, answer: Answer, what: str) -> CatenaError:
+        start = f"Climate Data Store: {what}: HTTP {answer.status}: {self._words(answer)}"
+        if answer.status == 401:
             return FailedPrecondition(f"{start}; the key was refused: {HOW}")
-        if code == 403:
+        if answer.status == 403:
             return FailedPrecondition(
                 f"{start}; accept the licence of the dataset on the store's page, with the "
                 "account to which the key belongs"
             )
-        if code in (404, 410):
-            return NotFound(start)
-        if 300 <= code < 400:
-            # The key would travel to wherever the answer points.
-            return FailedPrecondition(f"{start}; the address moved: correct CDSAPI_URL")
+        if answer.status in (404, 410):
+            return NotFound(f"{start}; check the name")
         return InvalidRequest(f"{start}; change the request")
 
-    def _send(self, method: str, path: str, **body: Any) -> requests.Response:
+    def _send(self, method: str, path: str, body: Any = None) -> Answer:
         """One call, tried again while the store is busy.
 
-        A POST whose connection broke is not repeated: it may have been accepted.
+        A POST whose connection broke is not said twice: it may have been accepted.
         """
-        url, trouble = self._url(path), ""
-        for attempt in range(TRIES):
-            if attempt:
-                time.sleep(min(self.pause_s * 2 ** (attempt - 1), self.longest_pause_s))
-            try:
-                response = self.session.request(
-                    method,
-                    url,
-                    headers={"PRIVATE-TOKEN": self.account.key},
-                    timeout=self.timeout_s,
-                    allow_redirects=False,
-                    **body,
-                )
-            except requests.ConnectTimeout:
-                trouble = "no connection"
-                continue
-            except requests.RequestException as error:
-                trouble = self.account.scrub(type(error).__name__)
-                if method == "POST":
-                    break
-                continue
-            if response.status_code not in BUSY:
-                return response
-            trouble = f"HTTP {response.status_code}"
-        raise Unavailable(
-            f"Climate Data Store: {urlsplit(url).netloc} does not answer ({trouble}); try again "
-            "later",
-            retry_after_s=300.0,
-        )
+        key = {"PRIVATE-TOKEN": self.account.key}
+        url = self._url(path)
+        if method == "GET":
+            return self.http.request(method, url, headers=key, accept=REFUSALS)
+        once = Http(allow=self.http.allow, patience=replace(self.http.patience, attempts=1))
+        failures = 0
+        while True:
+            answer = once.request(method, url, headers=key, json=body, accept=(*REFUSALS, *BUSY))
+            if answer.status not in BUSY:
+                return answer
+            failures += 1
+            after = answer.headers.get("retry-after", "")
+            busy = Transient(
+                f"it answered {answer.status}", float(after) if after.isdigit() else None
+            )
+            self.http.patience.wait(failures, busy, f"Climate Data Store {urlsplit(url).netloc}")
 
-    def _words(self, response: requests.Response) -> str:
+    def _words(self, answer: Answer) -> str:
         """What a server says is wrong, in one line, without the key."""
-        answer = _json(response)
-        if isinstance(answer, dict):
-            said = [answer.get(name) for name in ("title", "detail", "traceback", "message")]
-            text = ": ".join(str(word) for word in said if word)
-        else:
-            text = ""
-        return self.account.scrub(" ".join((text or response.reason or "no reason").split()))[:1000]
+        plain = _json(answer)
+        said = plain if isinstance(plain, dict) else {}
+        words = [said.get(name) for name in ("title", "detail", "traceback", "message")]
+        text = ": ".join(str(word) for word in words if word) or "no reason given"
+        return self.account.scrub(" ".join(text.split()))[:1000]
+
+
+@dataclass
+class _Remote:
+    """A result, for the downloads."""
+
+    http: Http
+    url: str
+    name: str
+
+    def stat(self) -> Stat:
+        return self.http.stat(self.url)
+
+    def stream(self, start: int, tag: str) -> AbstractContextManager[Stream]:
+        return self.http.stream(self.url, start, tag)
 
 
 def retrieve(
@@ -262,7 +270,6 @@ def retrieve(
     request: dict[str, Any],
     folder: Path,
     *,
-    download: Download,
     progress: Progress | None = None,
 ) -> Path:
     """The file that answers a request; asked for once, whatever is interrupted.
@@ -277,8 +284,6 @@ def retrieve(
     folder : Path
         Where results and the notes of accepted jobs are kept. The file is called
         ``<dataset>-<digest of the request>.<suffix>``.
-    download : callable
-        ``(asset, target) -> path``: brings the file, resumed and checked.
     progress : callable, optional
         Gets a line whenever something changes.
 
@@ -316,7 +321,7 @@ def retrieve(
                 raise
             continue
         tell(f"Climate Data Store: downloading {asset.size or 'unknown'} bytes of job {job}")
-        path = download(asset, folder / f"{name}{asset.suffix or '.nc'}")
+        path = cds.fetch(asset, folder / f"{name}{asset.suffix or '.nc'}", tell)
         note.unlink(missing_ok=True)
         return path
     raise AssertionError("unreachable")
@@ -375,9 +380,9 @@ def _write(path: Path, plain: dict[str, Any]) -> None:
     half.replace(path)
 
 
-def _json(response: requests.Response) -> Any:
+def _json(answer: Answer) -> Any:
     try:
-        return response.json()
+        return json.loads(answer.body)
     except ValueError:
         return None
 

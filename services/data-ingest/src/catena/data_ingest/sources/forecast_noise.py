@@ -102,7 +102,7 @@ def forecast_archive(
 
     dims = ["forecast_reference_time", "leadtime", *(["member"] if members else [])]
     sizes = dict(zip(dims, donor.shape, strict=True))
-    made = xr.apply_ufunc(
+    made: xr.Dataset = xr.apply_ufunc(
         _mix,
         series.drop_vars([name for name in series.coords if "time" in series[name].dims]),
         input_core_dims=[["time"]],
@@ -150,14 +150,15 @@ def _mix(
     right, other = series[..., truth], series[..., donor]
     if donor.ndim > truth.ndim:
         right, weight = right[..., None], weight[:, None]
-    return weight * right + (1 - weight) * other
+    mixed: np.ndarray = weight * right + (1 - weight) * other
+    return mixed
 
 
 def _dates(series: xr.Dataset, leads: int) -> np.ndarray:
     """Time axis, checked: (time,) datetime64[ns]."""
     if "time" not in series.dims:
         raise InvalidData(
-            f"forecast noise: found the dimensions {sorted(series.dims)}, wanted time"
+            f"forecast noise: found the dimensions {sorted(map(str, series.dims))}, wanted time"
         )
     dates = np.asarray(series["time"].values)
     if not np.issubdtype(dates.dtype, np.datetime64):
@@ -169,8 +170,8 @@ def _dates(series: xr.Dataset, leads: int) -> np.ndarray:
     if dates.size <= leads or steps.size != 1 or steps[0] != DAY:
         words = ", ".join(str(step.astype("timedelta64[h]")) for step in steps[:3])
         raise InvalidData(
-            f"forecast noise, dimension time: found {dates.size} values {words or 'nothing'} apart, "
-            f"wanted more than {leads} values 24 hours apart without a gap"
+            f"forecast noise, dimension time: found {dates.size} values {words or 'nothing'} "
+            f"apart, wanted more than {leads} values 24 hours apart without a gap"
         )
     return dates
 
@@ -222,11 +223,12 @@ def _same_date(day: np.ndarray, year: np.ndarray) -> np.ndarray:
     number = (day - day.astype("datetime64[Y]").astype("datetime64[D]")).astype(int)
     start = (np.asarray(year) - 1970).astype("datetime64[Y]")
     length = ((start + 1).astype("datetime64[D]") - start.astype("datetime64[D]")).astype(int)
-    return start.astype("datetime64[D]") + np.minimum(number, length - 1)
+    date: np.ndarray = start.astype("datetime64[D]") + np.minimum(number, length - 1)
+    return date
 
 
 def _uniform(days: np.ndarray, years: np.ndarray, seed: int, member: int) -> np.ndarray:
-    """Random numbers in [0, 1), shape (days, years), by counter: splitmix64 of what they are for."""
+    """Random numbers in [0, 1), shape (days, years): splitmix64 of what each is for."""
     with np.errstate(over="ignore"):
         word = _scramble(np.uint64(seed % 2**64) + np.zeros(1, np.uint64))
         word = _scramble(word ^ np.uint64(member))
@@ -240,4 +242,5 @@ def _scramble(word: np.ndarray) -> np.ndarray:
     word = word + np.uint64(0x9E3779B97F4A7C15)
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))
+    last: np.ndarray = word ^ (word >> np.uint64(31))
+    return last

@@ -17,18 +17,14 @@ import cfgrib
 import xarray as xr
 
 from catena.data_ingest.sources.base import Archive, ArchiveFile
-from catena.shared.errors import CatenaError, InvalidData
+from catena.shared.errors import CatenaError, InvalidData, InvalidRequest, NotFound
 
 Format = Literal["netcdf3", "hdf5", "grib", "zarr", ""]
 
 CHUNK_BYTES = 32 * 2**20
 """A chunk of a file that has no chunks of its own is at most this big."""
 
-_SUFFIXES = frozenset(
-    {".nc", ".nc3", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5", ".he5", ".grib", ".grib1"}
-    | {".grib2", ".grb", ".grb1", ".grb2", ".zarr"}
-)
-# Seen, and never data: indexes that GRIB readers leave, checksums, words.
+# Not even looked into: indexes that GRIB readers leave, checksums, words.
 _WORDS = frozenset({".idx", ".index", ".md5", ".sha256", ".txt", ".md", ".rst", ".pdf", ".html"})
 
 
@@ -38,16 +34,18 @@ def suffix_of(path: str) -> str:
 
 
 def format_of(archive: Archive, file: ArchiveFile) -> Format:
-    """Format of a file by its first bytes (zarr: by its name); empty if it is none of these."""
+    """Format of a file by its first bytes; empty if it is none of these."""
     suffix = suffix_of(file.path)
-    if suffix == ".zarr" or (not file.path and archive.location.endswith(".zarr")):
+    if suffix.startswith(".zarr"):
         return "zarr"
     if suffix in _WORDS:
         return ""
-    if suffix not in _SUFFIXES and "." in PurePosixPath(file.path).name.strip("."):
-        return ""
-    with archive.open(file.path) as stream:
-        start = stream.read(8)
+    try:
+        with archive.open(file.path) as stream:
+            start = stream.read(8)
+    except (InvalidRequest, NotFound):
+        # A folder that the archive lists as one file is a zarr store, whatever its name.
+        return "zarr"
     if start.startswith(b"CDF"):
         return "netcdf3"
     if start == b"\x89HDF\r\n\x1a\n":
@@ -128,16 +126,21 @@ def _grib_parts(path: Path, _time: int, _size: int, valid_time: bool) -> tuple[x
     }
     # An analysis has no steps: its own axis is the time. A forecast's steps that only carry
     # accumulations are laid out along the valid time.
-    parts = cfgrib.open_datasets(str(path), backend_kwargs=options, **_QUIET)
+    parts = _cubes(path, options)
     if valid_time and any(_has_steps(part) for part in parts):
         options["time_dims"] = ("valid_time",)
-        parts = cfgrib.open_datasets(str(path), backend_kwargs=options, **_QUIET)
+        parts = _cubes(path, options)
     if not parts:
         raise InvalidData(f"file {path.name}: found no GRIB message, wanted at least one")
     return tuple(parts)
 
 
-_QUIET: dict[str, Any] = {}
+def _cubes(path: Path, options: dict[str, Any]) -> list[xr.Dataset]:
+    with warnings.catch_warnings():
+        # cfgrib relies on a default of xarray that is about to change; it says so each time.
+        warnings.simplefilter("ignore", FutureWarning)
+        cubes: list[xr.Dataset] = cfgrib.open_datasets(str(path), backend_kwargs=options)
+    return cubes
 
 
 def _has_steps(part: xr.Dataset) -> bool:
@@ -150,7 +153,8 @@ def _open_netcdf(archive: Archive, file: ArchiveFile, kind: Format) -> xr.Datase
     with warnings.catch_warnings():
         # Files with two fill values are common; both are missing values.
         warnings.simplefilter("ignore", xr.SerializationWarning)
-        if archive.location.startswith("file:"):
+        place = getattr(archive, "bytes_url", archive.url)
+        if str(place(file.path)).startswith("file:"):
             return xr.open_dataset(archive.local(file), engine="netcdf4", decode_times=False)
         if kind == "hdf5":
             return xr.open_dataset(archive.open(file.path), engine="h5netcdf", decode_times=False)
@@ -158,13 +162,11 @@ def _open_netcdf(archive: Archive, file: ArchiveFile, kind: Format) -> xr.Datase
 
 
 def _open_zarr(archive: Archive, file: ArchiveFile) -> xr.Dataset:
-    url = archive.url(file.path) if file.path else archive.location
-    options = getattr(archive, "storage_options", None)
-    if url.startswith("file://"):
-        url, options = url.removeprefix("file://"), None
-    elif url.startswith("gs://") and not options:
-        options = {"token": "anon"}
-    return xr.open_zarr(url, chunks=None, decode_times=False, storage_options=options or None)
+    # The archive's own store has its retries, its rights and its mirror.
+    store = getattr(archive, "store", None)
+    place = archive.url(file.path).removeprefix("file://") if store is None else store(file.path)
+    dataset: xr.Dataset = xr.open_zarr(place, chunks=None, decode_times=False)
+    return dataset
 
 
 def decode_times(dataset: xr.Dataset, file: str) -> xr.Dataset:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import dask
 import dask.array as da
 import numpy as np
 import rasterio
 import xarray as xr
+from dask.delayed import delayed
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform
@@ -62,15 +62,16 @@ def open_geotiff(path: Path, name: str, *, file: str) -> xr.Dataset:
         )
     out = kind if kind.kind == "f" else np.dtype("float32")
     bands = [
-        da.from_delayed(
-            dask.delayed(_read)(path, band, out, nodata), shape=(height, width), dtype=out
+        da.from_delayed(  # type: ignore[no-untyped-call]
+            delayed(_read)(path, band, out, nodata), shape=(height, width), dtype=out
         )
         for band in range(1, count + 1)
     ]
+    stacked = da.stack(bands)  # type: ignore[no-untyped-call]
     x = affine.c + (np.arange(width) + 0.5) * affine.a
     y = affine.f + (np.arange(height) + 0.5) * affine.e
     dataset = xr.Dataset(
-        {name: (("band", "y", "x"), da.stack(bands))}, coords={"band_name": ("band", names)}
+        {name: (("band", "y", "x"), stacked)}, coords={"band_name": ("band", names)}
     )
     dataset.attrs["crs_wkt"] = crs.to_wkt()
     if crs.is_geographic:
@@ -92,7 +93,7 @@ def open_geotiff(path: Path, name: str, *, file: str) -> xr.Dataset:
 
 def _read(path: Path, band: int, kind: np.dtype, nodata: float | None) -> np.ndarray:
     with rasterio.Env(), rasterio.open(path) as raster:
-        values = raster.read(band).astype(kind)
+        values: np.ndarray = raster.read(band).astype(kind)
     if nodata is not None and not np.isnan(nodata):
         values[values == kind.type(nodata)] = np.nan
     return values

@@ -29,7 +29,7 @@ from catena.data_ingest.sources.formats import (
 )
 from catena.data_ingest.sources.grouping import by_date, join_in_time, key_of
 from catena.shared.checks.findings import Finding
-from catena.shared.errors import FailedPrecondition, InvalidData, NotFound
+from catena.shared.errors import InvalidData
 
 WANTED = "netCDF, HDF5, GRIB or zarr with named dimensions"
 
@@ -48,7 +48,7 @@ class Gridded:
 
         One header of each group of files is read.
         """
-        return self._search(archive, files_of(archive), facets)
+        return self._search(archive, archive.find(), facets)
 
     def _search(
         self, archive: Archive, files: Iterable[ArchiveFile], facets: Facets | None
@@ -85,7 +85,7 @@ class Gridded:
 
     def open(self, archive: Archive, entry: Entry) -> xr.Dataset:
         """The files of an entry, joined in time; lazy."""
-        kind, part = _format(entry), int(entry.facets.get("part", "0"))
+        kind, part = entry_format(entry), int(entry.facets.get("part", "0"))
         parts = []
         for file in entry.files:
             try:
@@ -171,23 +171,6 @@ def not_data(file: ArchiveFile) -> Finding:
     )
 
 
-def files_of(archive: Archive) -> list[ArchiveFile]:
-    """All files; a location that is one zarr store itself is one file with an empty path."""
-    if archive.location.endswith(".zarr"):
-        return [ArchiveFile("")]
-    try:
-        return archive.find()
-    except FailedPrecondition:
-        # A plain HTTP server lists nothing; it may still be a store of another name.
-        for name in ("zarr.json", ".zmetadata", ".zgroup"):
-            try:
-                archive.read(name)
-            except NotFound:
-                continue
-            return [ArchiveFile("")]
-        raise
-
-
 def _headers(archive: Archive, file: ArchiveFile, kind: Format) -> Iterator[xr.Dataset]:
     if kind != "grib":
         yield open_array_file(archive, file, kind)
@@ -196,7 +179,8 @@ def _headers(archive: Archive, file: ArchiveFile, kind: Format) -> Iterator[xr.D
         yield open_array_file(archive, file, kind, part=part)
 
 
-def _format(entry: Entry) -> Format:
+def entry_format(entry: Entry) -> Format:
+    """Format of an entry's files, from its facets."""
     kind = entry.facets.get("format", "")
     for known in ("netcdf3", "hdf5", "grib", "zarr"):
         if kind == known:

@@ -77,7 +77,7 @@ def join_in_time(parts: Sequence[xr.Dataset], files: Sequence[ArchiveFile], key:
         _fits(first, part, key=key, file=file.path, reference=files[0].path, axis=axis)
     order = np.argsort([_start(part, axis) for part in parts], kind="stable")
     names = [name for name in first.variables if axis in first[name].dims and name != axis]
-    return xr.concat(
+    whole: xr.Dataset = xr.concat(
         [parts[index] for index in order],
         dim=axis,
         data_vars=[name for name in names if name in first.data_vars],
@@ -86,6 +86,7 @@ def join_in_time(parts: Sequence[xr.Dataset], files: Sequence[ArchiveFile], key:
         join="override",
         combine_attrs="override",
     )
+    return whole
 
 
 def _start(part: xr.Dataset, axis: str) -> float:
@@ -93,7 +94,8 @@ def _start(part: xr.Dataset, axis: str) -> float:
     value = part[axis].values.ravel()[0]
     if isinstance(value, np.datetime64):
         return float(value.astype("datetime64[s]").astype(np.int64))
-    return value.year * 372.0 * 86400 + value.timetuple().tm_yday * 86400.0 + value.hour * 3600.0
+    day = value.year * 372.0 + value.timetuple().tm_yday
+    return float(day * 86400.0 + value.hour * 3600.0)
 
 
 def _fits(
@@ -101,8 +103,8 @@ def _fits(
 ) -> None:
     def refuse(what: str, found: object, wanted: object) -> InvalidData:
         return InvalidData(
-            f"dataset {key}, file {file}: {what}: found {found}, wanted {wanted} as in {reference}; "
-            "files of one dataset differ in their dates only"
+            f"dataset {key}, file {file}: {what}: found {found}, wanted {wanted} as in {reference}"
+            "; files of one dataset differ in their dates only"
         )
 
     if set(first.data_vars) != set(part.data_vars):
