@@ -22,6 +22,7 @@ def s3_server(bucket: str = "catena-archive", *, credentials: bool = True) -> It
         False: they are taken out of the environment when the bucket is there, as for a reader of a
         public archive.
     """
+    import s3fs
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -35,8 +36,6 @@ def s3_server(bucket: str = "catena-archive", *, credentials: bool = True) -> It
             patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
             patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
             patch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), host])))
-            import s3fs
-
             s3fs.S3FileSystem.clear_instance_cache()
             filesystem = s3fs.S3FileSystem()
             filesystem.mkdir(bucket)
@@ -47,4 +46,5 @@ def s3_server(bucket: str = "catena-archive", *, credentials: bool = True) -> It
                 patch.delenv("AWS_SECRET_ACCESS_KEY")
             yield f"s3://{bucket}"
     finally:
+        s3fs.S3FileSystem.clear_instance_cache()  # its clients are for a server that is gone
         server.stop()

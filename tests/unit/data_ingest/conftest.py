@@ -25,7 +25,7 @@ def http_archive(archive_folder: Path) -> Iterator[HttpArchive]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3_archive() -> Iterator[str]:
     """URL of an empty public bucket; no credentials are in the environment."""
     with s3_server(credentials=False) as url:

@@ -169,9 +169,7 @@ class AllowList:
             real = _folder(place).resolve()
             if any(real.is_relative_to(folder) for folder in self.folders):
                 return place
-        elif self.offline or any(place.below(known) for known in self.named):
-            return place
-        elif any(place.below(known) for known in self.public):
+        elif self.offline or any(place.below(known) for known in (*self.named, *self.public)):
             return place
         raise InvalidRequest(self._refusal(place, location))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, urlsplit
 
 from catena.shared.errors import InvalidRequest, UnsafePath
@@ -180,6 +180,31 @@ def check_path(path: str, field: str = "path") -> str:
     return path
 
 
+def join(base: Place, path: str) -> Place:
+    """Place of a file of an archive on the network.
+
+    Parameters
+    ----------
+    base : Place
+        Root of the archive.
+    path : str
+        Relative to it; may have a ``?query`` on the web. Or a URL of its own, as catalogs that
+        point to other servers have.
+
+    Raises
+    ------
+    UnsafePath, InvalidRequest
+        See :func:`check_path` and :func:`parse`.
+    """
+    if "://" in path:
+        return parse(path, query=True, field="path")
+    query = ""
+    if base.scheme in ("http", "https"):
+        path, _, query = path.partition("?")
+    parts = tuple(check_path(path).split("/")) if path else ()
+    return replace(base, segments=(*base.segments, *parts), query=query)
+
+
 def shorten(text: str) -> str:
     """A location as it may be shown: without user name and query, and not too long."""
     text = re.sub(r"//[^/]*@", "//", text.partition("?")[0])
@@ -188,7 +213,7 @@ def shorten(text: str) -> str:
 
 
 def _segments(path: str, shown: str, field: str, *, decode: bool) -> tuple[str, ...]:
-    raw = [segment for segment in path.removeprefix("/").rstrip("/").split("/")]
+    raw = path.removeprefix("/").rstrip("/").split("/")
     if raw == [""]:
         return ()
     for segment in raw:
