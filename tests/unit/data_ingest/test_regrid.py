@@ -174,11 +174,12 @@ def test_what_cannot_be_regridded_is_refused_by_name():
 
 
 def test_another_package_gives_the_same_noise_where_the_cells_nest():
-    """Where cells do not nest it cuts them in degrees, and exact areas differ from that."""
+    """Elsewhere it cuts cells in degrees, and next to the poles it adds points of its own."""
     pytest.importorskip("xarray_regrid")
     source, target = named_grid("1.25deg"), named_grid("2.5deg")
     values = 280 + 10 * np.random.default_rng(0).standard_normal(source.shape)
     array = xr.DataArray(values, dims=("lat", "lon"), coords={"lat": source.lat, "lon": source.lon})
     goal = xr.Dataset(coords={"lat": target.lat, "lon": target.lon})
     theirs = array.regrid.conservative(goal, latitude_coord="lat").transpose("lat", "lon")
-    np.testing.assert_allclose(Regridder(source, target)(array).values, theirs.values, rtol=1e-6)
+    ours = Regridder(source, target)(array)
+    np.testing.assert_allclose(ours.values[1:-1], theirs.values[1:-1], rtol=1e-12)
