@@ -15,7 +15,8 @@ from catena.data_ingest.sources.daymet_csv import HEADER_LINES, is_daymet_csv, p
 from catena.data_ingest.sources.formats import suffix_of
 from catena.data_ingest.sources.geotiff import open_geotiff
 from catena.data_ingest.sources.gridded import Gridded
-from catena.data_ingest.sources.grouping import by_date, join_in_time, key_of
+from catena.data_ingest.sources.grouping import by_date, join_in_time, key_of, undated
+from catena.data_ingest.sources.tables import with_findings
 from catena.shared.checks.findings import Finding
 from catena.shared.errors import InvalidData
 
@@ -25,6 +26,7 @@ WANTED = (
 Made = tuple[list[Entry], list[Finding]]
 VARIABLES = ("dayl", "prcp", "srad", "swe", "tmax", "tmin", "vp")
 _BANDS = {"monavg": 12, "monttl": 12, "annavg": 1, "daily": 365}
+_VARIABLE = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(VARIABLES)})[_-]")
 _YEAR = re.compile(r"(?<!\d)(19[5-9]\d|20\d\d)(?!\d)")
 
 
@@ -67,10 +69,11 @@ class Daymet(Gridded):
         if kind == "csv":
             (file,) = entry.files
             text = archive.read(file.path).decode("utf-8", errors="replace")
-            return parse(text, file=file.path).chunk()
+            return whole_day_radiation(parse(text, file=file.path).chunk(), file.path)
         if kind == "geotiff":
             parts = [_open_raster(archive, file) for file in entry.files]
-            return join_in_time(parts, entry.files, entry.key)
+            whole = join_in_time(parts, entry.files, entry.key)
+            return whole_day_radiation(whole, entry.files[0].path)
         return super().open(archive, entry)
 
     def _accepts(self, vocabulary: str) -> str:
@@ -78,8 +81,59 @@ class Daymet(Gridded):
             return ""
         return f"a file in the words of {vocabulary}, not of Daymet ({', '.join(VARIABLES)})"
 
-    def _arrange(self, dataset: xr.Dataset, entry: Entry) -> xr.Dataset:
-        return real_dates(dataset, entry.files[0].path)
+    def _arrange(self, dataset: xr.Dataset, file: str) -> xr.Dataset:
+        # A copy also where the dates are right: the radiation has to be converted.
+        return real_dates(dataset, file).copy()
+
+    def _groups(self, files: list[ArchiveFile]) -> list[tuple[ArchiveFile, ...]]:
+        """The variables of a grid lie in files of their own and are one dataset."""
+        groups: dict[str, list[ArchiveFile]] = {}
+        for file in files:
+            groups.setdefault(_VARIABLE.sub("", undated(file.path)), []).append(file)
+        return [tuple(group) for _, group in sorted(groups.items())]
+
+    def _key(self, files: tuple[ArchiveFile, ...], part: str) -> str:
+        if len({_VARIABLE.search(file.path) and undated(file.path) for file in files}) < 2:
+            return key_of(files, part)
+        return key_of([ArchiveFile(_VARIABLE.sub("", file.path)) for file in files], part)
+
+    def _join(self, parts: list[xr.Dataset], entry: Entry) -> xr.Dataset:
+        by_variable: dict[str, list[int]] = {}
+        for number, file in enumerate(entry.files):
+            by_variable.setdefault(undated(file.path), []).append(number)
+        series = [
+            join_in_time([parts[n] for n in numbers], [entry.files[n] for n in numbers], entry.key)
+            for numbers in by_variable.values()
+        ]
+        try:
+            whole = xr.merge(series, compat="override", join="exact", combine_attrs="override")
+        except ValueError as error:
+            raise InvalidData(
+                f"dataset {entry.key}: its variables do not lie on one grid and time axis "
+                f"({str(error)[:300]}); fetch the same period and region of each"
+            ) from error
+        return whole_day_radiation(whole, entry.files[0].path)
+
+
+def whole_day_radiation(dataset: xr.Dataset, file: str) -> xr.Dataset:
+    """Radiation as a mean over 24 h, named ``srad_day``.
+
+    Daymet's ``srad`` is a mean over the hours of daylight; times ``dayl / 86400`` it is one over
+    the day. Source: Daymet V4 user guide, section on derived variables. Where the day length is
+    missing, or only its monthly mean is known, ``srad`` is refused.
+    """
+    if "srad" not in dataset:
+        return dataset
+    found, wanted = "a mean over the hours of daylight", "a mean over 24 h"
+    if "dayl" not in dataset:
+        why = "the same dataset needs dayl of each day to convert it: fetch dayl too"
+        finding = Finding("averaging", "refused", found, wanted, why, file=file, variable="srad")
+        return with_findings(dataset.drop_vars("srad"), [finding])
+    radiation = dataset["srad"] * (dataset["dayl"] / 86400.0)
+    radiation.attrs = dict(dataset["srad"].attrs)
+    why = "multiplied by dayl over the length of the day"
+    finding = Finding("averaging", "converted", found, wanted, why, file=file, variable="srad")
+    return with_findings(dataset.drop_vars("srad").assign(srad_day=radiation), [finding])
 
 
 def real_dates(dataset: xr.Dataset, file: str) -> xr.Dataset:
@@ -93,6 +147,8 @@ def real_dates(dataset: xr.Dataset, file: str) -> xr.Dataset:
     InvalidData
         When the file's own day of the year (``yearday``) fits neither reading of the time axis.
     """
+    if "time" not in dataset.coords:
+        return dataset
     time = dataset["time"]
     if time.dtype.kind != "O" or time.dt.calendar not in ("noleap", "365_day"):
         return dataset
@@ -112,8 +168,18 @@ def real_dates(dataset: xr.Dataset, file: str) -> xr.Dataset:
             )
     start = (year - 1970).astype("datetime64[Y]").astype("datetime64[ns]")
     real = start + (number - 1) * np.timedelta64(1, "D") + hours * np.timedelta64(1, "h")
-    attributes = {**time.attrs, "comment": "dates from the day of year; labelled 365-day calendar"}
-    return dataset.assign_coords(time=("time", real.astype("datetime64[ns]"), attributes))
+    last = np.datetime_as_string(real[-1], "D")
+    finding = Finding(
+        "calendar",
+        "converted",
+        f"{time.dt.calendar}, ending {dates[-1].strftime('%Y-%m-%d')}",
+        f"standard, ending {last}",
+        "days of the year of real years; Daymet leaves out 31 December of leap years",
+        file=file,
+        dimension="time",
+    )
+    real_time = ("time", real.astype("datetime64[ns]"), dict(time.attrs))
+    return with_findings(dataset.assign_coords(time=real_time), [finding])
 
 
 def _pixel(archive: Archive, file: ArchiveFile) -> Made:

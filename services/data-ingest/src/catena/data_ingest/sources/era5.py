@@ -11,7 +11,6 @@ from typing import ClassVar
 import numpy as np
 import xarray as xr
 
-from catena.data_ingest.sources.base import Entry
 from catena.data_ingest.sources.gridded import Gridded
 from catena.shared.errors import InvalidData
 
@@ -29,8 +28,8 @@ class Era5(Gridded):
             return ""
         return f"a file in the words of {vocabulary}, not of ERA5"
 
-    def _arrange(self, dataset: xr.Dataset, entry: Entry) -> xr.Dataset:
-        dataset = one_version(dataset, entry.files[0].path)
+    def _arrange(self, dataset: xr.Dataset, file: str) -> xr.Dataset:
+        dataset = one_version(dataset, file)
         if "level" in dataset.coords and "units" not in dataset["level"].attrs:
             dataset = dataset.assign_coords(level=dataset["level"].assign_attrs(units="hPa"))
         return written_part(dataset)

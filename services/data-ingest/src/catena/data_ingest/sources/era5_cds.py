@@ -10,28 +10,24 @@ The store speaks OGC API Processes under ``{url}/retrieve/v1``:
 ====================================  =========================================================
 
 Every request carries the user's key in the header ``PRIVATE-TOKEN``; the result lies elsewhere and
-is fetched without it. A job is written down as soon as it is accepted, so that a process that is
-started again waits for the same job instead of queueing a second one.
-
+is fetched without it.
 Source: the public client ``ecmwf-datastores-client`` and its documentation.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from catena.data_ingest import downloads
-from catena.data_ingest.http import Answer, Http, Stat, Stream
+from catena.data_ingest.http import Answer, Http
 from catena.data_ingest.retries import Transient
 from catena.data_ingest.sources.cds_account import HOW, CdsAccount
+from catena.data_ingest.sources.web_file import WebFile
 from catena.shared.errors import (
     CatenaError,
     FailedPrecondition,
@@ -174,7 +170,7 @@ class Cds:
                 progress(f"Climate Data Store: {done} of {whole or 'unknown'} bytes")
 
         return downloads.download(
-            _Remote(self.http, asset.href, asset.href.partition("?")[0]),
+            WebFile.of(self.http, asset.href),
             target,
             size=asset.size,
             checksum=asset.checksum,
@@ -247,137 +243,6 @@ class Cds:
         words = [said.get(name) for name in ("title", "detail", "traceback", "message")]
         text = ": ".join(str(word) for word in words if word) or "no reason given"
         return self.account.scrub(" ".join(text.split()))[:1000]
-
-
-@dataclass
-class _Remote:
-    """A result, for the downloads."""
-
-    http: Http
-    url: str
-    name: str
-
-    def stat(self) -> Stat:
-        return self.http.stat(self.url)
-
-    def stream(self, start: int, tag: str) -> AbstractContextManager[Stream]:
-        return self.http.stream(self.url, start, tag)
-
-
-def retrieve(
-    cds: Cds,
-    dataset: str,
-    request: dict[str, Any],
-    folder: Path,
-    *,
-    progress: Progress | None = None,
-) -> Path:
-    """The file that answers a request; asked for once, whatever is interrupted.
-
-    Parameters
-    ----------
-    cds : Cds
-    dataset : str
-        Name in the store, e.g. ``reanalysis-era5-single-levels``.
-    request : dict
-        As the store's page shows it.
-    folder : Path
-        Where results and the notes of accepted jobs are kept. The file is called
-        ``<dataset>-<digest of the request>.<suffix>``.
-    progress : callable, optional
-        Gets a line whenever something changes.
-
-    Returns
-    -------
-    Path
-        A whole file.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps([dataset, request], sort_keys=True, separators=(",", ":"))
-    name = f"{dataset}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    for done in sorted(folder.glob(f"{name}.*")):
-        if done.suffix in (".nc", ".grib", ".zip"):
-            return done
-    note = folder / f"{name}.job.json"
-    tell = progress or (lambda _: None)
-    # A job that the store has forgotten is asked for anew, once.
-    for last in (False, True):
-        job = _accepted(note)
-        if job:
-            tell(f"Climate Data Store: waiting again for job {job}")
-        else:
-            job = cds.submit(dataset, request)
-            _write(note, {"job": job, "dataset": dataset, "request": request})
-            tell(f"Climate Data Store: job {job} is accepted")
-        try:
-            cds.wait(job, tell)
-            asset = cds.asset(job)
-        except InvalidRequest:
-            note.unlink(missing_ok=True)
-            raise
-        except NotFound:
-            note.unlink(missing_ok=True)
-            if last:
-                raise
-            continue
-        tell(f"Climate Data Store: downloading {asset.size or 'unknown'} bytes of job {job}")
-        path = cds.fetch(asset, folder / f"{name}{asset.suffix or '.nc'}", tell)
-        note.unlink(missing_ok=True)
-        return path
-    raise AssertionError("unreachable")
-
-
-def monthly_requests(
-    variables: list[str],
-    start: tuple[int, int],
-    end: tuple[int, int],
-    **more: Any,
-) -> Iterator[dict[str, Any]]:
-    """Requests for hourly fields, one per month: what the store's limits allow and its tapes like.
-
-    Parameters
-    ----------
-    variables : list of str
-        Long names, e.g. ``2m_temperature``.
-    start, end : tuple of int
-        First and last (year, month), both included.
-    **more
-        Other fields of the request: ``area`` [north, west, south, east], ``pressure_level``, ...
-
-    Raises
-    ------
-    InvalidRequest
-        When the end lies before the start.
-    """
-    if end < start:
-        raise InvalidRequest(f"ERA5 request: end {end} lies before start {start}; swap them")
-    for month in range(12 * start[0] + start[1] - 1, 12 * end[0] + end[1]):
-        yield {
-            "product_type": ["reanalysis"],
-            "variable": variables,
-            "year": [f"{month // 12:04d}"],
-            "month": [f"{month % 12 + 1:02d}"],
-            "day": [f"{day:02d}" for day in range(1, 32)],
-            "time": [f"{hour:02d}:00" for hour in range(24)],
-            "data_format": "netcdf",
-            "download_format": "unarchived",
-            **more,
-        }
-
-
-def _accepted(note: Path) -> str:
-    """Job of an earlier, interrupted call."""
-    try:
-        return str(json.loads(note.read_text(encoding="utf-8"))["job"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return ""
-
-
-def _write(path: Path, plain: dict[str, Any]) -> None:
-    """All or nothing."""
-    half = path.with_suffix(f".{os.getpid()}.half")
-    half.write_text(json.dumps(plain, indent=1), encoding="utf-8")
-    half.replace(path)
 
 
 def _json(answer: Answer) -> Any:

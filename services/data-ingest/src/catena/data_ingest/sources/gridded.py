@@ -64,7 +64,7 @@ class Gridded:
                 usable.append(file)
             else:
                 refused.append(not_data(file))
-        for group in by_date(usable):
+        for group in self._groups(usable):
             kind = formats[group[0].path]
             same = tuple(file for file in group if formats[file.path] == kind)
             for odd in (file for file in group if formats[file.path] != kind):
@@ -96,11 +96,27 @@ class Gridded:
                     f"{part + 1}, wanted the same ones as in {entry.files[0].path}"
                 ) from None
             token = tokenize(archive.location, file.path, file.size, kind, part)
-            parts.append(in_chunks(self._arrange(opened, entry), token))
+            parts.append(in_chunks(self._arrange(opened, file.path), token))
+        return self._join(parts, entry)
+
+    def _groups(self, files: list[ArchiveFile]) -> list[tuple[ArchiveFile, ...]]:
+        """Files that make one dataset."""
+        return by_date(files)
+
+    def _key(self, files: tuple[ArchiveFile, ...], part: str) -> str:
+        """Name of their dataset."""
+        return key_of(files, part)
+
+    def _join(self, parts: list[xr.Dataset], entry: Entry) -> xr.Dataset:
+        """One dataset out of the files of an entry."""
         return join_in_time(parts, entry.files, entry.key)
 
-    def _arrange(self, dataset: xr.Dataset, entry: Entry) -> xr.Dataset:
-        """What a kind of archive knows about its own layout beyond the files' headers."""
+    def _arrange(self, dataset: xr.Dataset, file: str) -> xr.Dataset:
+        """What a kind of archive knows about its own layout beyond the files' headers.
+
+        Returns the very same dataset where there is nothing to do: then the files can be read
+        where they lie.
+        """
         return dataset
 
     def _accepts(self, vocabulary: str) -> str:
@@ -131,11 +147,11 @@ class Gridded:
                 label = _part_label(header, part) if len(headers) > 1 else ""
                 entries.append(
                     Entry(
-                        key=key_of(files[at:], label),
+                        key=self._key(files[at:], label),
                         files=files[at:],
                         vocabulary=vocabulary,
                         facets=self._facets(header, kind, vocabulary, part, len(headers)),
-                        referable=len(headers) == 1,
+                        referable=len(headers) == 1 and self._arrange(header, file.path) is header,
                     )
                 )
             if not entries:
