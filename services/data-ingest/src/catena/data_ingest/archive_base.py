@@ -39,6 +39,9 @@ class BaseArchive(ABC):
     listable: bool = True
     """Whether folders can be listed, as far as is known."""
 
+    only: str = ""
+    """Name of the one file or store that the location is, if it is one."""
+
     def find(self, under: str = "") -> list[ArchiveFile]:
         """See :class:`Archive`. A zarr store is one file."""
         top = "" if under in ("", ".") else check_path(under.rstrip("/"))
@@ -90,7 +93,7 @@ class BaseArchive(ABC):
         """
         from catena.data_ingest.archive_zarr import ArchiveStore
 
-        return ArchiveStore(self, path.strip("/"))
+        return ArchiveStore(self, path.strip("/") or self.only)
 
     def names(self, folder: str) -> list[str]:
         """Names of what is in one folder, also inside a zarr store; none if it is missing.

@@ -41,9 +41,9 @@ class FolderArchive(BaseArchive):
         top = Path("/", *place.segments)
         if not top.exists():
             raise NotFound(f"there is no folder {self.location}; check the name, or mount it")
-        self._only = ""
+        self.only = ""
         if top.is_file() or any((top / mark).exists() for mark in ZARR_MARKS):
-            self._only, top = top.name, top.parent
+            self.only, top = top.name, top.parent
             place = Place("file", segments=place.segments[:-1])
         self._place = place
         self.root = top.resolve()
@@ -83,10 +83,10 @@ class FolderArchive(BaseArchive):
         return Place("file", segments=(*self._place.segments, *parts)).url
 
     def _find(self, top: str) -> list[ArchiveFile]:
-        if self._only:
-            real = self._real(self._only)
-            size = self._store_size(self._only) if real.is_dir() else real.stat().st_size
-            return [] if top else [ArchiveFile(self._only, size)]
+        if self.only:
+            real = self._real(self.only)
+            size = self._store_size(self.only) if real.is_dir() else real.stat().st_size
+            return [] if top else [ArchiveFile(self.only, size)]
         if top and not self._real(top).is_dir():
             raise missing(self.location, top)
         base = self._real(top) if top else self.root
@@ -197,7 +197,7 @@ class MirrorArchive(FolderArchive):
 
     @property
     def _base(self) -> Place:
-        return replace(self.source, segments=self.source.segments[: -1 if self._only else None])
+        return replace(self.source, segments=self.source.segments[: -1 if self.only else None])
 
     def _real(self, path: str) -> Path:
         wanted = join(self._base, path)

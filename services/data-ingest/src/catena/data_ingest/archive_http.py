@@ -94,6 +94,7 @@ class HttpArchive(BaseArchive):
         self.place = parse(location)
         self.location = self.place.url
         self.root, self._kind = root_of(self.place)
+        self.only = self.place.segments[-1] if self._kind == "file" else ""
         self.cache = cache.absolute()
         self.http = http or Http()
         self.progress = progress
@@ -150,8 +151,7 @@ class HttpArchive(BaseArchive):
         if self._kind == "thredds":
             return self._sized(self._thredds(top))
         if self._kind == "file":
-            path = self.place.segments[-1]
-            return self._sized([ArchiveFile(path)]) if not top else []
+            return self._sized([ArchiveFile(self.only)]) if not top else []
         if self._kind != "index":
             return self._sized(_below(self._of_list(self._kind), top))
         try:

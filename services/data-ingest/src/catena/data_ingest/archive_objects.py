@@ -86,9 +86,9 @@ class ObjectArchive(BaseArchive):
         self.progress = progress
         self._files = None if files is None else tuple(files)
         segments = self.place.segments
-        self._only = segments[-1] if segments and segments[-1].endswith(FILE_SUFFIXES) else ""
+        self.only = segments[-1] if segments and segments[-1].endswith(FILE_SUFFIXES) else ""
         self.root = Place(
-            self.place.scheme, self.place.host, 0, segments[:-1] if self._only else segments
+            self.place.scheme, self.place.host, 0, segments[:-1] if self.only else segments
         )
         self._made: Any = None
 
@@ -154,18 +154,18 @@ class ObjectArchive(BaseArchive):
     def _find(self, top: str) -> list[ArchiveFile]:
         if self._files is not None:
             return [f for f in self._files if not top or f.path.startswith(f"{top}/")]
-        if not self._only:
+        if not self.only:
             return walk(self._list, top)
         if top:
             return []
         try:
-            info = self._asked(lambda fs: fs.info(self._key(self._only), refresh=True), self._only)
+            info = self._asked(lambda fs: fs.info(self._key(self.only), refresh=True), self.only)
         except NotFound:
             info = {}
         return (
-            [_described(info, self._only)]
+            [_described(info, self.only)]
             if info.get("type") == "file"
-            else walk(self._list, self._only)
+            else walk(self._list, self.only)
         )
 
     def _list(self, folder: str) -> Listed:

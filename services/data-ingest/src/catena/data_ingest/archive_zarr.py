@@ -42,9 +42,12 @@ class ArchiveStore(Store):
     def __init__(self, archive: BaseArchive, path: str) -> None:
         super().__init__(read_only=True)
         self.archive = archive
-        # Servers may have no index; then the store needs consolidated metadata.
-        self.supports_listing = archive.listable
         self.path = path
+
+    @property
+    def supports_listing(self) -> bool:
+        """Servers may have no index; then the store needs consolidated metadata."""
+        return self.archive.listable
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ArchiveStore) and str(self) == str(other)
