@@ -156,6 +156,9 @@ class _FaultyFiles:
     def put(self, path: str, source: Path, sha256: str) -> None:
         self._run("write", path, lambda: self._inner.put(path, source, sha256))
 
+    def link(self, source: str, path: str) -> None:
+        self._run("write", path, lambda: self._inner.link(source, path))
+
     def create(self, path: str, data: bytes) -> bool:
         return self._run("write", path, lambda: self._inner.create(path, data), data)
 

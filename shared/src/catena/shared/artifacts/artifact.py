@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from catena.shared.artifacts.store import ArtifactStore
 
 _REPAIR = "remove its folder from the store and make it again"
+_KEPT = 2
+"""Files of a bucket of which ranges are read, kept in memory."""
 
 
 class Artifact:
@@ -43,6 +46,9 @@ class Artifact:
         # By name: a dataset may have many thousand chunks.
         self._entries = {entry.path: entry for entry in manifest.files}
         self._downloads: tempfile.TemporaryDirectory[str] | None = None
+        self._verified: dict[str, tuple[int, int, int]] = {}
+        self._recent: dict[str, bytes] = {}
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Artifact {self.uri} ({self.kind}, {len(self.manifest.files)} files)>"
@@ -86,6 +92,50 @@ class Artifact:
             raise ArtifactCorrupt(f"'{self.uri}': file '{name}' is missing; {_REPAIR}") from None
         self._check(entry, len(data), hashlib.sha256(data).hexdigest())
         return data
+
+    def read_range(self, name: str, part: slice) -> bytes:
+        """A range of a file, for files too large to be read for a few of their bytes.
+
+        The whole file is hashed at the first range that is read of it, and again when a file on
+        this machine changes its time, size or place. From a bucket the file is downloaded whole
+        for that, and the two used last are kept in memory.
+
+        Parameters
+        ----------
+        name : str
+        part : slice
+            Of the bytes, without a step; negative numbers count from the end.
+
+        Raises
+        ------
+        NotFound, ArtifactCorrupt
+            As in :meth:`read_bytes`.
+        """
+        self._entry(name)
+        local = self.store.local(self.path(name))
+        if local is None:
+            return self._kept(name)[part]
+        try:
+            stat = local.stat()
+            mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if self._verified.get(name) != mark:
+                problem = self._problem(self._entries[name])
+                if problem:
+                    raise ArtifactCorrupt(f"'{self.uri}': {problem}; {_REPAIR}")
+                self._verified[name] = mark
+            return self.store.read_bytes(self.path(name), part.start, part.stop)
+        except (FileNotFoundError, NotFound):
+            raise ArtifactCorrupt(f"'{self.uri}': file '{name}' is missing; {_REPAIR}") from None
+
+    def _kept(self, name: str) -> bytes:
+        with self._lock:
+            data = self._recent.pop(name, None)
+            if data is None:
+                data = self.read_bytes(name)
+            self._recent[name] = data
+            while len(self._recent) > _KEPT:
+                del self._recent[next(iter(self._recent))]
+            return data
 
     def read_json(self, name: str) -> Any:
         """A JSON file; errors as in :meth:`read_bytes`, InvalidData if it is not JSON."""

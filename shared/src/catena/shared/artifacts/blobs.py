@@ -74,6 +74,13 @@ class Blobs:
         with _reported("write", check_relative(path)):
             self.files.put(path, source, sha256)
 
+    def link(self, source: str, path: str) -> None:
+        """Replace a file by another file of the store, which must not change after; NotFound if
+        there is no such file."""
+        check_relative(source)
+        with _reported("write", check_relative(path)):
+            self.files.link(source, path)
+
     def create_bytes(self, path: str, data: bytes) -> bool:
         """Write a file if nobody has; of many callers at most one gets True.
 

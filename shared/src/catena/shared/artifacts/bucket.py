@@ -63,6 +63,10 @@ class ObjectFiles:
         _asked(self._fs.put_file, str(source), self._full(path))
         check_unchanged(hash_file(source)[0], sha256, path)
 
+    def link(self, source: str, path: str) -> None:
+        """See :class:`Files`; a bucket copies on its own side."""
+        _asked(self._fs.cp_file, self._full(source), self._full(path))
+
     def create(self, path: str, data: bytes) -> bool:
         """See :class:`Files`."""
         full = self._full(path)

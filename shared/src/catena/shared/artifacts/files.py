@@ -51,6 +51,9 @@ class Files(Protocol):
         Raises InvalidData, and leaves the old file, when the source has another digest by now.
         """
 
+    def link(self, source: str, path: str) -> None:
+        """Replace the file by another one of the store: linked, or copied where that is done."""
+
     def create(self, path: str, data: bytes) -> bool:
         """Write the file if nobody has; False if it is there."""
 

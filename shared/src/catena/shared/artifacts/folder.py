@@ -71,6 +71,21 @@ class LocalFiles:
             temporary.replace(target)
         _sync_folder(target.parent)
 
+    def link(self, source: str, path: str) -> None:
+        """See :class:`Files`; files are replaced, never changed, so that a hard link is a copy."""
+        origin, target = inside(self.root, source), inside(self.root, path)
+        with self._beside(target) as temporary:
+            try:
+                os.link(origin, temporary, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                shutil.copyfile(origin, temporary)
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+            temporary.replace(target)
+        _sync_folder(target.parent)
+
     def create(self, path: str, data: bytes) -> bool:
         """Write beside the file, then link to its name: the system lets exactly one link win."""
         target = inside(self.root, path)

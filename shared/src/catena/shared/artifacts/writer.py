@@ -10,7 +10,7 @@ import hashlib
 import logging
 import math
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +47,8 @@ class ArtifactWriter:
     ----------
     uri : str
         Where the artifact will lie in the store.
+    attempt : int
+        Number of this attempt.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class ArtifactWriter:
             raise InvalidData(f"attempt is {attempt}, wanted 0 or more")
         self.store = store
         self.uri = uri
+        self.attempt = attempt
         self._root = f"attempts/{attempt}"
         self._guard = guard
         self._entries: dict[str, FileEntry] = {}
@@ -129,8 +132,7 @@ class ArtifactWriter:
             write_dataset(self, check_relative(name, "name"), dataset)
         except BaseException:
             # Half a dataset must not get into the artifact if the caller goes on without it.
-            for entry in [entry for entry in self._entries if entry.startswith(f"{name}/")]:
-                del self._entries[entry]
+            self.forget(name)
             raise
 
     @contextmanager
@@ -268,6 +270,61 @@ class ArtifactWriter:
     def read_entry(self, name: str) -> bytes | None:
         """A file written so far; None if there is none of that name."""
         return self.store.read_bytes(self._path(name)) if name in self._entries else None
+
+    def entry(self, name: str) -> FileEntry:
+        """Size and digest of a file written so far; NotFound if there is none of that name."""
+        if name not in self._entries:
+            raise NotFound(f"'{name}' was not written to '{self.uri}'")
+        return self._entries[name]
+
+    def forget(self, name: str) -> None:
+        """Leave a file, or a folder of files, out of the artifact; the files stay for a later
+        attempt to :meth:`adopt`, or for garbage collection."""
+        for entry in [e for e in self._entries if e == name or e.startswith(f"{name}/")]:
+            del self._entries[entry]
+
+    def adopt(self, entries: Iterable[FileEntry], attempt: int) -> list[str]:
+        """Take over finished files of an earlier attempt, without copying them where links work.
+
+        Parameters
+        ----------
+        entries : iterable of FileEntry
+            What that attempt wrote down about them.
+        attempt : int
+            Which one; this one itself for files that were left out with :meth:`forget`.
+
+        Returns
+        -------
+        list of str
+            Names that could not be taken over, because the file is missing, cut short or changed.
+            They are to be written again.
+
+        Raises
+        ------
+        FailedPrecondition
+            When a name is taken, or the artifact is committed.
+        """
+        lost = []
+        for entry in entries:
+            target = self._claim(entry.path)
+            source = f"{self.uri}/attempts/{attempt}/{entry.path}"
+            try:
+                if source != target:
+                    self.store.link(source, target)
+                digest, size = hashlib.sha256(), 0
+                for block in self.store.blocks(target):
+                    digest.update(block)
+                    size += len(block)
+            except NotFound:
+                lost.append(entry.path)
+                continue
+            if (size, digest.hexdigest()) == (entry.size, entry.sha256):
+                self._add(entry.path, entry.size, entry.sha256)
+            else:
+                log.warning("%s of attempt %d was changed; written again", entry.path, attempt)
+                self.store.remove_tree(target)
+                lost.append(entry.path)
+        return lost
 
     def _claim(self, name: str) -> str:
         self._open()

@@ -1,0 +1,125 @@
+"""Datasets that note each chunk that is read of them, and a store that keeps nothing large.
+
+``python -m support.lazy_data <task> '<json>'`` runs one task in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from catena.data_ingest.copying import Copier
+from catena.shared.artifacts import ArtifactStore
+from catena.shared.artifacts.folder import LocalFiles
+from catena.shared.jobs.checkpoint import Checkpoint
+
+NAME = "data-ingest/IngestDataset/0a1b"
+
+
+def counted(
+    log: Path, rows: int, *, chunk: int = 100, lat: int = 100, lon: int = 120
+) -> xr.Dataset:
+    """`rows` maps of noise in chunks of `chunk`; each chunk that is made adds a line to `log`.
+
+    Two variables: `tas` is as large as it comes, `height` is a scalar.
+    """
+
+    def block(block_id: tuple[int, ...], size: int) -> np.ndarray:
+        with log.open("a") as file:
+            file.write(f"{block_id[0]}\n")
+        rng = np.random.default_rng(block_id[0])
+        return rng.integers(0, 99, (size, lat, lon)).astype("float32")
+
+    sides = [min(chunk, rows - start) for start in range(0, rows, chunk)]
+    blocks = [
+        da.from_delayed(_delayed(block)((number,), side), shape=(side, lat, lon), dtype="float32")
+        for number, side in enumerate(sides)
+    ]
+    return xr.Dataset(
+        {
+            "tas": (("time", "lat", "lon"), da.concatenate(blocks), {"units": "K"}),
+            "height": ((), 2.0),
+        },
+        coords={
+            "time": xr.date_range("2000-01-01", periods=rows, calendar="noleap", use_cftime=True),
+            "lat": np.linspace(-90, 90, lat),
+        },
+    )
+
+
+def _delayed(function: Any) -> Any:
+    from dask import delayed
+
+    return delayed(function, pure=False)
+
+
+def copier(store: ArtifactStore, attempt: int, name: str = NAME) -> tuple[Copier, Any]:
+    """A copier, and the writer behind it, as a job's attempt has them."""
+    writer = store.writer(name, attempt)
+    return Copier(writer, Checkpoint(store, f"jobs/{name}/checkpoint", attempt)), writer
+
+
+class DiscardingFiles(LocalFiles):
+    """Files above 1 MB are counted and dropped; nobody reads them again."""
+
+    dropped = 0
+
+    def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        if len(data) > 1_000_000:
+            self.dropped += len(data)
+        else:
+            super().write(path, data, durable=durable)
+
+
+def copy_and_die(url: str, log: str, rows: int, attempt: int, die_after: int) -> None:
+    """Copy; SIGKILL in the middle of writing the part after `die_after` parts (never if < 0)."""
+    store = ArtifactStore(url)
+    copy, writer = copier(store, attempt)
+    put, parts = writer.put_entry, 0
+
+    def dying(name: str, data: bytes) -> None:
+        nonlocal parts
+        if "/tas/c/" in name:
+            if parts == die_after:
+                half = store.local(f"{writer.uri}/attempts/{attempt}/{name}")
+                half.parent.mkdir(parents=True, exist_ok=True)
+                half.with_name(".tmp-half").write_bytes(data[: len(data) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            parts += 1
+        put(name, data)
+
+    writer.put_entry = dying
+    copied = copy.copy("data/a.zarr", counted(Path(log), rows))
+    ref = writer.commit(kind="dataset")
+    print(json.dumps({"digest": ref.digest, "written": copied.written, "adopted": copied.adopted}))
+
+
+def copy_virtual(url: str, gib: float, threads: int) -> None:
+    """Copy `gib` GiB of generated maps into a store that drops them; tell the peak of memory."""
+    lat, lon = 180, 360
+    rows = int(gib * 2**30 / (4 * lat * lon))
+    ramp = np.arange(lon, dtype="float32") + np.arange(lat, dtype="float32")[:, None]
+    day = da.arange(rows, chunks=64, dtype="float32")[:, None, None]
+    data = xr.Dataset({"tas": (("time", "lat", "lon"), day + ramp)})
+    store = ArtifactStore(url)
+    store.files = DiscardingFiles(Path(url.removeprefix("file://")))
+    writer = store.writer(NAME, 1)
+    checkpoint = Checkpoint(store, f"jobs/{NAME}/checkpoint", 1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    copied = Copier(writer, checkpoint, threads=threads).copy("data/v.zarr", data)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"bytes": copied.size, "parts": copied.written, "before_mib": before / 1024,
+                      "peak_mib": peak / 1024, "stored": store.files.dropped}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](**json.loads(sys.argv[2]))
