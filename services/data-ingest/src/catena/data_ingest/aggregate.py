@@ -37,15 +37,36 @@ class Piece:
         Path in the archive, for messages.
     dataset : xarray.Dataset
         From :func:`open_raw`: lazy values, times as numbers.
+    key : str
+        Name of the dataset that it belongs to, for messages.
     """
 
     file: str
     dataset: xr.Dataset
+    key: str = ""
 
     @cached_property
     def times(self) -> xr.Dataset:
-        """Time and its bounds, decoded and read; empty without a time axis."""
-        return _decode(self.dataset)
+        """Time and its bounds, decoded and read; empty without a time axis.
+
+        Raises
+        ------
+        InvalidData
+            When they are no times; names dataset and file.
+        """
+        return self.decoded()
+
+    def decoded(self, use_cftime: bool | None = None) -> xr.Dataset:
+        """As :attr:`times`, with cftime's objects if so wanted."""
+        try:
+            return _decode(self.dataset, use_cftime)
+        except (ValueError, OverflowError) as error:
+            units = self.dataset["time"].attrs.get("units", "")
+            raise InvalidData(
+                f"dataset {self.key}, file {self.file}, dimension time: units {units!r}, calendar "
+                f"{self.dataset['time'].attrs.get('calendar', 'standard')!r} are no times "
+                f"({str(error)[:120]}); wanted e.g. 'days since 1850-01-01'"
+            ) from None
 
     @property
     def first(self) -> Any:
@@ -94,7 +115,7 @@ def open_raw(source: Any, *, key: str, file: str, engine: str | None = None) -> 
             f"{str(error)[:160]}); wanted {'a zarr store' if engine == 'zarr' else 'netCDF'}: "
             "fetch the file again"
         ) from None
-    return Piece(file, dataset)
+    return Piece(file, dataset, key)
 
 
 def aggregate(
@@ -240,7 +261,7 @@ def _in_order(pieces: Sequence[Piece], key: str, gaps: str) -> list[Piece]:
     if len(kinds) > 1:
         # numpy's times for some files and cftime's for others, which begin before 1582.
         for piece in pieces:
-            piece.__dict__["times"] = _decode(piece.dataset, use_cftime=True)
+            piece.__dict__["times"] = piece.decoded(use_cftime=True)
     ordered = sorted(pieces, key=lambda piece: piece.first)
     for before, after in pairwise(ordered):
         if after.first <= before.last:
@@ -275,7 +296,7 @@ def _day(time: Any) -> str:
     return str(time)[:19].replace(" ", "T")
 
 
-def _decode(dataset: xr.Dataset, use_cftime: bool | None = None) -> xr.Dataset:
+def _decode(dataset: xr.Dataset, use_cftime: bool | None) -> xr.Dataset:
     if "time" not in dataset.variables:
         return xr.Dataset()
     bounds = dataset["time"].attrs.get("bounds")
@@ -285,12 +306,11 @@ def _decode(dataset: xr.Dataset, use_cftime: bool | None = None) -> xr.Dataset:
     coder = xr.coders.CFDatetimeCoder(use_cftime=use_cftime, time_unit="us")
     others = set(dataset.coords) - set(names)
     times = dataset[names].drop_vars(others, errors="ignore").load()
-    try:
-        with _quiet():
-            return xr.decode_cf(times, decode_times=coder, decode_coords=False)
-    except (ValueError, OverflowError) as error:
-        units = dataset["time"].attrs.get("units")
-        raise InvalidData(f"dimension time: units {units!r} are no times ({error})") from None
+    with _quiet():
+        decoded = xr.decode_cf(times, decode_times=coder, decode_coords=False)
+    if decoded["time"].dtype.kind not in "MO":
+        raise ValueError("they name no first day")  # xarray leaves such numbers as they are
+    return decoded
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -56,7 +56,11 @@ class DatastoreArchive:
     def __init__(self, location: str, *, opener: Callable[[str], Archive]) -> None:
         self.location = location
         self._folder = location.rpartition("/")[0]
-        self._opener = opener
+        # Thousands of assets lie in as many folders; the last ones are kept open.
+        self._opener = lru_cache(maxsize=256)(opener)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(DatastoreArchive, opener=self._opener.__wrapped__), (self.location,)
 
     def ask(self, wanted: Facets) -> list[Placed]:
         """Assets that are as asked.
@@ -96,6 +100,16 @@ class DatastoreArchive:
     def url(self, path: str) -> str:
         """The asset's URL, which is its path."""
         return path
+
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
+        """Bytes [start, stop) of an asset."""
+        archive, name = self._at(path)
+        return archive.read_range(name, start, stop)  # type: ignore[attr-defined]
+
+    def bytes_url(self, path: str) -> str:
+        """URL from which the bytes come; another one where a mirror stands for the network."""
+        archive, name = self._at(path)
+        return archive.bytes_url(name)  # type: ignore[attr-defined]
 
     def store(self, path: str) -> Any:
         """A zarr asset for reading, with the retries and rights of its archive."""

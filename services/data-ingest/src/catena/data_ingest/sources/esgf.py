@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
@@ -60,9 +61,13 @@ class EsgfArchive:
     def __init__(self, index: str, *, http: Any, opener: Callable[[str], Archive]) -> None:
         self.location = index.rstrip("/")
         self._http = http
-        self._opener = opener
+        self._opener = lru_cache(maxsize=256)(opener)
         self._copies: dict[str, list[Copy]] = {}
         self._failures: Counter[str] = Counter()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        opener = self._opener.__wrapped__
+        return partial(EsgfArchive, http=self._http, opener=opener), (self.location,)
 
     def ask(self, wanted: Facets) -> list[Placed]:
         """Files that are as asked, one per file however many nodes have it.
@@ -110,6 +115,19 @@ class EsgfArchive:
         """See :class:`Archive`; a wrong checksum of one node is a reason to try the next."""
         path = file if isinstance(file, str) else file.path
         return self._first_that_works(path, lambda archive, found: archive.local(found))
+
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
+        """Bytes [start, stop) of a file, from the first node that gives them."""
+
+        def act(archive: Any, file: ArchiveFile) -> bytes:
+            return bytes(archive.read_range(file.path, start, stop))
+
+        return self._first_that_works(path, act)
+
+    def bytes_url(self, path: str) -> str:
+        """URL from which the bytes come; another one where a mirror stands for the network."""
+        folder, _, name = self.url(path).rpartition("/")
+        return str(self._opener(folder).bytes_url(name))  # type: ignore[attr-defined]
 
     def url(self, path: str) -> str:
         """URL at the first node."""
