@@ -28,7 +28,9 @@ from catena.data_ingest.vocabulary import (
     Selection,
     SourceName,
     Words,
+    Year,
     days_in_order,
+    years_in_order,
 )
 from catena.shared.errors import FieldViolation
 from catena.shared.query import Query
@@ -143,16 +145,12 @@ class SelectModelsQuery(Query):
     reference: DatasetRef
     variables: Annotated[tuple[Name, ...], Field(max_length=200)] = ()
     threshold: Annotated[float, Field(gt=-1, le=10)] | None = None
-    first_year: Annotated[int, Field(ge=0, le=9999)] = 0
-    last_year: Annotated[int, Field(ge=0, le=9999)] = 0
+    first_year: Year = 0
+    last_year: Year = 0
 
     def violations(self) -> Iterator[FieldViolation]:
         """The years are in order."""
-        if self.last_year and self.last_year < self.first_year:
-            yield FieldViolation(
-                "last_year",
-                f"got {self.first_year} to {self.last_year}; wanted first_year <= last_year",
-            )
+        yield from years_in_order(self.first_year, self.last_year)
 
 
 class RegridQuery(Query):
@@ -184,6 +182,12 @@ class BuildCacheQuery(Query):
     keys: Annotated[tuple[Key, ...], Field(max_length=10_000)] = ()
     variables: Annotated[tuple[Name, ...], Field(max_length=500)] = ()
     half: bool = False
-    leads: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(max_length=100)
+    leads_s: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=366 * 86_400)], ...], Field(max_length=100)
     ] = ()
+    first_year: Year = 0
+    last_year: Year = 0
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """The years are in order."""
+        yield from years_in_order(self.first_year, self.last_year)

@@ -63,7 +63,7 @@ def dataset_row(
         "end": end,
         "calendar": calendar,
         "frequency": entry.facets.get("frequency") or frequency(dataset),
-        "box": _box(dataset),
+        "box": box_of(dataset),
         "findings": [finding.to_dict() for finding in inspection],
     }
 
@@ -198,7 +198,8 @@ def _period(dataset: xr.Dataset) -> tuple[str, str, str]:
     return "", "", ""
 
 
-def _box(dataset: xr.Dataset) -> list[float] | None:
+def box_of(dataset: xr.Dataset) -> list[float] | None:
+    """South, north, west and east (degrees) of the data; None where there are no coordinates."""
     if not {"lat", "lon"} <= set(dataset.coords):
         return None
     box = []

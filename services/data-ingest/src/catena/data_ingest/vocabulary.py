@@ -91,6 +91,16 @@ def days_in_order(start: str, end: str) -> Iterator[FieldViolation]:
         yield FieldViolation("end", f"got {start} to {end}; wanted start <= end")
 
 
+Year = Annotated[int, Field(ge=0, le=9999)]
+"""A year; 0 where none is given."""
+
+
+def years_in_order(first: int, last: int) -> Iterator[FieldViolation]:
+    """Violation where a span of years ends before it begins."""
+    if last and last < first:
+        yield FieldViolation("last_year", f"got {first} to {last}; wanted first_year <= last_year")
+
+
 def facet_table(facets: tuple[Facet, ...]) -> Mapping[str, tuple[str, ...]]:
     """Facets as a mapping, for sources and catalogs."""
     return {facet.name: facet.values for facet in facets}

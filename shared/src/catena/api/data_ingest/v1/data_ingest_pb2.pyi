@@ -336,20 +336,24 @@ class RegridResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class BuildCacheRequest(_message.Message):
-    __slots__ = ("dataset", "keys", "variables", "half", "leads", "validate_only")
+    __slots__ = ("dataset", "keys", "variables", "half", "leads_s", "first_year", "last_year", "validate_only")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     VARIABLES_FIELD_NUMBER: _ClassVar[int]
     HALF_FIELD_NUMBER: _ClassVar[int]
-    LEADS_FIELD_NUMBER: _ClassVar[int]
+    LEADS_S_FIELD_NUMBER: _ClassVar[int]
+    FIRST_YEAR_FIELD_NUMBER: _ClassVar[int]
+    LAST_YEAR_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     dataset: _artifacts_pb2.ArtifactRef
     keys: _containers.RepeatedScalarFieldContainer[str]
     variables: _containers.RepeatedScalarFieldContainer[str]
     half: bool
-    leads: _containers.RepeatedScalarFieldContainer[int]
+    leads_s: _containers.RepeatedScalarFieldContainer[int]
+    first_year: int
+    last_year: int
     validate_only: bool
-    def __init__(self, dataset: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., keys: _Optional[_Iterable[str]] = ..., variables: _Optional[_Iterable[str]] = ..., half: _Optional[bool] = ..., leads: _Optional[_Iterable[int]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, dataset: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., keys: _Optional[_Iterable[str]] = ..., variables: _Optional[_Iterable[str]] = ..., half: _Optional[bool] = ..., leads_s: _Optional[_Iterable[int]] = ..., first_year: _Optional[int] = ..., last_year: _Optional[int] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class BuildCacheResponse(_message.Message):
     __slots__ = ("job",)
