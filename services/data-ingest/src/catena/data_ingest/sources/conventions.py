@@ -32,7 +32,7 @@ def vocabulary_of(header: xr.Dataset) -> str:
     -------
     str
         ``era5``, ``era5_ensemble``, ``era5_monthly``, ``era5_land``, ``era_interim``, ``ncep``,
-        ``c3s_atlas``, ``daymet_grid``, ``cmip6``, or ``gridded`` (any CF file).
+        ``c3s_atlas``, ``xclim_era5``, ``daymet_grid``, ``cmip6``, or ``gridded`` (any CF file).
     """
     said = " ".join(
         str(header.attrs.get(name, ""))
@@ -41,6 +41,8 @@ def vocabulary_of(header: xr.Dataset) -> str:
     names = {str(name) for name in header.data_vars}
     if "copernicus interactive climate atlas" in said:
         return "c3s_atlas"
+    if "xclim test dataset from era5" in said:
+        return "xclim_era5"
     if header.attrs.get("mip_era") == "CMIP6":
         return "cmip6"
     if names & _DAYMET and (

@@ -1,7 +1,7 @@
 """Forecasts as (forecast_reference_time, leadtime[, member], ...), whatever a file calls them.
 
-Valid time is ``forecast_reference_time + leadtime``. Source of the layout: specs/streamflow,
-section 3.
+``forecast_reference_time + leadtime`` is the time of an instant, and the end of the interval that
+an amount, a mean or an extreme is about. Source of the layout: specs/streamflow, section 3.
 """
 
 from __future__ import annotations

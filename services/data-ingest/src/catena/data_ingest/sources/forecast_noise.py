@@ -53,8 +53,9 @@ def forecast_archive(
 ) -> xr.Dataset:
     """An archive of generated forecasts out of daily series.
 
-    The forecast issued on day t has at lead h the value for day t + h; a value is labelled by the
-    start of its day, ``forecast_reference_time + leadtime``.
+    The forecast issued at the end of day t (``forecast_reference_time`` is 00 UTC of the day after)
+    has at lead h the value for day t + h. As in archives of real forecasts ``leadtime`` is the end
+    of the interval that a value is about; ``leadtime_bnds`` are both of its ends.
 
     Parameters
     ----------
@@ -100,6 +101,7 @@ def forecast_archive(
         donor, year = donor[..., 0], year[..., 0]
     weight = noise.weights(leads).astype(np.float32)
 
+    ends = np.arange(1, leads + 1) * DAY.astype("timedelta64[ns]")
     dims = ["forecast_reference_time", "leadtime", *(["member"] if members else [])]
     sizes = dict(zip(dims, donor.shape, strict=True))
     made: xr.Dataset = xr.apply_ufunc(
@@ -116,14 +118,15 @@ def forecast_archive(
     made = made.assign_coords(
         forecast_reference_time=(
             "forecast_reference_time",
-            dates[issue],
+            dates[issue] + DAY,
             {"standard_name": "forecast_reference_time"},
         ),
         leadtime=(
             "leadtime",
-            np.arange(1, leads + 1) * DAY.astype("timedelta64[ns]"),
-            {"standard_name": "forecast_period"},
+            ends,
+            {"standard_name": "forecast_period", "bounds": "leadtime_bnds"},
         ),
+        leadtime_bnds=(("leadtime", "bnds"), np.stack([ends - DAY, ends], axis=1)),
         donor_year=(
             tuple(dim for dim in dims if dim != "leadtime"),
             year,
