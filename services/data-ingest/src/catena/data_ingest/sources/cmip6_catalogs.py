@@ -10,7 +10,6 @@ import gzip
 import io
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from catena.data_ingest.sources.base import Archive, ArchiveFile
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 
 TABLES = (".csv", ".csv.gz", ".parquet")
 _ASSET_COLUMNS = ("zstore", "path", "uri", "url")
-
-
-@dataclass(frozen=True)
-class _Table:
-    rows: int
-    columns: tuple[str, ...]
-    assets: tuple[str, ...]
 
 
 def is_catalog_file(path: str) -> bool:
@@ -103,17 +95,12 @@ class _Here:
         return any(path.rstrip("/").endswith(end) for path in ours)
 
 
-def _read_table(archive: Archive, file: ArchiveFile) -> _Table | str:
+def _read_table(archive: Archive, file: ArchiveFile) -> pd.DataFrame | str:
     """The table, or what is wrong with it."""
     try:
-        frame = read_frame(archive.read(file.path), file.path)
+        return read_frame(archive.read(file.path), file.path)
     except InvalidData as error:
         return error.message
-    column = next((name for name in _ASSET_COLUMNS if name in frame.columns), None)
-    if column is None:
-        return f"a table of {', '.join(map(str, frame.columns))[:80]}"
-    assets = tuple(frame[column].astype(str))
-    return _Table(len(frame), tuple(map(str, frame.columns)), assets)
 
 
 def read_frame(data: bytes, where: str) -> pd.DataFrame:
@@ -135,51 +122,53 @@ def read_frame(data: bytes, where: str) -> pd.DataFrame:
         raise InvalidData(f"file {where}: is no table ({str(error)[:100]})") from None
 
 
-def _of_table(file: ArchiveFile, table: _Table | str, here: _Here) -> Finding:
+def _of_table(file: ArchiveFile, table: pd.DataFrame | str, here: _Here) -> Finding:
     if isinstance(table, str):
         return not_data(file, table)
-    return _assets(file, table, here)
+    column = next((name for name in _ASSET_COLUMNS if name in table.columns), None)
+    if column is None:
+        return not_data(file, f"a table of {_columns(table)}")
+    return _assets(file, list(table[column]), here)
 
 
 def _of_description(
-    archive: Archive, file: ArchiveFile, tables: dict[str, _Table | str], here: _Here
+    archive: Archive, file: ArchiveFile, tables: dict[str, pd.DataFrame | str], here: _Here
 ) -> Finding:
     try:
         model = description(archive.read(file.path), file.path)
     except InvalidData as error:
         return not_data(file, error.message)
+    column = model.assets.column_name
     if model.catalog_dict is not None:
-        assets = tuple(str(row.get(model.assets.column_name, "")) for row in model.catalog_dict)
-        columns = tuple(model.catalog_dict[0]) if model.catalog_dict else ()
-        return _assets(file, _Table(len(assets), columns, assets), here)
+        return _assets(file, [str(row.get(column, "")) for row in model.catalog_dict], here)
     folder = file.path.rpartition("/")[0]
     name = str(model.catalog_file).rpartition("/")[2]
     beside = f"{folder}/{name}" if folder else name
-    table = tables.get(beside)
-    if not isinstance(table, _Table):
+    table = tables.get(beside, "the table with its assets is not here")
+    if isinstance(table, str):
         return _refused(
             file,
             found=f"a catalog whose table is {model.catalog_file}",
             wanted=f"its table beside it, {beside}",
-            why=table or "the table with its assets is not here; give the catalog's own location",
+            why=f"{table}; give the catalog's own location",
         )
-    if model.assets.column_name not in table.columns:
+    if column not in table.columns:
         return _refused(
             file,
-            found=f"a catalog of {table.rows} rows with columns "
-            f"{', '.join(table.columns)[:160]} in {beside}",
-            wanted=f"column {model.assets.column_name} with the assets, as the description says",
+            found=f"a catalog of {len(table)} rows with columns {_columns(table)} in {beside}",
+            wanted=f"column {column} with the assets, as the description says",
             why="description and table do not fit together; nothing can be opened with them",
         )
-    missing = [
-        item.column_name for item in model.attributes if item.column_name not in table.columns
-    ]
-    return _assets(file, table, here, without=missing)
+    named = [item.column_name for item in model.attributes]
+    missing = [name for name in named if name not in table.columns]
+    return _assets(file, list(table[column]), here, without=missing)
 
 
-def _assets(file: ArchiveFile, table: _Table, here: _Here, without: Sequence[str] = ()) -> Finding:
-    missing = [asset for asset in table.assets if not here.holds(asset)]
-    found = f"a catalog of {table.rows} assets, {table.rows - len(missing)} of them here"
+def _assets(
+    file: ArchiveFile, assets: Sequence[str], here: _Here, without: Sequence[str] = ()
+) -> Finding:
+    missing = [asset for asset in assets if not here.holds(asset)]
+    found = f"a catalog of {len(assets)} assets, {len(assets) - len(missing)} of them here"
     if without:
         found += f", without the column {', '.join(without)} of its description"
     if not missing:
@@ -195,6 +184,10 @@ def _assets(file: ArchiveFile, table: _Table, here: _Here, without: Sequence[str
         wanted="assets below this location",
         why="no data itself; give the catalog's own URL as location to read assets elsewhere",
     )
+
+
+def _columns(table: pd.DataFrame) -> str:
+    return ", ".join(map(str, table.columns))[:160]
 
 
 def _refused(file: ArchiveFile, *, found: str, wanted: str, why: str) -> Finding:

@@ -153,10 +153,10 @@ def frequency(table: str) -> str:
     """Frequency of a CMIP6 table: ``Amon`` is mon, ``E3hr`` 3hr, ``Ofx`` fx, ``Oyr`` yr."""
     if found := re.search(r"(\d)hr", table):
         return f"{found[1]}hr"
-    for word in ("mon", "day", "fx", "yr", "dec"):
+    for word in ("mon", "day", "fx", "yr", "dec", "subhr"):
         if word in table:
             return word
-    return "1hr" if table.endswith("hr") else "subhr" if "sub" in table else ""
+    return "1hr" if table.endswith("hr") else ""
 
 
 def start_year(member: str) -> str:

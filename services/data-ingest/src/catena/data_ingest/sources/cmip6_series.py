@@ -62,12 +62,19 @@ def _series(key: str, files: list[Placed]) -> list[Entry]:
         names = {file.file.path for file in chain}
         rest = [file for file in rest if file.file.path not in names]
     parts.sort(key=lambda part: (-_covered(part), part[0].begin, part[0].file.path))
+    taken: set[str] = set()
     found = []
-    for number, part in enumerate(parts):
-        suffix = f".{_period(part)}" if number else ""
+    for part in parts:
+        name = key if not taken else f"{key}.{_period(part)}"
+        # Two leftovers may have the same begin and end by other files.
+        number = 2
+        while name in taken:
+            name = f"{key}.{_period(part)}.{number}"
+            number += 1
+        taken.add(name)
         found.append(
             Entry(
-                key=f"{key}{suffix}",
+                key=name,
                 files=tuple(file.file for file in part),
                 vocabulary=VOCABULARY,
                 facets=dict(part[0].facets),
