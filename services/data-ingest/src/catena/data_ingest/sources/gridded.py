@@ -9,7 +9,6 @@ from typing import ClassVar
 import xarray as xr
 from dask.base import tokenize
 
-from catena.data_ingest.sources.accumulations import land_findings, land_fixes
 from catena.data_ingest.sources.base import (
     Archive,
     ArchiveFile,
@@ -29,7 +28,6 @@ from catena.data_ingest.sources.formats import (
     open_array_file,
 )
 from catena.data_ingest.sources.grouping import by_date, join_in_time, key_of
-from catena.data_ingest.sources.tables import with_findings
 from catena.shared.checks.findings import Finding
 from catena.shared.errors import InvalidData
 
@@ -99,10 +97,7 @@ class Gridded:
                 ) from None
             token = tokenize(archive.location, file.path, file.size, kind, part)
             parts.append(in_chunks(self._arrange(opened, file.path), token))
-        whole = self._join(parts, entry)
-        if any(fix.op == "deaccumulate" for fix in entry.fixes):
-            whole = with_findings(whole, land_findings(whole, entry.files[0].path))
-        return whole
+        return self._join(parts, entry)
 
     def _groups(self, files: list[ArchiveFile]) -> list[tuple[ArchiveFile, ...]]:
         """Files that make one dataset."""
@@ -159,7 +154,6 @@ class Gridded:
                         referable=len(headers) == 1
                         and self._arrange(header, file.path) is header
                         and not (kind == "grib" and "valid_time" in header.dims),
-                        fixes=land_fixes(header) if vocabulary == "era5_land" else (),
                     )
                 )
             if not entries:
