@@ -11,7 +11,7 @@ Action = Literal["converted", "refused", "noted"]
 
 @dataclass(frozen=True)
 class Fix:
-    """One change of a dataset, as plain data: it is stored, and applied lazily when data are opened.
+    """One change of a dataset as plain data: it is stored, and applied lazily on opening.
 
     Parameters
     ----------
@@ -88,8 +88,7 @@ class Finding:
     def to_dict(self) -> dict[str, Any]:
         """JSON form; empty places are left out."""
         plain: dict[str, Any] = {
-            name: getattr(self, name)
-            for name in ("check", "action", "found", "wanted")
+            name: getattr(self, name) for name in ("check", "action", "found", "wanted")
         }
         for name in ("why", "dataset", "file", "variable", "dimension"):
             if getattr(self, name):
