@@ -131,6 +131,7 @@ class Gridded:
         for at, file in enumerate(files):
             try:
                 headers = list(_headers(archive, file, kind))
+                as_it_lies = all(self._arrange(one, file.path) is one for one in headers)
             except InvalidData as error:
                 refused.append(
                     Finding("layout", "refused", str(error), WANTED, file=file.path, variable="-")
@@ -152,7 +153,7 @@ class Gridded:
                         vocabulary=vocabulary,
                         facets=self._facets(header, kind, vocabulary, part, len(headers)),
                         referable=len(headers) == 1
-                        and self._arrange(header, file.path) is header
+                        and as_it_lies
                         and not (kind == "grib" and "valid_time" in header.dims),
                     )
                 )
