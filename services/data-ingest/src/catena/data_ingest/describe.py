@@ -21,7 +21,7 @@ _MOST_REFUSED = 100
 
 
 class CatalogCache:
-    """The catalog that was asked for last, kept open: a large one takes longer to open than to search."""
+    """The catalog that was asked for last, kept open: opening takes longer than searching."""
 
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
@@ -150,7 +150,17 @@ def _facets(facets: Mapping[str, str]) -> list[pb.Facet]:
 
 
 def _refusals(findings: Iterable[Finding]) -> list[pb.Finding]:
-    names = ("check", "action", "dataset", "file", "variable", "dimension", "found", "wanted", "why")
+    names = (
+        "check",
+        "action",
+        "dataset",
+        "file",
+        "variable",
+        "dimension",
+        "found",
+        "wanted",
+        "why",
+    )
     return [
         pb.Finding(**{name: getattr(finding, name) for name in names})
         for finding in list(findings)[:_MOST_REFUSED]

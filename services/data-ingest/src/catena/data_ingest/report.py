@@ -1,4 +1,4 @@
-"""The page of a catalog: what was ingested, what was fixed, what was refused, a map and a series."""
+"""The page of a catalog: what was ingested, fixed and refused, with a map and a series."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import grpc
 from catena.api.data_ingest.v1 import data_ingest_pb2 as pb
 from catena.api.data_ingest.v1 import data_ingest_pb2_grpc
 from catena.data_ingest import describe, jobs, queries
-from catena.data_ingest.preflight import check_against_settings
 from catena.data_ingest.describe import CatalogCache
+from catena.data_ingest.preflight import check_against_settings
 from catena.shared.jobs import JobFunction
 from catena.shared.query import Query
 from catena.shared.server import Runtime

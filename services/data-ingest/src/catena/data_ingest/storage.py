@@ -23,7 +23,8 @@ from catena.shared.catalog import COLUMNS
 from catena.shared.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from catena.shared.artifacts import Artifact
+    from catena.data_ingest.verdict import Selection
+    from catena.shared.artifacts import Artifact, ArtifactWriter
 
 INGEST = "ingest.json"
 FOLDER = "data"
@@ -87,3 +88,12 @@ def catalog_rows(artifact: Artifact, ingest: Mapping[str, Any]) -> Iterator[dict
                 "standard_name": variable["standard_name"],
                 "units": variable["units"],
             }
+
+
+def write_selection(writer: ArtifactWriter, selection: Selection) -> None:
+    """Write a selection of models: metrics, table and portrait plot."""
+    from catena.data_ingest.portrait import portrait_png
+
+    writer.write_json("selection.json", selection.document)
+    writer.write_bytes("selection.csv", selection.to_csv().encode())
+    writer.write_bytes("portrait.png", portrait_png(selection))

@@ -18,9 +18,8 @@ import numpy as np
 import xarray as xr
 
 from catena.data_ingest.sources.base import Entry
+from catena.shared.checks.clock import find_step, is_time, steps_between
 from catena.shared.checks.findings import Finding, Inspection
-
-_STEPS = {"hour": 3600.0, "day": 86_400.0}
 
 
 def dataset_row(
@@ -68,9 +67,7 @@ def dataset_row(
     }
 
 
-def file_rows(
-    entry: Entry, findings: Iterable[Finding], *, ingested: bool
-) -> list[dict[str, Any]]:
+def file_rows(entry: Entry, findings: Iterable[Finding], *, ingested: bool) -> list[dict[str, Any]]:
     """One row per file of an entry: what became of it.
 
     A finding that names a file belongs to it, any other to every file of the dataset.
@@ -168,24 +165,14 @@ def frequency(dataset: xr.Dataset) -> str:
     """
     if "time" not in dataset.dims:
         return "fx"
-    times = dataset["time"]
-    if times.size < 2:
+    times = dataset["time"].values
+    step = find_step(times) if is_time(times) else None
+    if step is None or steps_between(times, step) is None:
         return ""
-    step = times[: min(400, times.size)].diff("time").values
-    seconds = np.median(np.asarray(step / np.timedelta64(1, "s"), dtype=float)) if (
-        step.dtype.kind == "m"
-    ) else np.median([delta.total_seconds() for delta in step])
-    for name, low, high in (
-        ("mon", 27 * 86_400.0, 32 * 86_400.0),
-        ("yr", 359 * 86_400.0, 367 * 86_400.0),
-        ("day", 86_400.0, 86_400.0),
-    ):
-        if low <= seconds <= high:
-            return name
-    hours = seconds / 3600
-    if hours == 0.5:
-        return "30min"
-    return f"{int(hours)}hr" if hours == int(hours) and hours < 24 else ""
+    if step.kind != "seconds":
+        return {"month": "mon", "year": "yr"}[step.kind]
+    hours = step.seconds / 3600
+    return {24.0: "day", 0.5: "30min"}.get(hours, f"{hours:g}hr" if hours >= 1 else "")
 
 
 def _period(dataset: xr.Dataset) -> tuple[str, str, str]:

@@ -12,9 +12,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from dask.base import compute
 
 from catena.shared.checks.findings import Fix
 from catena.shared.errors import FailedPrecondition, InvalidData
+
+COORDINATE_SIZE = 5_000_000
+"""Numbers up to which a coordinate is held in memory."""
 
 Operation = Callable[..., xr.Dataset]
 OPERATIONS: dict[str, Operation] = {}
@@ -45,6 +49,9 @@ def apply(dataset: xr.Dataset, fixes: Iterable[Fix]) -> xr.Dataset:
     # Operations on time are registered when their module is loaded.
     from catena.shared.checks import fixes_time  # noqa: F401
 
+    fixes = tuple(fixes)
+    if fixes:
+        dataset = with_coordinates(dataset)
     for fix in fixes:
         run = OPERATIONS.get(fix.op)
         if run is None:
@@ -61,6 +68,29 @@ def apply(dataset: xr.Dataset, fixes: Iterable[Fix]) -> xr.Dataset:
             ) from None
         dataset = run(dataset, **fix.arguments)
     return dataset
+
+
+def with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset with its coordinates and bounds in memory, read in one go.
+
+    They are small and looked at often; a file that is chunked by time step would be read anew, step
+    by step, each time.
+    """
+    bounds = {str(dataset[name].attrs.get("bounds", "")) for name in dataset.variables}
+    wanted = [
+        name
+        for name, variable in dataset.variables.items()
+        if (name in dataset.coords or name in bounds or str(name).endswith(("_bnds", "_bounds")))
+        and variable.size <= COORDINATE_SIZE
+        and variable.chunks is not None
+    ]
+    if not wanted:
+        return dataset
+    read = compute(*(dataset.variables[name].data for name in wanted), scheduler="synchronous")  # type: ignore[no-untyped-call]
+    loaded = dataset.copy(deep=False)
+    for name, values in zip(wanted, read, strict=True):
+        loaded[name].variable.data = values
+    return loaded
 
 
 @operation
@@ -100,6 +130,12 @@ def squeeze(dataset: xr.Dataset, dims: list[str]) -> xr.Dataset:
 def keep(dataset: xr.Dataset, dim: str, start: int, stop: int) -> xr.Dataset:
     """Keep positions start..stop-1 of a dimension."""
     return dataset.isel({dim: slice(start, stop)})
+
+
+@operation
+def keep_ranges(dataset: xr.Dataset, dim: str, ranges: list[list[int]]) -> xr.Dataset:
+    """Keep several ranges [start, stop) of positions, e.g. both ends of a box across 180 degrees."""
+    return dataset.isel({dim: np.concatenate([np.arange(*each) for each in ranges])})
 
 
 @operation

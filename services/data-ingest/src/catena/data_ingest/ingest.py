@@ -1,0 +1,202 @@
+"""Reading one dataset: opened by its source, cut to what was asked for, checked.
+
+The cut comes between the checks of places and times, which read no values, and those of values, so
+that nothing outside it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from catena.data_ingest.sources.base import Archive, Entry, Found, Source
+from catena.data_ingest.vocabulary import Region, Selection
+from catena.shared.checks import CHECKS, Finding, Fix, Inspection, apply, inspect
+from catena.shared.checks.view import Check, View
+from catena.shared.errors import InvalidData, InvalidRequest, NotFound
+
+_AFTER = "duplicate"
+"""The last check of places and times: names, coordinates and order are canonical behind it."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One dataset as it was read.
+
+    Parameters
+    ----------
+    entry : Entry
+    dataset : xarray.Dataset, optional
+        In canonical form, lazily; None when it was refused.
+    inspection : Inspection
+    """
+
+    entry: Entry
+    dataset: xr.Dataset | None
+    inspection: Inspection
+
+    @property
+    def fixes(self) -> tuple[Fix, ...]:
+        """What turns the files, as they are, into :attr:`dataset`."""
+        return (*self.entry.fixes, *self.inspection.fixes)
+
+
+def check_size(found: Found, max_bytes: int) -> None:
+    """Refuse to begin what is larger than asked for.
+
+    Raises
+    ------
+    InvalidRequest
+        When the files have more bytes, or the archive does not say how many.
+    NotFound
+        When nothing matches.
+    """
+    if not found.entries and not found.refused:
+        raise NotFound("the archive holds nothing that matches; widen the facets")
+    if not max_bytes:
+        return
+    sizes = [entry.size for entry in found.entries]
+    if None in sizes:
+        raise InvalidRequest(
+            "max_bytes was given, but the archive does not say how large its files are; "
+            "leave it out"
+        )
+    total = sum(size for size in sizes if size is not None)
+    if total > max_bytes:
+        raise InvalidRequest(
+            f"the archive's files have {total} bytes, wanted at most {max_bytes}; "
+            "narrow the facets, or raise max_bytes"
+        )
+
+
+def read_entry(
+    source: Source, archive: Archive | None, entry: Entry, selection: Selection
+) -> Reading:
+    """Open a dataset, cut it, check it.
+
+    What is wrong with the data becomes a finding; only what may pass by itself (a network that does
+    not answer) is raised.
+
+    Raises
+    ------
+    Unavailable
+        When the archive does not answer.
+    """
+    file = entry.files[0].path if len(entry.files) == 1 else ""
+    try:
+        raw = apply(source.open(archive, entry), entry.fixes)
+        inspection = inspect(
+            raw,
+            vocabulary=entry.vocabulary,
+            dataset_key=entry.key,
+            file=file,
+            checks=_checks(selection),
+        )
+    except (InvalidData, NotFound) as error:
+        finding = Finding(
+            "readable",
+            "refused",
+            found=error.message,
+            wanted="files that can be read together",
+            dataset=entry.key,
+            file=file,
+        )
+        return Reading(entry, None, Inspection((finding,)))
+    if inspection.refused:
+        return Reading(entry, None, inspection)
+    dataset = apply(raw, inspection.fixes)
+    return Reading(entry, dataset if dataset.data_vars else None, inspection)
+
+
+def _checks(selection: Selection) -> tuple[Check, ...]:
+    if selection == Selection(facets=selection.facets):
+        return CHECKS
+    place = [check.name for check in CHECKS].index(_AFTER) + 1
+    cut = Check("selection", lambda view: _cut(view, selection))
+    return (*CHECKS[:place], cut, *CHECKS[place:])
+
+
+def _cut(view: View, selection: Selection) -> Iterator[Finding]:
+    if selection.variables:
+        yield from _choose(view, selection.variables)
+    if selection.start or selection.end:
+        yield from _period(view, selection.start, selection.end)
+    if selection.region is not None:
+        yield from _region(view, selection.region)
+
+
+def _choose(view: View, variables: tuple[str, ...]) -> Iterator[Finding]:
+    rest = [name for name in view.variables if name not in variables]
+    if not set(variables) & set(view.variables):
+        yield _nothing(", ".join(view.variables), ", ".join(variables), "")
+    elif rest:
+        yield _cut_to("all variables", ", ".join(variables), "", Fix("drop", {"names": rest}))
+
+
+def _period(view: View, start: str, end: str) -> Iterator[Finding]:
+    times = view.times
+    if times is None:
+        return
+    days = [str(value)[:10] for value in times]  # ISO 8601 sorts as text, in every calendar
+    inside = np.flatnonzero(
+        [(not start or day >= start) and (not end or day <= end) for day in days]
+    )
+    yield from _keep("time", inside, len(days), f"{days[0]} to {days[-1]}", f"{start} to {end}")
+
+
+def _region(view: View, region: Region) -> Iterator[Finding]:
+    dataset = view.dataset
+    west, east = (((x + 180.0) % 360.0) - 180.0 for x in (region.west, region.east))
+    inside: dict[str, np.ndarray] = {}
+    for name, low, high in (("lat", region.south, region.north), ("lon", west, east)):
+        if name not in dataset.coords or dataset[name].ndim != 1:
+            continue
+        values, dim = dataset[name].values, str(dataset[name].dims[0])
+        across = low > high  # 180 degrees
+        between = (
+            (values >= low) | (values <= high) if across else (values >= low) & (values <= high)
+        )
+        # Sites and basins have both on one dimension; a grid has one on each.
+        inside[dim] = inside.get(dim, True) & between
+    wanted = f"{region.south:g} to {region.north:g} N, {west:g} to {east:g} E"
+    for dim, mask in inside.items():
+        yield from _keep(dim, np.flatnonzero(mask), mask.size, f"{mask.size} places", wanted)
+
+
+def _keep(dim: str, inside: np.ndarray, size: int, found: str, wanted: str) -> Iterator[Finding]:
+    if not inside.size:
+        yield _nothing(found, wanted, dim)
+    elif inside.size < size:
+        runs = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
+        if len(runs) == 1:
+            fix = Fix("keep", {"dim": dim, "start": int(inside[0]), "stop": int(inside[-1]) + 1})
+        else:
+            ranges = [[int(run[0]), int(run[-1]) + 1] for run in runs]
+            fix = Fix("keep_ranges", {"dim": dim, "ranges": ranges})
+        yield _cut_to(found, wanted, dim, fix)
+
+
+def _cut_to(found: str, wanted: str, dim: str, fix: Fix) -> Finding:
+    return Finding(
+        "selection",
+        "noted",
+        found,
+        wanted,
+        "cut to what was asked for",
+        dimension=dim,
+        fixes=(fix,),
+    )
+
+
+def _nothing(found: str, wanted: str, dim: str) -> Finding:
+    return Finding(
+        "selection",
+        "refused",
+        found,
+        wanted,
+        "nothing of what was asked for is in it",
+        dimension=dim,
+    )
