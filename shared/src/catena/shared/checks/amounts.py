@@ -19,7 +19,8 @@ def known_scale(view: View) -> Iterator[Finding]:
         for defect in view.defects_of(name, "scale"):
             statistics = view.statistics(name)
             yield converted(
-                f"{number(statistics.low)} to {number(statistics.high)}", f"times {defect.number:g}",
+                f"{number(statistics.low)} to {number(statistics.high)}",
+                f"times {defect.number:g}",
                 defect.note, Fix("scale", {"variable": name, "factor": defect.number}),
                 variable=view.source(name),
             )  # fmt: skip
@@ -72,6 +73,7 @@ def units(view: View) -> Iterator[Finding]:
             continue
         if (
             row.units
+            and not row.accumulated
             and has_label
             and label
             and label != row.labelled
@@ -95,7 +97,7 @@ def units(view: View) -> Iterator[Finding]:
         elif (factor, offset) != (1.0, 0.0):
             low, high = (value * factor + offset for value in (statistics.low, statistics.high))
             yield converted(
-                f"{number(statistics.low)} to {number(statistics.high)} '{label if has_label else 'no unit'}'",
+                f"{number(statistics.low)} to {number(statistics.high)} '{label or 'no unit'}'",
                 f"{number(low)} to {number(high)} '{canonical.units}'", why,
                 Fix("scale", {"variable": name, "factor": factor, "offset": offset,
                     "units": canonical.units}),
@@ -206,7 +208,7 @@ def _is_convertible(view: View, name: str, label: str) -> bool:
 
 
 def _true_label(row: Row, label: str, has_label: bool) -> str | None:
-    """The unit the values are in: the file's, unless the lexicon knows better; None if none says."""
+    """Unit of the values: the file's, unless the lexicon knows better; None if neither says."""
     if has_label and label and label != row.labelled:
         return label
     if row.units:

@@ -47,7 +47,7 @@ _SPELLINGS = {
     "c": "degC", "deg c": "degC", "deg_c": "degC", "degc": "degC", "celsius": "degC",
     "degrees c": "degC", "degree c": "degC", "degrees_celsius": "degC", "degree_celsius": "degC",
     "°c": "degC", "degrees celsius": "degC", "degree celsius": "degC",
-    "degk": "K", "deg_k": "K", "deg k": "K", "degrees_k": "K", "kelvin": "K", "kelvins": "K",
+    "degk": "K", "deg_k": "K", "deg k": "K", "degrees_k": "K", "degrees k": "K", "kelvin": "K", "kelvins": "K",
     "f": "degF", "deg_f": "degF", "deg f": "degF", "fahrenheit": "degF",
     "mb": "hPa", "mbar": "hPa", "millibars": "hPa", "millibar": "hPa", "hpa": "hPa", "pa": "Pa",
     "kpa": "kPa", "degrees": "degree", "deg": "degree",

@@ -43,10 +43,10 @@ from catena.data_ingest.sources.tables import (
     joined,
     refuse,
     slug,
-    stack,
     with_bounds,
     words_only,
 )
+from catena.data_ingest.sources.tables_stack import stack
 from catena.shared.checks.findings import Finding
 from catena.shared.errors import InvalidData
 
@@ -137,6 +137,8 @@ class Camels:
         if "discharge_QC" in opened:
             opened["discharge_QC"].attrs.update(camels_text.FLAG_ATTRIBUTES)
             opened["discharge"].attrs["ancillary_variables"] = "discharge_QC"
+            # A flag describes data: as a coordinate it travels with them and is not converted.
+            opened = opened.set_coords("discharge_QC")
         opened = camels_tables.with_topography(opened, places)
         opened.attrs.update(product=product, time_zone="local standard time of the basin")
         return with_bounds(opened, "1D")

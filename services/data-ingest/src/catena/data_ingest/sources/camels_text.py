@@ -146,7 +146,7 @@ def _whole_day_radiation(
 def streamflow(
     archive: Archive, file: ArchiveFile, basin: str, place: Mapping[str, float | str]
 ) -> Record:
-    """USGS flow of a basin: discharge with its flag, and specific discharge where the area is known.
+    """USGS flow of a basin: discharge with its flag, and streamflow where the area is known.
 
     Parameters
     ----------

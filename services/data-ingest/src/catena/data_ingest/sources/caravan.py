@@ -17,21 +17,22 @@ import pandas as pd
 import xarray as xr
 
 from catena.data_ingest.sources.base import Archive, ArchiveFile, Entry
-from catena.data_ingest.sources.formats import format_of, open_array_file
+from catena.data_ingest.sources.formats import format_of, in_chunks, open_array_file
 from catena.data_ingest.sources.tables import (
     Member,
     Record,
     index_of,
     refuse,
     slug,
-    stack,
     with_bounds,
 )
+from catena.data_ingest.sources.tables_stack import stack
 from catena.shared.checks.findings import Finding
 from catena.shared.errors import InvalidData
 
 _GAUGE = re.compile(r"^([a-z]+)_([A-Za-z0-9_]+)\.(nc|csv)$")
 _UNIT_LINE = re.compile(r"^\s*(\w+):.*\[(.*)\]\s*$")
+_CSV_UNITS = {"total_precipitation_sum": "mm", "potential_evaporation_sum": "mm"}
 _SIGNATURE = "total_precipitation_sum"
 SUBSETS = (
     "camels", "camelsaus", "camelsbr", "camelscl", "camelsgb", "hysets", "lamah", "camelsch",
@@ -165,7 +166,7 @@ def _csv_record(archive: Archive, file: ArchiveFile) -> Record:
         ) from error
     if _SIGNATURE not in values:
         raise InvalidData(f"file {file.path}: has no column {_SIGNATURE}: it is none of Caravan's")
-    return Record(index_of(frame["date"], file.path), values)
+    return Record(index_of(frame["date"], file.path), values, dict(_CSV_UNITS))
 
 
 def units_of(text: str, names: Sequence[str]) -> dict[str, str]:
@@ -174,7 +175,8 @@ def units_of(text: str, names: Sequence[str]) -> dict[str, str]:
     A line ``total_precipitation: Total precipitation [mm]`` is about every variable whose name
     begins so (``_sum``, ``_mean``, ``_min``, ``_max``).
     """
-    listed = dict(match.groups() for line in text.splitlines() if (match := _UNIT_LINE.match(line)))
+    matches = (_UNIT_LINE.match(line) for line in text.splitlines())
+    listed = {match[1]: match[2] for match in matches if match}
     units = {}
     for name in names:
         base = re.sub(r"_(mean|min|max|sum)$", "", name)
@@ -198,4 +200,4 @@ def open_table(archive: Archive, entry: Entry) -> xr.Dataset:
             f"dataset {entry.key}: file {file.path}: found the dimensions "
             f"{', '.join(map(str, dataset.dims))}, wanted basin and time"
         )
-    return dataset
+    return in_chunks(dataset, f"{entry.key}-{file.path}")

@@ -1,9 +1,7 @@
-"""What sources of many small tables share: records of one basin or site, side by side in time.
+"""What sources of many small tables share: a table as a :class:`Record`, and findings about it.
 
-A reader turns one file into a :class:`Record`. :func:`stack` puts records of one kind side by side
-along ``basin`` or ``site``, on the union of their times, lazily: opening reads each file once to
-learn its times and to find the bad ones, and keeps only as many bytes as the cache holds.
-A bad file is left out by name; the others go on.
+A reader turns one file into a record; :func:`catena.data_ingest.sources.tables_stack.stack` puts
+records of one kind side by side along ``basin`` or ``site``.
 """
 
 from __future__ import annotations
@@ -11,25 +9,18 @@ from __future__ import annotations
 import io
 import json
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
-from dask import delayed
 
 from catena.data_ingest.sources.base import Archive, ArchiveFile
 from catena.shared.checks.findings import Finding
 from catena.shared.errors import InvalidData
-
-CACHE_BYTES = 64 * 2**20
-"""Parsed tables are kept in memory up to this size; beyond it they are read again when needed."""
 
 FINDINGS = "source_findings"
 """Attribute of an opened dataset: findings of the source itself, as JSON."""
@@ -55,6 +46,8 @@ class Record:
         What the file says about the place (``lat``, ``lon``, ``area``, ``elevation``).
     notes : tuple of Finding
         What the reader found and left out, `variable` set.
+    missing : float, optional
+        Number that stands for a missing value by the definition of the format.
     """
 
     times: pd.DatetimeIndex
@@ -62,11 +55,12 @@ class Record:
     units: dict[str, str] = field(default_factory=dict)
     coords: dict[str, float | str] = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
+    missing: float | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory, about."""
-        return self.times.size * 8 + sum(column.nbytes for column in self.values.values())
+        return int(self.times.size * 8 + sum(column.nbytes for column in self.values.values()))
 
 
 @dataclass(frozen=True)
@@ -246,142 +240,6 @@ def index_of(times: Any, path: str) -> pd.DatetimeIndex:
     return index
 
 
-class _Cache:
-    """Records that were read last, up to a number of bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._kept: OrderedDict[int, Record] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
-
-    def get(self, number: int, read: Callable[[], Record]) -> Record:
-        with self._lock:
-            if number in self._kept:
-                self._kept.move_to_end(number)
-                return self._kept[number]
-        record = read()
-        with self._lock:
-            if number not in self._kept and record.nbytes <= self._limit:
-                self._kept[number] = record
-                self._bytes += record.nbytes
-                while self._bytes > self._limit:
-                    self._bytes -= self._kept.popitem(last=False)[1].nbytes
-        return record
-
-
-class _Stack:
-    """Members on one time axis; :meth:`block` reads one of them when it is needed."""
-
-    def __init__(self, members: Sequence[Member], cache: _Cache, numbers: Sequence[int]) -> None:
-        self.members, self.numbers, self._cache = list(members), list(numbers), cache
-        self.times = pd.DatetimeIndex([])
-        self.columns: list[str] = []
-
-    def record(self, at: int) -> Record:
-        return self._cache.get(self.numbers[at], self.members[at].read)
-
-    def block(self, at: int) -> np.ndarray:
-        """Values of one member, (column, time), NaN where it has none."""
-        record = self.record(at)
-        block = np.full((len(self.columns), self.times.size), np.nan, dtype=np.float32)
-        where = np.searchsorted(self.times.asi8, record.times.asi8)
-        for row, name in enumerate(self.columns):
-            if name in record.values:
-                block[row, where] = record.values[name]
-        return block
-
-
-def stack(dim: str, members: Sequence[Member], *, key: str) -> xr.Dataset:
-    """Records side by side, lazily.
-
-    Parameters
-    ----------
-    dim : {"basin", "site", "member"}
-    members : sequence of Member
-    key : str
-        Of the dataset, for messages.
-
-    Returns
-    -------
-    xarray.Dataset
-        (dim, time) float32, one chunk per member; NaN where a member has no value. What the members
-        say about their places are coordinates along `dim`. Findings are in the attribute
-        :data:`FINDINGS`, see :func:`source_findings`.
-
-    Raises
-    ------
-    InvalidData
-        When no member can be read; names the first file and why.
-    """
-    cache = _Cache(CACHE_BYTES)
-    findings: list[Finding] = []
-    good: list[int] = []
-    shapes: list[Record] = []
-    units: dict[str, str] = {}
-    for number, member in enumerate(members):
-        try:
-            record = cache.get(number, member.read)
-            _same_units(member, record, units)
-        except InvalidData as error:
-            findings.append(
-                refuse(
-                    member.file.path, str(error), "a whole table of this kind",
-                    f"left out of {key}; the other files go on", check="file", variable="",
-                )
-            )  # fmt: skip
-            continue
-        for name in record.values:
-            units.setdefault(name, record.units.get(name, ""))
-        good.append(number)
-        # Only what is needed to lay out the whole; the values may leave the cache again.
-        empty = dict.fromkeys(record.values, np.empty(0))
-        shapes.append(Record(record.times, empty, coords=record.coords))
-        findings.extend(record.notes)
-    if not good:
-        raise InvalidData(f"dataset {key}: none of {len(members)} files can be read; the first: "
-                          f"{findings[0].found if findings else 'no file is given'}")  # fmt: skip
-    laid = _Stack([members[i] for i in good], cache, good)
-    laid.columns = list(units)
-    laid.times = shapes[0].times
-    for shape in shapes[1:]:
-        if not shape.times.equals(laid.times):
-            laid.times = laid.times.union(shape.times)
-    dataset = _dataset(laid, dim, shapes, units)
-    return with_findings(dataset, findings)
-
-
-def _same_units(member: Member, record: Record, units: Mapping[str, str]) -> None:
-    for name in record.values:
-        own = record.units.get(name, "")
-        if units.get(name, own) != own:
-            raise InvalidData(
-                f"file {member.file.path}: variable {name} is in '{own}', in the files before it "
-                f"in '{units[name]}'; wanted one unit per variable"
-            )
-
-
-def _dataset(
-    laid: _Stack, dim: str, shapes: Sequence[Record], units: Mapping[str, str]
-) -> xr.Dataset:
-    shape = (len(laid.columns), laid.times.size)
-    blocks = [
-        da.from_delayed(delayed(laid.block, pure=False)(at), shape, np.float32)
-        for at in range(len(laid.members))
-    ]
-    variables = {
-        name: ((dim, "time"), da.stack([block[row] for block in blocks]), _units(units[name]))
-        for row, name in enumerate(laid.columns)
-    }
-    coords: dict[str, Any] = {
-        dim: (dim, np.array([member.name for member in laid.members], dtype=np.str_)),
-        "time": ("time", laid.times),
-    }
-    for name in dict.fromkeys(name for shape in shapes for name in shape.coords):
-        coords[name] = (dim, place_values([shape.coords.get(name) for shape in shapes]))
-    return with_places(xr.Dataset(variables, coords=coords))
-
-
 def place_values(values: Sequence[float | str | None]) -> np.ndarray:
     """Values of a coordinate, one per place; NaN or an empty text where it is not known."""
     if any(isinstance(value, str) for value in values):
@@ -406,10 +264,6 @@ def with_places(dataset: xr.Dataset) -> xr.Dataset:
         if dim in dataset.coords:
             dataset[dim].attrs.setdefault("cf_role", role)
     return dataset
-
-
-def _units(units: str) -> dict[str, str]:
-    return {"units": units} if units else {}
 
 
 def with_bounds(dataset: xr.Dataset, step: str) -> xr.Dataset:
