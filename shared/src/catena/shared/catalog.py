@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -46,6 +47,8 @@ COLUMNS = (*TEXT, *BOX, "generated", "fixes")
 """Every column. `fixes`: how many changes catena applies when it opens the dataset (references)."""
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 10_000
+
+_GROUPS = 8  # row groups kept in memory, some 15 MB each: the next search is of the same rows
 
 Row = dict[str, Any]
 Facets = Mapping[str, Sequence[str]]
@@ -109,6 +112,7 @@ class Catalog:
                 f"{', '.join(COLUMNS)}: make the catalog again with this version"
             )
         self._codes: dict[str, tuple[Codes, pa.Array]] = {}
+        self._group = lru_cache(maxsize=_GROUPS)(self._read_group)
         self._numbers: dict[str, Any] = {}
         # Part of every page token: a token of yesterday's catalog would skip or repeat rows.
         self._identity = _footer_digest(table)
@@ -252,6 +256,9 @@ class Catalog:
             self._numbers[name] = column.to_numpy()
         return self._numbers[name]
 
+    def _read_group(self, group: int) -> pa.Table:
+        return self._file.read_row_group(group, columns=list(COLUMNS))
+
     def _rows(self, indices: Any) -> list[Row]:
         """Rows by number (ascending); only the row groups that hold them are read."""
         import numpy as np
@@ -265,7 +272,7 @@ class Catalog:
         groups = np.searchsorted(begins, indices, side="right") - 1
         parts = []
         for group in np.unique(groups):
-            table = self._file.read_row_group(int(group), columns=list(COLUMNS))
+            table = self._group(int(group))
             parts.append(table.take(pa.array(indices[groups == group] - begins[group])))
         columns = {
             name: [value for part in parts for value in part.column(name).to_pylist()]
