@@ -192,6 +192,9 @@ def _spelled(text: str, substance: Substance) -> str:
     plain = re.sub(r"\s+", " ", text.strip().replace("µ", "u").replace("μ", "u"))
     plain = plain.replace("^", "**").replace("²", "2").replace("³", "3")
     plain = _SPELLINGS.get(plain.lower(), plain)
+    if substance == "water":
+        # A rate made of such an amount has the words in its middle.
+        plain = plain.replace(" of water equivalent", "")
     if substance in ("carbon", "water", "air"):
         plain = _CARBON.sub(_without_substance, plain)
     plain = re.sub(r"acre[- ](ft|feet|foot)", "acre_foot", plain)
