@@ -83,12 +83,12 @@ SHIFTED = LAT + np.array([0.0, 0.0, 0.5])
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"units": "degC"}, ("units 'degC'", "'K'")),
+        ({"units": "degC"}, ("unit 'degC'", "unit 'K'")),
         ({"dtype": "f8"}, ("type 'float64'", "'float32'")),
         ({"calendar": "360_day", "count": 360}, ("dimension time", "'360_day'", "'noleap'")),
-        ({"lat": SHIFTED}, ("dimension lat", "value at [2] 60.5", "60.0")),
-        ({"lat": LAT[::-1]}, ("dimension lat", "value at [0] 60.0", "-60.0")),
-        ({"lat": np.array([-45.0, 45.0])}, ("dimension lat", "length 2", "3")),
+        ({"lat": SHIFTED}, ("dimension lat", "60.5", "lat 60.0")),
+        ({"lat": LAT[::-1]}, ("dimension lat", "60.0", "lat -60.0")),
+        ({"lat": np.array([-45.0, 45.0])}, ("dimension lat", "size 2", "size 3")),
         ({"variable": "pr"}, ("no variable tas", "pr")),
     ],
 )
@@ -101,10 +101,29 @@ def test_what_does_not_fit_is_named(changes: dict[str, Any], words: tuple[str, .
     assert "tas_2001.nc" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["lat_bnds", "area"])
+def test_what_is_not_a_dimension_is_compared_too(name: str) -> None:
+    def with_extra(year: int, value: float) -> Piece:
+        extra = xr.DataArray(np.full((3, 4), value), dims=("lat", "lon"))
+        dataset = days(year).assign({name: extra})
+        dataset = dataset.set_coords(name) if name == "area" else dataset
+        return Piece(f"{year}.nc", dataset.chunk(), "MIROC6.tas")
+
+    assert joined(with_extra(2000, 1.0), with_extra(2001, 1.0)).sizes["time"] == 730
+    with pytest.raises(InvalidData) as error:
+        joined(with_extra(2000, 1.0), with_extra(2001, 2.0))
+    for word in ("2001.nc", f"dimension {name}", "2.0", "1.0 in file 2000.nc"):
+        assert word in str(error.value)
+
+
 def test_dimensions_in_another_order_are_named() -> None:
     turned = Piece("turned.nc", days(2001).transpose("time", "lon", "lat", "bnds").chunk())
     with pytest.raises(InvalidData, match=r"turned\.nc: dimensions \(time, lon, lat\), but"):
         joined(piece(2000), turned)
+
+
+def test_two_spellings_of_a_unit_are_no_difference() -> None:
+    assert joined(piece(2000, units="kelvin"), piece(2001)).sizes["time"] == 730
 
 
 def test_rounding_of_coordinates_is_no_difference() -> None:
@@ -150,6 +169,16 @@ def test_times_that_numpy_cannot_hold_are_of_one_kind() -> None:
     whole = joined(*(piece(year, calendar="standard", count=31) for year in (1500, 1600)))
     assert whole["time"].dt.calendar in ("standard", "gregorian")
     assert [int(year) for year in whole["time"].dt.year.values[[0, -1]]] == [1500, 1600]
+
+
+def test_bounds_may_name_their_units() -> None:
+    def with_units(year: int) -> Piece:
+        dataset = days(year)
+        dataset["time_bnds"].attrs["units"] = dataset["time"].attrs["units"]
+        return Piece(f"{year}.nc", dataset.chunk())
+
+    whole = joined(with_units(2000), with_units(2001))
+    assert (whole["time_bnds"][1:, 0].values == whole["time_bnds"][:-1, 1].values).all()
 
 
 def test_years_after_2262_are_times() -> None:

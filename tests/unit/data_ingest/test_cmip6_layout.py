@@ -134,6 +134,14 @@ def test_files_of_a_dataset_are_one_entry_in_order_of_time() -> None:
     assert found[0].referable and found[0].vocabulary == "cmip6" and not refusals
 
 
+def test_the_next_generation_archive_has_a_vocabulary_of_its_own() -> None:
+    (entry,) = entries(
+        [placed("tas/ann/g025/tas_ann_IPSL-CM6A-LR_ssp126_r1i1p1f1_g025.nc")], all_versions=False
+    )[0]
+    assert entry.vocabulary == "cmip6_ng"
+    assert entry.fixes[0].arguments == {"names": ["file_qf"]}
+
+
 def test_the_newest_version_wins_unless_asked() -> None:
     files = [year(2000, version=f"v{number}") for number in (20180101, 20200101, 20190101)]
     found, refusals = entries(files, all_versions=False)

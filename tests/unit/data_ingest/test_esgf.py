@@ -15,6 +15,8 @@ from support.http_archive import Content, HttpArchive, Reply, Status, Truncate
 
 from catena.data_ingest.archive import AllowList, Patience, open_archive
 from catena.data_ingest.http import Http
+from catena.data_ingest.places import open_source
+from catena.data_ingest.queries import IngestDatasetQuery
 from catena.data_ingest.sources.cmip6 import Cmip6, special_archive
 from catena.data_ingest.sources.esgf import EsgfArchive, is_index
 from catena.shared.errors import FailedPrecondition, InvalidRequest, NotFound, Unavailable
@@ -112,9 +114,7 @@ def test_pages_are_put_together(site: Site) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "fault", [Status(404), Status(503), Content(b"wrong bytes"), Truncate(0)]
-)
+@pytest.mark.parametrize("fault", [Status(404), Status(503), Content(b"wrong bytes"), Truncate(0)])
 def test_another_node_is_tried_when_one_fails(
     site: Site, kind: str, fault: Status | Content | Truncate
 ) -> None:
@@ -162,6 +162,36 @@ def test_nodes_that_are_not_allowed_are_left_out(site: Site) -> None:
     (file,) = Cmip6().search(archive, {"source_id": ["CanESM5"]}).entries[0].files
     archive.local(file)
     assert site.nodes[0].count(f"/thredds/fileServer/{file.path}") == 0
+
+
+def test_a_request_reaches_the_index_and_its_nodes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the request to the values, with the server's rights: hosts must be named there."""
+    hosts = ",".join(server.url for server in (site.index, *site.nodes))
+    monkeypatch.setenv("CATENA_HOME", str(site.folder / "home"))
+    monkeypatch.setenv("CATENA_ARCHIVES", hosts)
+    query = IngestDatasetQuery(
+        source="cmip6", location=f"{site.index.url}/esg-search", as_of="2026-01-31"
+    )
+    source, archive = open_source(query)
+    found = source.search(archive, {"source_id": ["CanESM5"]})
+    assert source.open(archive, found.entries[0]).sizes["time"] == 365
+    monkeypatch.setenv("CATENA_ARCHIVES", site.index.url)
+    source, archive = open_source(query)
+    entry = source.search(archive, MIROC | {"experiment_id": ["historical"]}).entries[0]
+    with pytest.raises(InvalidRequest, match="name one in CATENA_ARCHIVES"):
+        source.open(archive, entry)
+
+
+def test_offline_an_index_is_the_mirror_of_its_files(site: Site, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    tree = mirror / "esgf-data.dkrz.de" / "esg-search"
+    write_year(tree, 2000)
+    opener = partial(open_archive, mirror=mirror)
+    location = "https://esgf-data.dkrz.de/esg-search"
+    assert special_archive(location, opener=opener, http=None) is None
+    assert len(Cmip6().search(opener(location)).entries) == 1
 
 
 def test_describe_reads_by_ranges(site: Site) -> None:
@@ -227,6 +257,7 @@ def test_far_too_many_files_are_refused_before_they_are_listed(site: Site) -> No
     [
         ("https://esgf-data.dkrz.de/esg-search", True),
         ("https://esgf-node.ornl.gov/esgf-1-5-bridge", True),
+        ("https://esgf-node.ornl.gov/proxy/search", True),
         ("https://api.stac.esgf.ceda.ac.uk", True),
         ("https://x.org/stac/search", True),
         ("https://x.org/thredds/catalog/catalog.xml", False),

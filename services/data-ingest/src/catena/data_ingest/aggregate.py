@@ -18,6 +18,7 @@ import dask
 import numpy as np
 import xarray as xr
 
+from catena.shared.checks import files_agree
 from catena.shared.errors import InvalidData
 
 CHUNK = "32MiB"
@@ -190,13 +191,18 @@ def _without_time(pieces: Sequence[Piece], key: str, variable: str) -> xr.Datase
 
 
 def _agree(first: Piece, other: Piece, key: str, variable: str) -> None:
+    # Bounds of times are in the units of the file's own times, which may differ.
+    sets = [
+        piece.dataset.drop_vars(piece.dataset["time"].attrs.get("bounds", []), errors="ignore")
+        for piece in (first, other)
+    ]
+    found = files_agree(*sets, dataset=key, first_file=first.file, other_file=other.file)
+    if found:
+        raise InvalidData(f"{'; '.join(map(str, found[:3]))}; they cannot be one dataset")
+    # Beyond that check: what a join along time needs, and what it would take from the first file.
     ours, theirs = first.dataset[variable], other.dataset[variable]
     where = _Differ(key, first.file, other.file)
     where.check("", "dimensions", ours.dims, theirs.dims)
-    for dim in ours.dims:
-        if dim != "time":
-            where.check(str(dim), "length", ours.sizes[dim], theirs.sizes[dim])
-    where.check("", "units", ours.attrs.get("units"), theirs.attrs.get("units"))
     where.check("", "type", str(ours.dtype), str(theirs.dtype))
     where.check("time", "calendar", first.calendar, other.calendar)
     for name, mine in _static(first.dataset, variable).items():
@@ -236,11 +242,11 @@ def _show(value: Any) -> str:
 
 
 def _static(dataset: xr.Dataset, variable: str) -> Mapping[str, xr.Variable]:
-    """Coordinates and bounds that every file must have alike."""
-    named = set(dataset.coords) | {name for name in dataset.data_vars if name != variable}
+    """Curvilinear coordinates, bounds and the like, which every file must have alike."""
     return {
         str(name): dataset.variables[name]
-        for name in sorted(named, key=str)
+        for name in sorted(dataset.variables, key=str)
+        if name != variable and name not in dataset.dims
         if "time" not in dataset.variables[name].dims
     }
 
@@ -305,7 +311,8 @@ def _decode(dataset: xr.Dataset, use_cftime: bool | None) -> xr.Dataset:
     # Microseconds reach 290 000 years; xarray's nanoseconds end in 2262, control runs do not.
     coder = xr.coders.CFDatetimeCoder(use_cftime=use_cftime, time_unit="us")
     others = set(dataset.coords) - set(names)
-    times = dataset[names].drop_vars(others, errors="ignore").load()
+    # A copy: decoding writes the units of times into the attributes of their bounds.
+    times = dataset[names].drop_vars(others, errors="ignore").copy(deep=True).load()
     with _quiet():
         decoded = xr.decode_cf(times, decode_times=coder, decode_coords=False)
     if decoded["time"].dtype.kind not in "MO":

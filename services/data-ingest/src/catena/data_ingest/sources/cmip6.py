@@ -37,7 +37,7 @@ _DATA = (".nc", ".zarr")
 
 
 def special_archive(
-    location: str, *, opener: Callable[[str], Archive], http: Any
+    location: str, *, opener: Callable[[str], Archive], http: Any | None
 ) -> Archive | None:
     """The archive of a location that is an intake-esm datastore or an index of ESGF.
 
@@ -46,8 +46,8 @@ def special_archive(
     location : str
     opener : callable
         Location -> archive, for the places that datastores and indexes name.
-    http : Http
-        Asks indexes.
+    http : Http, optional
+        Asks indexes; None where a mirror stands for the network.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def special_archive(
     """
     if is_datastore(location):
         return DatastoreArchive(location, opener=opener)
-    if is_index(location):
+    if http is not None and is_index(location):
         return EsgfArchive(location, http=http, opener=opener)
     return None
 

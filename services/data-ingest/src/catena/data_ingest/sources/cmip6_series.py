@@ -10,9 +10,12 @@ from itertools import pairwise
 
 from catena.data_ingest.sources.base import Entry
 from catena.data_ingest.sources.cmip6_layout import Placed
-from catena.shared.checks.findings import Finding
+from catena.shared.checks.findings import Finding, Fix
 
 VOCABULARY = "cmip6"
+NG_VOCABULARY = "cmip6_ng"
+_FLAGS = Fix("drop", {"names": ["file_qf"]})
+"""cmip6-ng marks files by a quality flag without a meaning in the file."""
 
 
 def entries(files: Iterable[Placed], *, all_versions: bool) -> tuple[list[Entry], list[Finding]]:
@@ -76,9 +79,10 @@ def _series(key: str, files: list[Placed]) -> list[Entry]:
             Entry(
                 key=name,
                 files=tuple(file.file for file in part),
-                vocabulary=VOCABULARY,
+                vocabulary=VOCABULARY if "table_id" in part[0].facets else NG_VOCABULARY,
                 facets=dict(part[0].facets),
                 referable=True,
+                fixes=() if "table_id" in part[0].facets else (_FLAGS,),
             )
         )
     return found

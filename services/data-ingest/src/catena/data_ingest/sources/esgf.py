@@ -36,7 +36,8 @@ def is_index(location: str) -> bool:
     parts = urlsplit(location)
     if parts.scheme not in ("http", "https"):
         return False
-    return "esg-search" in parts.path or "esgf-1-5-bridge" in parts.path or _is_stac(location)
+    named = ("/esg-search", "/esgf-1-5-bridge", "/proxy/search")
+    return any(name in parts.path for name in named) or _is_stac(location)
 
 
 def _is_stac(location: str) -> bool:
@@ -134,16 +135,25 @@ class EsgfArchive:
         return self._nodes(path)[0].url
 
     def _first_that_works(self, path: str, act: Callable[[Archive, ArchiveFile], _T]) -> _T:
-        problems = []
+        problems, forbidden = [], []
         for copy in self._nodes(path):
             folder, _, name = copy.url.rpartition("/")
             try:
                 archive = self._opener(folder)
                 return act(archive, ArchiveFile(name, copy.size, copy.checksum))
+            except InvalidRequest as error:
+                log.info("%s: %s", _host(copy), error)
+                forbidden.append(_host(copy))
+                problems.append(f"{_host(copy)}: not named in CATENA_ARCHIVES")
             except CatenaError as error:
                 self._failures[_host(copy)] += 1
                 log.warning("%s: %s", _host(copy), error)
                 problems.append(f"{_host(copy)}: {error.message[:200]}")
+        if len(forbidden) == len(problems):
+            raise InvalidRequest(
+                f"file {path}: its data nodes {', '.join(forbidden)} are not archives that this "
+                "server may read; name one in CATENA_ARCHIVES"
+            )
         raise Unavailable(
             f"file {path}: none of {len(problems)} data nodes could give it "
             f"({'; '.join(problems)})",
