@@ -9,7 +9,10 @@ import xarray as xr
 
 from catena.shared.errors import InvalidData
 
-MONTH_ENDS = np.cumsum([31, 28.25, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+MONTH = 30.4375
+"""Mean length in days."""
+EARLY = 0.1
+"""A label at the start of a month may lie so much of one before the mean start."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,9 @@ def climatology(array: xr.DataArray, period: tuple[int, int] | None = None) -> C
         )
     time = array["time"]
     if time.dtype.kind in "iuf":
-        ends = np.asarray(time.values, float) % MONTH_ENDS[-1]
-        return _ready(array.rename(time="month"), 1 + np.searchsorted(MONTH_ENDS, ends), array.name)
+        days = np.asarray(time.values, np.float64) % (12 * MONTH)
+        months = 1 + np.floor(days / MONTH + EARLY).astype(int) % 12
+        return _ready(array.rename(time="month"), months, array.name)
     months = np.asarray(time.dt.month.values)
     if time.size == 12 and ("climatology" in time.attrs or "climatology" in time.encoding):
         return _ready(array.rename(time="month"), months, array.name)
