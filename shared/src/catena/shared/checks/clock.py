@@ -154,28 +154,22 @@ def advance(values: Array, step: Step, count: Array) -> Array:
     """Times moved by whole steps; months and years as the calendar has them."""
     if step.kind == "seconds":
         return later(values, count * step.seconds)
-    ahead = count * (12 if step.kind == "month" else 1) if step.kind == "month" else count * 12
+    ahead = count if step.kind == "month" else count * 12
     base = floor(values, "month")
-    offset = [
-        elapsed_seconds(
-            np.array([start, time], dtype=values.dtype if values.dtype.kind == "M" else object)
-        )[1]
-        for start, time in zip(base, values, strict=True)
-    ]
     if values.dtype.kind == "M":
         moved = (base.astype("datetime64[M]") + ahead).astype("datetime64[us]")
-    else:
-        moved = np.array(
-            [
-                start.replace(
-                    year=start.year + (start.month - 1 + int(more)) // 12,
-                    month=(start.month - 1 + int(more)) % 12 + 1,
-                )
-                for start, more in zip(base, ahead, strict=True)
-            ],
-            dtype=object,
-        )
-    return later(moved, np.array(offset)) if any(offset) else moved
+        return moved + (values.astype("datetime64[us]") - base)
+    return np.array(
+        [
+            start.replace(
+                year=start.year + (start.month - 1 + int(more)) // 12,
+                month=(start.month - 1 + int(more)) % 12 + 1,
+            )
+            + (time - start)
+            for time, start, more in zip(values, base, ahead, strict=True)
+        ],
+        dtype=object,
+    )
 
 
 def find_step(values: Array, frequency: str = "") -> Step | None:

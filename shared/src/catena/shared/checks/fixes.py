@@ -134,7 +134,7 @@ def keep(dataset: xr.Dataset, dim: str, start: int, stop: int) -> xr.Dataset:
 
 @operation
 def keep_ranges(dataset: xr.Dataset, dim: str, ranges: list[list[int]]) -> xr.Dataset:
-    """Keep several ranges [start, stop) of positions, e.g. both ends of a box across 180 degrees."""
+    """Keep several ranges [start, stop) of positions: both ends of a box across 180 degrees."""
     return dataset.isel({dim: np.concatenate([np.arange(*each) for each in ranges])})
 
 

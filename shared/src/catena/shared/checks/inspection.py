@@ -23,7 +23,7 @@ from catena.shared.checks import (
     time_axis,
 )
 from catena.shared.checks.findings import Finding, Inspection
-from catena.shared.checks.fixes import apply
+from catena.shared.checks.fixes import with_coordinates
 from catena.shared.checks.view import Check, View
 
 CHECKS: tuple[Check, ...] = (
@@ -111,17 +111,16 @@ def normalise(
         Without the refused variables; None if it is refused as a whole or nothing is left.
     inspection : Inspection
     """
-    inspection = inspect(dataset, vocabulary=vocabulary, dataset_key=key, file=file)
-    if inspection.refused:
-        return None, inspection
-    normal = apply(dataset, inspection.fixes)
-    return (normal if normal.data_vars else None), inspection
+    inspection, view = _inspected(dataset, vocabulary, key, file, CHECKS)
+    # The view went through the same fixes, in the same order, as apply would give it.
+    normal = view.dataset
+    return (None if inspection.refused or not normal.data_vars else normal), inspection
 
 
 def _inspected(
     dataset: xr.Dataset, vocabulary: str, key: str, file: str, checks: Sequence[Check]
 ) -> tuple[Inspection, View]:
-    view = View(dataset.copy(deep=False), vocabulary, key, file)
+    view = View(with_coordinates(dataset.copy(deep=False)), vocabulary, key, file)
     found: list[Finding] = []
     for check in checks:
         findings = [

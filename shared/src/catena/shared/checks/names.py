@@ -24,6 +24,7 @@ ALIASES = {
     "leadtime": ("step", "lead_time"),
     "depth": ("soil_depth", "solth", "sdepth", "soil_level"),
     "type": ("vegtype", "typeveg", "pft", "landuse"),
+    "lev": ("olevel", "deptht"),
     "bnds": ("nv", "nbnd", "bound", "d2", "axis_nbounds", "bounds", "two"),
 }
 PRESSURE_UNITS = ("pa", "hpa", "mb", "mbar", "millibar", "millibars", "kpa")
@@ -55,12 +56,17 @@ def coordinate_roles(view: View) -> Iterator[Finding]:
     """Latitudes, areas, bounds and the like are coordinates, not data."""
     dataset = view.dataset
     bounds = {str(dataset[name].attrs.get("bounds", "")) for name in dataset.variables}
+    terms = {
+        word
+        for name in dataset.variables
+        for word in str(dataset[name].attrs.get("formula_terms", "")).replace(":", " ").split()
+    }
     mappings = {str(dataset[name].attrs.get("grid_mapping", "")) for name in dataset.data_vars}
     spatial = ("lat", "lon", "height", "site", "basin", "member")
     names = [
         str(name)
         for name in dataset.data_vars
-        if name in bounds | mappings
+        if name in bounds | mappings | (terms - {"ps"})
         or name in spatial
         or (name == "area" and set(dataset["area"].dims) <= {"basin", "site"})
         or str(name).endswith(("_bnds", "_bounds"))
@@ -185,6 +191,8 @@ def _is_pressure(dataset: xr.Dataset, name: str) -> bool:
     if name not in dataset.coords:
         return False
     attributes = dataset[name].attrs
+    if attributes.get("standard_name", "air_pressure") != "air_pressure":
+        return False
     return str(attributes.get("units", "")).strip().lower() in PRESSURE_UNITS or (
         attributes.get("standard_name") == "air_pressure"
     )

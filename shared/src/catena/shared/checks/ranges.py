@@ -16,14 +16,14 @@ from catena.shared.lexicon import Variable, factor_offset, same_units
 Array = np.ndarray[Any, Any]
 
 ALTERNATIVES = {
-    "K": ("degC", "degF"),
-    "Pa": ("hPa", "kPa"),
-    "%": ("1",),
-    "1": ("%", "g kg-1"),
+    "K": ("degC", "degF", "K"),
+    "Pa": ("hPa", "kPa", "Pa"),
+    "%": ("1", "%"),
+    "1": ("%", "g kg-1", "1"),
     "kg m-2 s-1": ("mm d-1", "mm h-1", "m d-1", "kg m-2 s-1", "g m-2 d-1", "umol m-2 s-1"),
     "kg m-2": ("m", "cm", "g m-2"),
     "m": ("cm", "mm", "m2 s-2", "km"),
-    "W m-2": ("J m-2 h-1", "kJ m-2 h-1", "MJ m-2 d-1", "J m-2 d-1"),
+    "W m-2": ("W m-2", "J m-2 h-1", "kJ m-2 h-1", "MJ m-2 d-1", "J m-2 d-1"),
     "mol mol-1": ("ppm", "ppb"),
     "m3 s-1": ("ft3 s-1",),
 }

@@ -133,15 +133,35 @@ def bounds(view: View) -> Iterator[Finding]:
         values, edges = view.dataset[name].values, view.dataset[edges_name].values
         if values.ndim > 1 or edges.ndim != values.ndim + 1 or edges.shape[-1] != 2:
             continue
-        wrong = _outside(np.atleast_1d(values), edges.reshape(-1, 2))
+        flat, edges = np.atleast_1d(values), edges.reshape(-1, 2)
+        wrong, wanted = _outside(flat, edges), f"bounds that enclose {name}"
+        if wrong is None and name == "time":
+            wrong, wanted = _odd_interval(view, edges), f"one {view.step} around time"
         if wrong is not None:
             yield converted(
-                f"{edges_name} {_word(edges.reshape(-1, 2)[wrong][0])} to "
-                f"{_word(edges.reshape(-1, 2)[wrong][1])}",
-                f"bounds that enclose {name} {_word(np.atleast_1d(values)[wrong])}",
+                f"{edges_name} {_word(edges[wrong][0])} to {_word(edges[wrong][1])}",
+                f"{wanted} {_word(flat[wrong])}",
                 "bounds dropped; the coordinate is kept",
                 Fix("drop", {"names": [edges_name]}), dimension=name,
             )  # fmt: skip
+
+
+def _odd_interval(view: View, edges: Array) -> int | None:
+    """Position of the first interval that is not one step of time long; None if all are.
+
+    Months must be those of the calendar: some archives count the days of other months than they
+    label, or give twenty days around the middle.
+    """
+    step = view.step
+    if step is None or step.kind == "year" or not clock.is_time(edges):
+        return None
+    starts, ends = edges[:, 0], edges[:, 1]
+    if step.kind == "month":
+        bad = (clock.floor(starts, "month") != starts) | (clock.following(starts, step) != ends)
+    else:
+        lengths = np.diff(clock.elapsed_seconds(edges.ravel()))[::2]
+        bad = np.abs(lengths - step.seconds) > 0.01 * step.seconds
+    return int(np.argmax(bad)) if bad.any() else None
 
 
 def _outside(values: Array, edges: Array) -> int | None:

@@ -23,6 +23,7 @@ HUGE = 1e29
 """No quantity of the lexicon comes near: 1e30 and 1e36 lie beyond; 1e20 goes by name."""
 NAMED_HUGE = (1e20, -1e20)
 BLOCK_BYTES = 32 * 2**20
+TINY_BLOCK = 100_000
 
 
 @dataclass
@@ -102,7 +103,11 @@ def collect(dataset: xr.Dataset, names: Iterable[str]) -> dict[str, Statistics]:
             (name, where, delayed(_of_block, pure=False)(block, axis, _seed(where, axis)))
             for where, block in _blocks(array)
         ]
-    for (name, where, _), part in zip(tasks, compute(*(task[2] for task in tasks)), strict=True):
+    read = sum(dataset[name].nbytes for name in found)
+    # Threads cost more than they bring where a file is cut into thousands of tiny blocks.
+    tiny = {"scheduler": "synchronous"} if read < TINY_BLOCK * len(tasks) else {}
+    parts = compute(*(task[2] for task in tasks), **tiny)  # type: ignore[no-untyped-call]
+    for (name, where, _), part in zip(tasks, parts, strict=True):
         axis = dataset[name].dims.index("time") if found[name].cells else None
         _merge(found[name], part, where[axis] if axis is not None else None)
     return found
@@ -205,7 +210,8 @@ def _prints(fields: Array, seed: int) -> Array:
     start = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15 % 2**32)
     numbers = np.arange(1, bits.shape[1] + 1, dtype=np.uint64) + start
     weights = (numbers * np.uint64(0x9E3779B97F4A7C15) ^ (numbers >> np.uint64(7))) | np.uint64(1)
-    return np.asarray(np.einsum("ij,j->i", bits, weights.astype(bits.dtype))).astype(np.uint64)
+    sums: Array = np.einsum("ij,j->i", bits, weights.astype(bits.dtype))  # type: ignore[arg-type]
+    return sums.astype(np.uint64)
 
 
 def _merge(total: Statistics, part: Mapping[str, Any], steps: slice | None) -> None:
