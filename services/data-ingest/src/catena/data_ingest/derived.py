@@ -17,9 +17,7 @@ from catena.shared.errors import InvalidData, InvalidRequest
 _PLACE = ("time", "lat", "lon")
 
 
-def regridder(
-    grid: str, method: str, weights: Path | None
-) -> Callable[[xr.Dataset], xr.Dataset]:
+def regridder(grid: str, method: str, weights: Path | None) -> Callable[[xr.Dataset], xr.Dataset]:
     """Function that puts a dataset on a named grid, or applies a file of weights.
 
     Raises

@@ -32,11 +32,14 @@ class Reading:
     dataset : xarray.Dataset, optional
         In canonical form, lazily; None when it was refused.
     inspection : Inspection
+    raw : xarray.Dataset, optional
+        As the source opened it; None where that failed.
     """
 
     entry: Entry
     dataset: xr.Dataset | None
     inspection: Inspection
+    raw: xr.Dataset | None = None
 
     @property
     def fixes(self) -> tuple[Fix, ...]:
@@ -87,9 +90,10 @@ def read_entry(
     """
     file = entry.files[0].path if len(entry.files) == 1 else ""
     try:
-        raw = apply(source.open(archive, entry), entry.fixes)
+        raw = source.open(archive, entry)
+        opened = apply(raw, entry.fixes)
         inspection = inspect(
-            raw,
+            opened,
             vocabulary=entry.vocabulary,
             dataset_key=entry.key,
             file=file,
@@ -107,8 +111,8 @@ def read_entry(
         return Reading(entry, None, Inspection((finding,)))
     if inspection.refused:
         return Reading(entry, None, inspection)
-    dataset = apply(raw, inspection.fixes)
-    return Reading(entry, dataset if dataset.data_vars else None, inspection)
+    dataset = apply(opened, inspection.fixes)
+    return Reading(entry, dataset if dataset.data_vars else None, inspection, raw)
 
 
 def _checks(selection: Selection) -> tuple[Check, ...]:

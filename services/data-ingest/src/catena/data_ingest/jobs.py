@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import xarray as xr
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.data_ingest import report, summary
-from catena.data_ingest.copying import Copier
+from catena.data_ingest.copying import Copier, Progress
 from catena.data_ingest.derived import cache_input, derived_row, regridder, years
 from catena.data_ingest.hot_cache import write_hot_cache
 from catena.data_ingest.ingest import Reading, check_size, read_entry
@@ -29,7 +30,7 @@ from catena.data_ingest.queries import (
     SelectModelsQuery,
     WriteCatalogQuery,
 )
-from catena.data_ingest.references import build_reference, reference_files
+from catena.data_ingest.references import NotReferable, build_reference, reference_files
 from catena.data_ingest.selection import select
 from catena.data_ingest.sources.base import Archive, Entry, Source
 from catena.data_ingest.storage import (
@@ -91,24 +92,29 @@ def _keep(
     archive: Archive | None,
     entry: Entry,
     query: IngestDatasetQuery,
-    progress: Any,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Note about one entry: its row and those of its files. A finished entry is not read again."""
-    mode = "reference" if query.mode == "reference" and entry.referable else "copy"
-    name = f"{FOLDER}/{entry.key}.{'zarr' if mode == 'copy' else 'json'}"
-    note = copier.finished(name)
-    if note is not None:
-        return note
+    copy, reference = (f"{FOLDER}/{entry.key}.{ending}" for ending in ("zarr", "json"))
+    for name in (copy, reference):
+        if (note := copier.finished(name)) is not None:
+            return note
     reading = read_entry(source, archive, entry, query.selection)
-    note = _note(reading, name, mode)
     if reading.dataset is None:
-        copier.put(name, {}, note)
-    elif mode == "copy":
-        copier.copy(name, reading.dataset, note=note, progress=progress)
-    else:
-        assert archive is not None  # what is referable lies in an archive
-        reference = build_reference(archive, entry)
-        copier.put(name, reference_files(name, reference, reading.fixes), note)
+        note = _note(reading, copy, "copy")
+        copier.put(copy, {}, note)
+        return note
+    if query.mode == "reference" and archive is not None:
+        try:
+            made = build_reference(archive, entry, reading.raw)
+        except NotReferable as error:
+            reading = replace(reading, inspection=reading.inspection + (error.finding,))
+        else:
+            note = _note(reading, reference, "reference")
+            copier.put(reference, reference_files(reference, made, reading.fixes), note)
+            return note
+    note = _note(reading, copy, "copy")
+    copier.copy(copy, reading.dataset, note=note, progress=progress)
     return note
 
 
@@ -184,7 +190,9 @@ def regrid(query: RegridQuery, ctx: JobContext) -> ArtifactRef:
     ctx.writer.write_json(INGEST, {**ingest, "mode": "copy", "datasets": rows, "files": []})
     where = query.grid or query.weights_file
     return ctx.commit(
-        kind="dataset", units=_units(rows), title=f"{ingest['title'] or ingest['source']} on {where}"
+        kind="dataset",
+        units=_units(rows),
+        title=f"{ingest['title'] or ingest['source']} on {where}",
     )
 
 
