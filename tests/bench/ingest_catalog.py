@@ -138,9 +138,9 @@ def _ours(folder: Path) -> tuple[float, float, int]:
 
 
 def _intake(folder: Path) -> tuple[float, int]:
-    import intake_esm
+    from intake_esm.core import esm_datastore
 
-    datastore = intake_esm.esm_datastore(str(folder / "catalog.json"))
+    datastore = esm_datastore(str(folder / "catalog.json"))
     total = len(datastore.search(**QUERY).df)
     return _best(lambda: datastore.search(**QUERY).df), total
 
