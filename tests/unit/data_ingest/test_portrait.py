@@ -9,7 +9,7 @@ from support import climates
 
 from catena.data_ingest.candidates import Candidate
 from catena.data_ingest.named_grids import named_grid
-from catena.data_ingest.portrait import portrait_figure
+from catena.data_ingest.portrait import portrait_figure, portrait_png
 from catena.data_ingest.selection import select_models
 from catena.data_ingest.verdict import QUARTERS, Selection
 
@@ -64,3 +64,9 @@ def test_it_can_be_drawn_when_nothing_could_be_compared(selection):
     figure = portrait_figure(result)
     assert len(figure.axes[0].get_yticklabels()) == 1
     figure.canvas.draw()
+
+
+def test_the_file_is_a_picture_and_the_same_each_time(selection):
+    picture = portrait_png(selection)
+    assert picture.startswith(b"\x89PNG")
+    assert picture == portrait_png(selection)

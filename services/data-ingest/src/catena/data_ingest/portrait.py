@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
@@ -92,6 +94,15 @@ def portrait_figure(selection: Selection, title: str = "") -> Figure:
     return figure
 
 
+def portrait_png(selection: Selection, title: str = "") -> bytes:
+    """The same as a PNG file."""
+    picture = io.BytesIO()
+    portrait_figure(selection, title).savefig(
+        picture, format="png", dpi=170, facecolor=PAPER, metadata={"Software": None}
+    )
+    return picture.getvalue()
+
+
 def _cells(
     axes: Axes, selection: Selection, rows: tuple[Row, ...], variables: list[str]
 ) -> list[PolyCollection]:
@@ -151,7 +162,7 @@ def _frame(axes: Axes, rows: tuple[Row, ...], variables: list[str]) -> None:
 def _verdicts(axes: Axes, rows: tuple[Row, ...], across: int) -> None:
     for number, row in enumerate(rows):
         middle = number + 0.5
-        mean = "" if row.mean_error is None else f"{100 * row.mean_error:+.0f} %".replace("-", "−")
+        mean = "" if row.mean_error is None else _percent(row.mean_error)
         words = "kept" if row.kept else _reason(row)
         axes.text(
             across + 1.75,
@@ -174,6 +185,11 @@ def _verdicts(axes: Axes, rows: tuple[Row, ...], across: int) -> None:
             clip_on=False,
         )
     axes.text(across + 1.75, -0.22, "mean", ha="right", va="bottom", color=SOFT, fontsize=8)
+
+
+def _percent(value: float) -> str:
+    whole = round(100 * value)
+    return f"{whole:+d} %".replace("-", "−") if whole else "0 %"
 
 
 def _reason(row: Row) -> str:
