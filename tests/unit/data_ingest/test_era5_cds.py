@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ class Store:
         self.states: dict[str, list[str]] = {}
         self.plan = ["accepted", "accepted", "running", "successful"]
         self.reason: dict[str, Any] = {}
-        self.lost = False
+        self.content = CONTENT
         server.handlers[EXECUTION] = self.execute
         server.handlers["/api/retrieve/v1/jobs/*"] = self.job
         server.handlers["/files/result.nc"] = self.result
@@ -74,8 +76,8 @@ class Store:
     def asset(self) -> dict[str, Any]:
         return {
             "href": f"{self.server.url}/files/result.nc",
-            "file:size": len(CONTENT),
-            "file:checksum": hashlib.md5(CONTENT).hexdigest(),
+            "file:size": len(self.content),
+            "file:checksum": hashlib.md5(self.content).hexdigest(),
         }
 
     def result(self, request: Request) -> Reply:
@@ -83,8 +85,8 @@ class Store:
         start = int(request.headers.get("Range", "bytes=0-").split("=")[1].partition("-")[0])
         headers = {"ETag": '"1"', "Accept-Ranges": "bytes"}
         if start:
-            headers["Content-Range"] = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
-        return Reply(CONTENT[start:], status=206 if start else 200, headers=headers)
+            headers["Content-Range"] = f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
+        return Reply(self.content[start:], status=206 if start else 200, headers=headers)
 
     @property
     def submitted(self) -> int:
@@ -198,6 +200,24 @@ def test_a_download_that_never_ends_leaves_the_job_to_be_resumed(
     assert not list(tmp_path.glob("*.nc")), "nothing half-written is visible"
     store.server._always.clear()
     assert retrieve(cds, DATASET, REQUEST, tmp_path).read_bytes() == CONTENT
+    assert store.submitted == 1
+
+
+def test_a_packed_result_becomes_a_folder_and_cannot_leave_it(
+    cds: Cds, store: Store, tmp_path: Path
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("data_stream-oper_stepType-instant.nc", b"one")
+        archive.writestr("../../data_stream-oper_stepType-accum.nc", b"two")
+    store.content = packed.getvalue()
+    folder = retrieve(cds, DATASET, REQUEST, tmp_path / "kept")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "data_stream-oper_stepType-instant.nc": b"one",
+        "data_stream-oper_stepType-accum.nc": b"two",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert retrieve(cds, DATASET, REQUEST, tmp_path / "kept") == folder
     assert store.submitted == 1
 
 

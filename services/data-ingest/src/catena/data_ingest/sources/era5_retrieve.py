@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import zipfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from catena.data_ingest.sources.era5_cds import Cds, Progress
-from catena.shared.errors import InternalError, InvalidRequest, NotFound
+from catena.shared.errors import InternalError, InvalidData, InvalidRequest, NotFound
 
 
 def retrieve(
@@ -43,14 +45,17 @@ def retrieve(
     Returns
     -------
     Path
-        A whole file.
+        A whole file; a folder of files where the store packed several (it does so when instants
+        and accumulations are asked for together).
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps([dataset, request], sort_keys=True, separators=(",", ":"))
     name = f"{dataset}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    if (folder / name).is_dir():
+        return folder / name
     for done in sorted(folder.glob(f"{name}.*")):
         if done.suffix in (".nc", ".grib", ".zip"):
-            return done
+            return _unpacked(done)
     note = folder / f"{name}.job.json"
     tell = progress or (lambda _: None)
     # A job that the store has forgotten is asked for anew, once.
@@ -76,7 +81,7 @@ def retrieve(
         tell(f"Climate Data Store: downloading {asset.size or 'unknown'} bytes of job {job}")
         path = cds.fetch(asset, folder / f"{name}{asset.suffix or '.nc'}", tell)
         note.unlink(missing_ok=True)
-        return path
+        return _unpacked(path)
     raise InternalError("Climate Data Store: neither a result nor an error")
 
 
@@ -116,6 +121,28 @@ def monthly_requests(
             "download_format": "unarchived",
             **more,
         }
+
+
+def _unpacked(path: Path) -> Path:
+    """The folder of a packed result's files; any other result as it is."""
+    if not zipfile.is_zipfile(path):
+        return path
+    half, folder = path.with_suffix(f".{os.getpid()}.half"), path.with_suffix("")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir()
+    with zipfile.ZipFile(path) as packed:
+        for member in packed.infolist():
+            # Only the last part of its name: a packed file may not choose its folder.
+            name = PurePosixPath(member.filename.replace("\\", "/")).name
+            if member.is_dir() or not name:
+                continue
+            if (half / name).exists():
+                raise InvalidData(f"file {path.name}: found two members named {name}, wanted one")
+            with packed.open(member) as source, (half / name).open("wb") as target:
+                shutil.copyfileobj(source, target)
+    half.rename(folder)
+    path.unlink()
+    return folder
 
 
 def _accepted(note: Path) -> str:
