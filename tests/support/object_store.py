@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 @contextmanager
 def s3_server(bucket: str = "catena-archive", *, credentials: bool = True) -> Iterator[str]:
-    """Start it, point ``AWS_*`` at it, make a bucket; gives ``s3://<bucket>``.
+    """Start it, point ``AWS_*`` at it, make a public bucket; gives ``s3://<bucket>``.
 
     Parameters
     ----------
@@ -20,7 +21,7 @@ def s3_server(bucket: str = "catena-archive", *, credentials: bool = True) -> It
         At least three characters.
     credentials : bool
         False: they are taken out of the environment when the bucket is there, as for a reader of a
-        public archive.
+        public archive. Who then writes gives ``key="testing", secret="testing"`` to s3fs.
     """
     import s3fs
     from moto.server import ThreadedMotoServer
@@ -39,12 +40,23 @@ def s3_server(bucket: str = "catena-archive", *, credentials: bool = True) -> It
             s3fs.S3FileSystem.clear_instance_cache()
             filesystem = s3fs.S3FileSystem()
             filesystem.mkdir(bucket)
+            # What a public bucket has: anybody may read.
+            filesystem.call_s3("put_bucket_policy", Bucket=bucket, Policy=_public(bucket))
             if not credentials:
-                # What a public bucket has: anybody may read.
-                filesystem.call_s3("put_bucket_acl", Bucket=bucket, ACL="public-read")
                 patch.delenv("AWS_ACCESS_KEY_ID")
                 patch.delenv("AWS_SECRET_ACCESS_KEY")
             yield f"s3://{bucket}"
     finally:
         s3fs.S3FileSystem.clear_instance_cache()  # its clients are for a server that is gone
         server.stop()
+
+
+def _public(bucket: str) -> str:
+    statement = {
+        "Effect": "Allow",
+        "Principal": "*",
+        # The emulator has a word of its own for HEAD.
+        "Action": ["s3:GetObject", "s3:HeadObject", "s3:ListBucket"],
+        "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

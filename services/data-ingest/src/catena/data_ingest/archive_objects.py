@@ -10,7 +10,7 @@ import base64
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -83,6 +83,9 @@ class ObjectArchive(BaseArchive):
         self.location = self.place.url
         self.cache = cache.absolute()
         self.patience = patience or Patience()
+        if self.place.scheme == "gs":
+            # The client tries six times by itself before it says a word.
+            self.patience = replace(self.patience, attempts=1 + self.patience.attempts // 6)
         self.progress = progress
         self._files = None if files is None else tuple(files)
         segments = self.place.segments
@@ -260,8 +263,18 @@ def _filesystem(scheme: str, patience: Patience) -> Any:
     anonymous = not any(os.environ.get(name) for name in _CREDENTIALS[scheme])
     if scheme == "gs":
         token = "anon" if anonymous else "google_default"
-        return fsspec.filesystem(
-            "gs", token=token, use_listings_cache=False, session_kwargs={"trust_env": True}
+        # Not the class that fsspec knows as "gs": that one first asks by gRPC, past any proxy, what
+        # kind of bucket it is, and waits a minute where it gets no answer.
+        from aiohttp import ClientTimeout
+        from gcsfs.core import GCSFileSystem
+
+        return GCSFileSystem(
+            token=token,
+            use_listings_cache=False,
+            session_kwargs={"trust_env": True},
+            requests_timeout=ClientTimeout(
+                total=None, sock_connect=patience.connect_s, sock_read=patience.stall_s
+            ),
         )
     return fsspec.filesystem(
         "s3",

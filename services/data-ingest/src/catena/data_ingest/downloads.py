@@ -246,7 +246,7 @@ class _Download:
                 except Transient as reason:
                     # What is on the disk counts, whatever was announced.
                     now = _bytes(part)
-                    failures = 1 if now > best else failures + 1
+                    failures = 0 if now > best else failures + 1
                     best = max(best, now)
                     self.patience.wait(failures, reason, self.remote.name)
                     have = now if tag or self.checksum else 0
