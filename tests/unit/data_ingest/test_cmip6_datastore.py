@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import s3fs
 import xarray as xr
 from support.cmip6_files import days, drs_path, write_year
 from support.http_archive import HttpArchive, Status
@@ -160,6 +161,23 @@ def test_a_missing_store_is_named(pangeo: HttpArchive, tmp_path: Path) -> None:
     found = Cmip6().search(archive, {"source_id": ["CanESM5"]})
     with pytest.raises(InvalidData, match=r"CanESM5.*v20190429: cannot be read.*zarr store"):
         Cmip6().open(archive, found.entries[0])
+
+
+def test_a_public_bucket_is_read_without_an_account(s3_archive: str, tmp_path: Path) -> None:
+    """Description, table and zarr store as Pangeo keeps them in S3."""
+    write_store(tmp_path, "MIROC6", "v20191016", 2000)
+    publish(tmp_path, line(f"{s3_archive}/{store_path('MIROC6', 'v20191016')}"))
+    owner = s3fs.S3FileSystem(key="testing", secret="testing")
+    for path in sorted(tmp_path.rglob("*")):
+        if path.is_file():
+            owner.put_file(str(path), f"{s3_archive}/{path.relative_to(tmp_path)}")
+    archive = archive_of(f"{s3_archive}/pangeo-cmip6.json", tmp_path)
+    found = Cmip6().search(archive, {"source_id": ["MIROC6"]})
+    dataset = Cmip6().open(archive, found.entries[0])
+    assert float(dataset["tas"][-1, 0, 0]) == pytest.approx(730.364)
+    # A bucket below which the stores lie is a tree as well.
+    tree = Cmip6().search(open_archive(f"{s3_archive}/CMIP6", cache=tmp_path / "c"))
+    assert [entry.key for entry in tree.entries] == [found.entries[0].key]
 
 
 def test_netcdf_assets_of_one_dataset_are_joined(tmp_path: Path) -> None:
