@@ -18,8 +18,8 @@ from catena.shared.report import INK, LINE, PAPER, SOFT
 
 LIMIT = 0.5
 """Relative errors beyond it have the colours of the ends."""
-CELL = 0.42
-"""Inches."""
+CELL, BELOW = 0.42, 1.15
+"""Inches: a cell, and the space under the cells for scale and key."""
 CORNERS = {
     "djf": ((0, 0), (0, 1)),
     "mam": ((0, 0), (1, 0)),
@@ -53,15 +53,16 @@ def portrait_figure(selection: Selection, title: str = "") -> Figure:
         raise InvalidData("found a selection without models, wanted one to draw")
     variables = [str(name) for name in selection.errors["variable"].values]
     count, across = len(rows), len(variables)
-    names = max(len(row.model) for row in rows)
-    left, right = 0.35 + 0.085 * names, 5.4
-    width = left + CELL * across + right
-    height = CELL * count + 1.95
+    # Inches for the names, the words on the right, and the labels and the title on top.
+    left = 0.35 + 0.085 * max(len(row.model) for row in rows)
+    right = 1.15 + 0.066 * max(len(_words(row)) for row in rows)
+    top = 0.6 + (0.06 * max(map(len, variables)) if _slanted(variables) else 0.15)
+    width, height = left + CELL * across + right, BELOW + CELL * count + top
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(max(width, 7.0), height))
         wide, tall = figure.get_size_inches()
         axes = figure.add_axes(
-            (left / wide, 1.15 / tall, CELL * across / wide, CELL * count / tall)
+            (left / wide, BELOW / tall, CELL * across / wide, CELL * count / tall)
         )
         colours = mpl.colormaps[SIGNED].with_extremes(bad=MISSING)
         norm = BoundaryNorm(np.linspace(-LIMIT, LIMIT, 11), colours.N, extend="both")
@@ -70,13 +71,12 @@ def portrait_figure(selection: Selection, title: str = "") -> Figure:
             part.set(cmap=colours, norm=norm)
         _frame(axes, rows, variables)
         _verdicts(axes, rows, across)
-        axes.set_title(
+        figure.text(
+            0.15 / wide,
+            1 - 0.3 / tall,
             title or f"Relative error against {selection.reference}",
-            loc="left",
             fontsize=10.5,
             fontweight="bold",
-            pad=26,
-            x=-(left - 0.15) / (CELL * across),
         )
         length = min(3.2, wide - left - 1.6)
         bar = figure.colorbar(
@@ -138,12 +138,12 @@ def _cells(
 
 def _frame(axes: Axes, rows: tuple[Row, ...], variables: list[str]) -> None:
     axes.set(xlim=(0, len(variables)), ylim=(len(rows), 0))
-    long = max(len(name) for name in variables) > 4
+    slanted = _slanted(variables)
     axes.set_xticks(
         np.arange(len(variables)) + 0.5,
         variables,
-        rotation=45 if long else 0,
-        ha="left" if long else "center",
+        rotation=45 if slanted else 0,
+        ha="left" if slanted else "center",
     )
     axes.xaxis.tick_top()
     axes.set_yticks(np.arange(len(rows)) + 0.5, [row.model for row in rows])
@@ -163,7 +163,6 @@ def _verdicts(axes: Axes, rows: tuple[Row, ...], across: int) -> None:
     for number, row in enumerate(rows):
         middle = number + 0.5
         mean = "" if row.mean_error is None else _percent(row.mean_error)
-        words = "kept" if row.kept else _reason(row)
         axes.text(
             across + 1.75,
             middle,
@@ -177,7 +176,7 @@ def _verdicts(axes: Axes, rows: tuple[Row, ...], across: int) -> None:
         axes.text(
             across + 2.1,
             middle,
-            words,
+            _words(row),
             ha="left",
             va="center",
             fontsize=8,
@@ -192,7 +191,13 @@ def _percent(value: float) -> str:
     return f"{whole:+d} %".replace("-", "−") if whole else "0 %"
 
 
-def _reason(row: Row) -> str:
+def _slanted(variables: list[str]) -> bool:
+    return max(map(len, variables)) > 4
+
+
+def _words(row: Row) -> str:
+    if row.kept:
+        return "kept"
     words = row.why.removeprefix("not compared: ").removeprefix("variable ")
     if row.why.startswith("mean relative error"):
         words = "above the threshold"
