@@ -42,7 +42,8 @@ def test_every_season_has_its_triangle_and_the_year_its_disc(selection):
 
 
 def test_kept_models_are_marked_and_the_others_have_reasons(selection):
-    axes = portrait_figure(selection, "Temperature and rain").axes[0]
+    figure = portrait_figure(selection, "Temperature and rain")
+    axes = figure.axes[0]
     weights = {t.get_text(): t.get_fontweight() for t in axes.get_yticklabels()}
     assert weights == {"GOOD": "bold", "USUAL": "bold", "POOR": "normal", "SHORT": "normal"}
     words = [text.get_text() for text in axes.texts]
@@ -50,7 +51,7 @@ def test_kept_models_are_marked_and_the_others_have_reasons(selection):
     assert "above the threshold" in words
     assert "tas: found 3 years, wanted 20 at least" in words
     assert any(word.startswith("−") and word.endswith(" %") for word in words)
-    assert axes.get_title("left") == "Temperature and rain"
+    assert [text.get_text() for text in figure.texts] == ["Temperature and rain"]
 
 
 def test_it_can_be_drawn_when_nothing_could_be_compared(selection):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -44,6 +44,8 @@ SIGNED = "RdBu_r"
 OTHER = "viridis"
 """Colour maps that are told apart with any colour vision (ColorBrewer, matplotlib)."""
 
+Ends = Literal["neither", "both", "min", "max"]
+
 _WATER_UNITS = "kg m-2"
 
 
@@ -63,7 +65,7 @@ def readable(values: NDArray[Any], units: str) -> tuple[NDArray[Any], str]:
 
 def colour_scale(
     values: NDArray[Any], units: str, steps: int = 16
-) -> tuple[Colormap, BoundaryNorm, str]:
+) -> tuple[Colormap, BoundaryNorm, Ends]:
     """A colour map in steps at round numbers, and which ends of it are open.
 
     Parameters
@@ -94,9 +96,9 @@ def colour_scale(
     colours = mpl.colormaps[name].with_extremes(bad=MISSING)
     below = bool(finite.size and finite.min() < levels[0])
     above = bool(finite.size and finite.max() > levels[-1])
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(
-        (below, above), "neither"
-    )
+    extend: Ends = "neither"
+    if below or above:
+        extend = "both" if below and above else "min" if below else "max"
     return colours, BoundaryNorm(levels, colours.N, extend=extend), extend
 
 
