@@ -58,7 +58,8 @@ def open_archive(
         ``file:///folder`` or an absolute path, ``https://…`` (a folder, a THREDDS catalog, a list
         of files, one file), ``s3://bucket/prefix``, ``gs://bucket/prefix``.
     cache : Path, optional
-        Folder for downloads, laid out like a mirror. Default: ``archives`` in ``CATENA_HOME``.
+        Folder for downloads, laid out like a mirror. Default: ``cache/archives`` in
+        ``CATENA_HOME``.
     mirror : Path, optional
         Folder that stands for the network, which is then never asked: ``https://host/a/b`` is read
         from ``host/a/b`` in it.
@@ -86,7 +87,7 @@ def open_archive(
     if cache is None:
         from catena.shared.settings import Settings
 
-        cache = Settings().home / "archives"
+        cache = Settings().home / "cache" / "archives"
     if place.scheme in ("s3", "gs"):
         return ObjectArchive(
             location, cache=cache, patience=patience, files=files, progress=progress

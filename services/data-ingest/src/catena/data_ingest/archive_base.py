@@ -13,7 +13,7 @@ from fsspec.caching import BlockCache
 from catena.data_ingest.archive_places import check_path
 from catena.data_ingest.downloads import TEMPORARY
 from catena.data_ingest.sources.base import ArchiveFile
-from catena.shared.errors import NotFound, UnsafePath
+from catena.shared.errors import FailedPrecondition, NotFound, UnsafePath
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -79,6 +79,29 @@ class BaseArchive(ABC):
     def url(self, path: str) -> str:
         """See :class:`Archive`."""
 
+    def members(self, path: str = "") -> list[ArchiveFile]:
+        """Every single file below a folder, also inside zarr stores."""
+        top = "" if path in ("", ".") else check_path(path.rstrip("/"))
+        return sorted(self._members(top), key=lambda file: file.path)
+
+    def _members(self, top: str) -> list[ArchiveFile]:
+        return walk(self._list, top, fold=False)
+
+    def _store_here(self, path: str) -> bool:
+        """Bring a whole zarr store here; its metadata come last, so that no half shows as one.
+
+        False if there is no store of that name.
+        """
+        try:
+            inside = self.members(path)
+        except (NotFound, FailedPrecondition):
+            return False
+        marks = [file for file in inside if file.path.rpartition("/")[2] in ZARR_MARKS]
+        outermost_last = sorted(marks, key=lambda file: -file.path.count("/"))
+        for file in (*(file for file in inside if file not in marks), *outermost_last):
+            self.local(file)
+        return bool(marks)
+
     def bytes_url(self, path: str) -> str:
         """URL from which the bytes come: :meth:`url`, or a ``file://`` of the mirror."""
         return self.url(path)
@@ -122,6 +145,8 @@ def walk(
     listing: Callable[[str], Listed],
     top: str,
     store_size: Callable[[str], int | None] = lambda _: None,
+    *,
+    fold: bool = True,
 ) -> list[ArchiveFile]:
     """All files below a folder; a zarr store is one, and is not looked into.
 
@@ -134,6 +159,8 @@ def walk(
         Folder, without slashes at its ends.
     store_size : callable
         Bytes of a zarr store, where that is known.
+    fold : bool
+        False: zarr stores are looked into all the same.
     """
     found: list[ArchiveFile] = []
     folders = [top]
@@ -141,7 +168,7 @@ def walk(
         folder = folders.pop()
         files, below = listing(folder)
         names = {file.path.rpartition("/")[2] for file in files}
-        if folder and names & ZARR_MARKS:
+        if fold and folder and names & ZARR_MARKS:
             found.append(ArchiveFile(folder, store_size(folder)))
             continue
         found += [file for file in files if not file.path.rpartition("/")[2].startswith(TEMPORARY)]

@@ -102,8 +102,8 @@ class FolderArchive(BaseArchive):
             for entry in entries:
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.is_symlink():
-                    target = Path(entry.path).resolve()
-                    if not target.is_relative_to(self.root):
+                    target = _target(entry.path)
+                    if target is None or not target.is_relative_to(self.root):
                         files.append(ArchiveFile(path))
                     elif target.is_file() and not target.is_relative_to(base):
                         files.append(ArchiveFile(path, target.stat().st_size))
@@ -150,6 +150,13 @@ class FolderArchive(BaseArchive):
             raise FailedPrecondition(
                 f"'{path}' in {self.location} may not be read; check its permissions"
             ) from None
+
+
+def _target(link: str) -> Path | None:
+    try:
+        return Path(link).resolve()
+    except (OSError, RuntimeError):
+        return None  # a circle
 
 
 class MirrorArchive(FolderArchive):

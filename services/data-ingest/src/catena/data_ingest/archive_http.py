@@ -129,17 +129,23 @@ class HttpArchive(BaseArchive):
         )
 
     def local(self, file: ArchiveFile | str) -> Path:
-        """See :class:`Archive`."""
+        """See :class:`Archive`; of a zarr store its folder, if the server lists it."""
         file = ArchiveFile(file) if isinstance(file, str) else file
         place = join(self.root, file.path)
-        return download(
-            _HttpFile(self.http, place.url, shorten(place.url).strip("'")),
-            self.cache.joinpath(*place.mirrored),
-            size=file.size,
-            checksum=file.checksum,
-            progress=self.progress,
-            patience=self.http.patience,
-        )
+        target = self.cache.joinpath(*place.mirrored)
+        try:
+            return download(
+                _HttpFile(self.http, place.url, shorten(place.url).strip("'")),
+                target,
+                size=file.size,
+                checksum=file.checksum,
+                progress=self.progress,
+                patience=self.http.patience,
+            )
+        except NotFound:
+            if self._store_here(file.path):
+                return target
+            raise
 
     def url(self, path: str) -> str:
         """See :class:`Archive`."""
@@ -170,6 +176,22 @@ class HttpArchive(BaseArchive):
                 "it, its catalog, or mirror it into a folder"
             ) from error
 
+    def _members(self, top: str) -> list[ArchiveFile]:
+        if self._files is not None:
+            return _below(list(self._files), top)
+        if self._kind == "thredds":
+            return self._sized(self._thredds(top, fold=False))
+        if self._kind == "index" and self._indexed(top):
+            return self._sized(walk(self._list, top, fold=False))
+        return self._find(top)
+
+    def _indexed(self, folder: str) -> bool:
+        try:
+            self._list(folder)
+        except (NotFound, FailedPrecondition):
+            return False
+        return True
+
     def _list(self, folder: str) -> Listed:
         place = join(self.root, folder)
         answer = self.http.request("GET", f"{place.url}/")
@@ -184,16 +206,17 @@ class HttpArchive(BaseArchive):
         listed = ArchiveFile(name)
         return [*fold_stores(self._as_files(listing)), listed]
 
-    def _thredds(self, top: str) -> list[ArchiveFile]:
+    def _thredds(self, top: str, *, fold: bool = True) -> list[ArchiveFile]:
         catalog = self._catalog(self.place)
+        together = fold_stores if fold else list[ArchiveFile]
         if top:
             # A scanned folder has its catalog where its path says; others have to be read through.
             try:
                 below = self._catalog(join(self.root, top))
-                return fold_stores(self._as_files(*self._pages(below)))
+                return together(self._as_files(*self._pages(below)))
             except NotFound:
                 pass
-        return _below(fold_stores(self._as_files(*self._pages(catalog))), top)
+        return _below(together(self._as_files(*self._pages(catalog))), top)
 
     def _catalog(self, place: Place) -> str:
         last = place.segments[-1]

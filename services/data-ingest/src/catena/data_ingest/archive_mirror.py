@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from catena.data_ingest.archive import open_archive
 from catena.data_ingest.archive_allow import AllowList
 from catena.data_ingest.archive_base import BaseArchive
+from catena.data_ingest.archive_http import FILE_SUFFIXES
 from catena.data_ingest.archive_places import parse
 from catena.data_ingest.downloads import Progress
 from catena.data_ingest.retries import Patience
 from catena.data_ingest.sources.base import ArchiveFile
-from catena.shared.errors import InvalidRequest
+from catena.shared.errors import FailedPrecondition, InvalidRequest, NotFound
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def fill_mirror(
     mirror : Path
         Made if it is missing.
     files : iterable of ArchiveFile, optional
-        Which; default: all that :meth:`Archive.find` finds.
+        Which; a zarr store stands for all that is in it. Default: all that there are.
     dry_run : bool
         Only say what would be done.
     allow, progress, patience
@@ -83,11 +85,24 @@ def fill_mirror(
     archive = open_archive(
         location, cache=mirror, allow=allow, progress=progress, patience=patience
     )
-    plan = _plan(archive, mirror, archive.find() if files is None else list(files))
+    wanted = archive.members() if files is None else _single(archive, files)
+    plan = _plan(archive, mirror, wanted)
     if not dry_run:
         for file in plan.missing:
             archive.local(file)
     return plan
+
+
+def _single(archive: BaseArchive, files: Iterable[ArchiveFile]) -> list[ArchiveFile]:
+    """With each zarr store replaced by the files in it."""
+    single: list[ArchiveFile] = []
+    for file in files:
+        inside: list[ArchiveFile] = []
+        if not file.path.lower().endswith(tuple(s for s in FILE_SUFFIXES if s != ".zarr")):
+            with suppress(NotFound, FailedPrecondition):
+                inside = archive.members(file.path)
+        single += inside or [file]
+    return single
 
 
 def _plan(archive: BaseArchive, mirror: Path, files: list[ArchiveFile]) -> MirrorPlan:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from catena.data_ingest.archive_base import (
-    ZARR_MARKS,
     BaseArchive,
     Listed,
     missing,
@@ -125,13 +124,9 @@ class ObjectArchive(BaseArchive):
         try:
             stat = self._stat(file.path)
         except NotFound:
-            inside = self.members(file.path)
-            marks = [one for one in inside if one.path.rpartition("/")[2] in ZARR_MARKS]
-            if not marks:
-                raise
-            for one in (*(one for one in inside if one not in marks), *reversed(marks)):
-                self.local(one)
-            return target
+            if self._store_here(file.path):
+                return target
+            raise
         return download(
             _ObjectFile(self, file.path, self.url(file.path)),
             target,
@@ -141,14 +136,11 @@ class ObjectArchive(BaseArchive):
             patience=self.patience,
         )
 
-    def members(self, path: str) -> list[ArchiveFile]:
-        """Every object below a folder, also inside a zarr store."""
-        found = self._asked(lambda fs: fs.find(self._key(path), detail=True, refresh=True), path)
+    def _members(self, top: str) -> list[ArchiveFile]:
+        # One listing of all keys: a question per folder would be many where chunks have folders.
+        found = self._asked(lambda fs: fs.find(self._key(top), detail=True, refresh=True), top)
         start = len(self._key("")) + 1
-        return sorted(
-            (_described(info, name[start:]) for name, info in found.items()),
-            key=lambda file: file.path,
-        )
+        return [_described(info, name[start:]) for name, info in found.items()]
 
     def url(self, path: str) -> str:
         """See :class:`Archive`."""

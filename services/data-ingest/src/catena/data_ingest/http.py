@@ -8,17 +8,16 @@ ranges and checksums are about the bytes of the file.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import HTTPError
 
+from catena.data_ingest import http_answers as answers
 from catena.data_ingest.archive_allow import AllowList
 from catena.data_ingest.archive_places import parse, shorten
 from catena.data_ingest.http_peers import CheckedAdapter
@@ -34,9 +33,7 @@ from catena.shared.errors import (
 WHOLE = 1 << 30
 """Most bytes that are read into memory at once."""
 
-_BLOCK = 1 << 18
 _REDIRECTS = 8
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "catena-data-ingest"}
 
 
@@ -161,7 +158,7 @@ class Http:
             with self._asked(method, url, headers=headers, json=json, accept=accept) as response:
                 told = {name.lower(): value for name, value in response.headers.items()}
                 pieces, size = [], 0
-                for block in _blocks(response):
+                for block in answers.blocks(response):
                     size += len(block)
                     if size > WHOLE:
                         raise TooLarge(
@@ -182,13 +179,13 @@ class Http:
                     size = int(length) if length.isdigit() else None
                     ranges = response.headers.get("Accept-Ranges", "").lower() == "bytes"
                     if ranges and size is not None:
-                        return Stat(size, _tag(response), True)
+                        return Stat(size, answers.tag(response), True)
             with self._asked("GET", url, headers={"Range": "bytes=0-0"}, accept=(416,)) as response:
                 if response.status_code == 416:
-                    return Stat(0, _tag(response), True)
+                    return Stat(0, answers.tag(response), True)
                 if response.status_code == 206:
-                    return Stat(_content_range(response)[1], _tag(response), True)
-                return Stat(_length(response), _tag(response), False)
+                    return Stat(answers.content_range(response)[1], answers.tag(response), True)
+                return Stat(answers.length(response), answers.tag(response), False)
 
         return retried(attempt, self.patience, shorten(url))
 
@@ -206,14 +203,16 @@ class Http:
             headers["If-Range"] = tag
         with self._asked("GET", url, headers=headers, accept=(416,) if start else ()) as response:
             if response.status_code == 206:
-                first, size = _content_range(response)
-                now = _tag(response)
+                first, size = answers.content_range(response)
+                now = answers.tag(response)
                 # Some servers do not know If-Range and send a part of another version.
                 if first == start and (not tag or now == tag):
-                    yield Stream(start, size, now, _blocks(response))
+                    yield Stream(start, size, now, answers.blocks(response))
                     return
             elif response.status_code == 200:
-                yield Stream(0, _length(response), _tag(response), _blocks(response))
+                yield Stream(
+                    0, answers.length(response), answers.tag(response), answers.blocks(response)
+                )
                 return
         with self.stream(url) as stream:
             yield stream
@@ -250,7 +249,7 @@ class Http:
         with self._asked("GET", url, headers=headers, accept=(416,)) as response:
             if response.status_code == 416:
                 return
-            now = _tag(response)
+            now = answers.tag(response)
             if tag and now != tag:
                 raise InvalidData(
                     f"{shorten(url)} has changed while it was read: version {tag}, now {now}; "
@@ -258,11 +257,11 @@ class Http:
                 )
             skip = at
             if response.status_code == 206:
-                first = _content_range(response)[0]
+                first = answers.content_range(response)[0]
                 if first != at:
                     raise Transient(f"it sent bytes from {first} on, wanted from {at} on")
                 skip = 0
-            for block in _blocks(response):
+            for block in answers.blocks(response):
                 if skip >= len(block):
                     skip -= len(block)
                     continue
@@ -284,7 +283,7 @@ class Http:
         response = self._followed(method, url, dict(headers or {}), json)
         try:
             if not response.ok and response.status_code not in accept:
-                raise _refusal(response, url)
+                raise answers.refusal(response, url)
             yield response
         finally:
             response.close()
@@ -301,6 +300,8 @@ class Http:
             response.close()
             came = url
             url = urljoin(url, target)
+            if url == f"{came}/":
+                raise NotFound(f"{shorten(came)} is a folder, not a file; name a file in it")
             place = self._place(url)
             if came.startswith("https:") and place.scheme != "https":
                 raise FailedPrecondition(
@@ -358,66 +359,3 @@ class Http:
 
 def _rebuilt(allow: AllowList | None, patience: Patience) -> Http:
     return Http(allow=allow, patience=patience)
-
-
-def _refusal(response: requests.Response, url: str) -> Exception:
-    status = response.status_code
-    if status in _PASSING:
-        return Transient(f"it answered {status}", _retry_after(response))
-    if status in (404, 410):
-        return NotFound(f"there is no {shorten(url)} (it answered {status}); check the name")
-    if status in (401, 403, 407):
-        return FailedPrecondition(
-            f"{shorten(url)} is not open to us (it answered {status}); where the archive needs a "
-            "login, put it into ~/.netrc and accept the archive's licence on its web page"
-        )
-    return FailedPrecondition(f"{shorten(url)} answered {status}; the archive does not offer this")
-
-
-def _blocks(response: requests.Response) -> Iterator[bytes]:
-    expected = _length(response)
-    count = 0
-    try:
-        # What has arrived is handed on at once: a kill then loses nothing that was received.
-        while block := response.raw.read1(_BLOCK, decode_content=False):
-            count += len(block)
-            yield block
-    except (HTTPError, OSError) as error:
-        slow = "timed out" in str(error).lower()
-        why = "nothing more came" if slow else "the connection broke"
-        raise Transient(f"{why} after {count} bytes") from error
-    if expected is not None and count != expected:
-        raise Transient(f"it sent {count} bytes and had announced {expected}")
-
-
-def _length(response: requests.Response) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    if text.isdigit() and "chunked" not in response.headers.get("Transfer-Encoding", ""):
-        return int(text)
-    return None
-
-
-def _content_range(response: requests.Response) -> tuple[int, int | None]:
-    """First byte and whole size out of ``bytes 5-9/100``."""
-    unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
-    span, _, whole = rest.partition("/")
-    first = span.partition("-")[0]
-    if unit != "bytes" or not first.isdigit():
-        raise Transient("it sent a part without saying which")
-    return int(first), int(whole) if whole.isdigit() else None
-
-
-def _tag(response: requests.Response) -> str:
-    tag = response.headers.get("ETag", "")
-    # A weak tag (W/...) promises the same meaning, not the same bytes.
-    return tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
