@@ -1,4 +1,4 @@
-"""CAMELS: one dataset per product, each file in it or refused by name, numbers as they are meant."""
+"""CAMELS: a dataset per product, each file in it or refused by name, numbers as they are meant."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from support.http_archive import Drop, HttpArchive, Status
 from support.tables import days, flow_text, forcing_text, write
 
 from catena.data_ingest.archive import open_archive
+from catena.data_ingest.retries import Patience
 from catena.data_ingest.sources.base import Archive, Entry, Found
 from catena.data_ingest.sources.camels import Camels
 from catena.data_ingest.sources.tables import source_findings
@@ -318,3 +320,32 @@ def test_only_some_tables_stay_in_memory(tmp_path: Path, monkeypatch: pytest.Mon
     # The first two had left the cache; the last two are still there.
     assert reads == [*range(8), 0, 1]
     assert dataset["x"].values[:, -1].tolist() == list(map(float, range(8)))
+
+
+def test_over_the_network_the_same_comes_out_as_from_a_folder(
+    archive_folder: Path, http_archive: HttpArchive, tmp_path: Path
+) -> None:
+    times = days("2000-01-01", 400)
+    rain = np.arange(400) % 9
+    path = FORCING.format("daymet", "01022500")
+    write(archive_folder / path, forcing_text(times, rain=rain))
+    write(archive_folder / FORCING.format("daymet", "02064000"), forcing_text(times, area=4e8))
+    write(
+        archive_folder / "usgs_streamflow/01/01022500_streamflow_qc.txt",
+        flow_text("01022500", times, np.ones(400), ["A"] * 400),
+    )
+    write(archive_folder / "camels_topo.txt", TOPO)
+    # The connection breaks once, and the server is busy once.
+    http_archive.fail(f"/{path}", Drop(3000), Status(503))
+    remote = open_archive(
+        http_archive.url, cache=tmp_path / "cache", patience=Patience(attempts=5, first_s=0.001)
+    )
+    local = open_archive(str(archive_folder))
+    far, near = Camels().search(remote), Camels().search(local)
+    assert [entry.key for entry in far.entries] == [entry.key for entry in near.entries]
+    assert [entry.key for entry in near.entries] == ["attributes", "daymet", "usgs"]
+    for one, other in zip(far.entries, near.entries, strict=True):
+        xr.testing.assert_identical(
+            Camels().open(remote, one).load(), Camels().open(local, other).load()
+        )
+    assert http_archive.count(f"/{path}") > 1

@@ -98,12 +98,8 @@ def test_a_broken_basin_is_left_out_by_name(tmp_path: Path) -> None:
 
 def test_units_stand_in_the_text_of_the_file() -> None:
     text = "temperature_2m: 2m air temperature [°C]\nstreamflow: Observed streamflow [mm/d]\n"
-    names = [
-        "temperature_2m_mean",
-        "temperature_2m_max",
-        "streamflow",
-        "dewpoint_temperature_2m_mean",
-    ]
+    temperatures = [f"temperature_2m_{part}" for part in ("mean", "max")]
+    names = [*temperatures, "streamflow", "dewpoint_temperature_2m_mean"]
     assert units_of(text, names) == {
         "temperature_2m_mean": "°C", "temperature_2m_max": "°C", "streamflow": "mm/d",
     }  # fmt: skip

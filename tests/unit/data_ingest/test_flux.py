@@ -198,10 +198,9 @@ def test_a_cardamom_file_of_another_place_or_length_is_left_out(tmp_path: Path) 
 
 def test_half_hours_stamped_at_their_end_are_moved_to_the_start(tmp_path: Path) -> None:
     lines = ["Year\tDoY\tHour\tNEE\tLE\tH\tRg\tTair\tTsoil\trH\tVPD\tUstar", "-\t" * 11 + "-"]
-    lines += [
-        f"1998\t{1 + (at + 1) // 48}\t{(at + 1) % 48 / 2}\t-1\t10\t5\t{at}\t{at % 20}\t3\t50\t4\t0.3"
-        for at in range(96)
-    ]
+    for at in range(96):
+        day, half_hour = divmod(at + 1, 48)
+        lines.append(f"1998\t{1 + day}\t{half_hour / 2}\t-1\t10\t5\t{at}\t{at % 20}\t3\t50\t4\t0.3")
     # Old Mac line ends, as in the file that REddyProc ships.
     (tmp_path / "Example_DETha98.txt").write_bytes("\r".join(lines).encode())
     entry, raw = opened(tmp_path, "reddyproc_DE-Tha")

@@ -1,4 +1,4 @@
-"""The real flux-tower samples: every file accounted for, and sources that agree with one another."""
+"""The real flux-tower samples: every file accounted for, and sources that agree."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def test_monthly_series_are_those_of_fluxnet_itself() -> None:
 def test_years_are_the_means_of_their_months() -> None:
     months, years = canonical("fluxnet2015_FR-Pue_MM"), canonical("fluxnet2015_FR-Pue_YY")
     length = months["time"].dt.days_in_month
-    # Net exchange of a year has its own threshold of friction velocity.
-    for name, off in (("pr", 5e-3), ("tas", 1e-4), ("gpp", 3e-2), ("nee", 5e-2)):
+    # Years are filled and partitioned apart from their months: carbon differs by a few per cent.
+    for name, off in (("pr", 5e-3), ("tas", 1e-4), ("gpp", 5e-2), ("nee", 5e-2)):
         summed = (months[name] * length).groupby("time.year").sum()
         mean = summed / length.groupby("time.year").sum()
         assert mean.values == pytest.approx(years[name].values, rel=off)

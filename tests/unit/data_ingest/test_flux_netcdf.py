@@ -101,9 +101,8 @@ def pecan(path: Path, stamps: np.ndarray, units: str) -> None:
 
 
 def test_stamps_in_the_middle_are_moved_to_the_start(tmp_path: Path) -> None:
-    pecan(
-        tmp_path / "CRUNCEP.2000.nc", np.arange(40) / 4 + 0.125, "days since 2000-01-01T00:00:00Z"
-    )
+    stamps = np.arange(40) / 4 + 0.125
+    pecan(tmp_path / "CRUNCEP.2000.nc", stamps, "days since 2000-01-01T00:00:00Z")
     dataset, _ = canonical(tmp_path)
     assert str(dataset["time"].values[0])[:16] == "2000-01-01T00:00"
     assert str(dataset["time_bnds"].values[0, 1])[:16] == "2000-01-01T06:00"

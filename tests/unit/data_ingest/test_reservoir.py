@@ -129,9 +129,12 @@ def california(path: Path, *, natural: float = 1.0, copy: bool = True) -> None:
     part = full.iloc[:50] if copy else full.iloc[:50] + 1
     if not copy:
         part[["month", "day", "year"]] = full[["month", "day", "year"]].iloc[:50]
+    sheets = {
+        "Full_flows": full, "val_flows": part, "Hist_flows": past,
+        "WECC_daily": pd.concat([names, plants]), "CDEC": past[["day"]],
+    }  # fmt: skip
     with pd.ExcelWriter(path) as book:
-        for name, sheet in (("Full_flows", full), ("val_flows", part), ("Hist_flows", past),
-                            ("WECC_daily", pd.concat([names, plants])), ("CDEC", past[["day"]])):  # fmt: skip
+        for name, sheet in sheets.items():
             sheet.to_excel(book, sheet_name=name, index=False)
 
 
