@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from catena.data_ingest.archive_base import BaseArchive, Listed, ranged_file, walk
 from catena.data_ingest.archive_listings import (
@@ -104,6 +104,9 @@ class HttpArchive(BaseArchive):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.location!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "progress": None}  # who is told belongs to this process
 
     def read(self, path: str) -> bytes:
         """See :class:`Archive`; `path` may have a ``?query``."""

@@ -98,7 +98,8 @@ class ObjectArchive(BaseArchive):
         return f"{type(self).__name__}({self.location!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_made": None}  # a client belongs to its process
+        # A client, and who is told of progress, belong to their process.
+        return {**self.__dict__, "_made": None, "progress": None}
 
     def read(self, path: str) -> bytes:
         """See :class:`Archive`."""
@@ -114,7 +115,11 @@ class ObjectArchive(BaseArchive):
     def open(self, path: str) -> BinaryIO:
         """See :class:`Archive`."""
         size = self._stat(path).size or 0
-        return ranged_file(lambda start, stop: self._range(path, start, stop), size, self.url(path))
+
+        def fetch(start: int, stop: int) -> bytes:
+            return self._range(path, start, min(stop, size))
+
+        return ranged_file(fetch, size, self.url(path))
 
     def local(self, file: ArchiveFile | str) -> Path:
         """See :class:`Archive`; of a zarr store its folder, which shows as one when complete."""
@@ -140,7 +145,8 @@ class ObjectArchive(BaseArchive):
         # One listing of all keys: a question per folder would be many where chunks have folders.
         found = self._asked(lambda fs: fs.find(self._key(top), detail=True, refresh=True), top)
         start = len(self._key("")) + 1
-        return [_described(info, name[start:]) for name, info in found.items()]
+        # Names with a slash at the end are markers of empty folders.
+        return [_described(info, name[start:]) for name, info in found.items() if name[-1:] != "/"]
 
     def url(self, path: str) -> str:
         """See :class:`Archive`."""
