@@ -105,3 +105,15 @@ def test_a_token_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_the_environment_names_only_settings_that_exist() -> None:
     assert all(field.isidentifier() and field.islower() for field in Settings.model_fields)
     assert not set(Settings.model_fields) & {f"{name}_address" for name in SERVICE_NAMES}
+
+
+def test_archives_are_listed_with_commas_and_an_empty_folder_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CATENA_ARCHIVES", " https://a.org/x , s3://bucket,")
+    monkeypatch.setenv("CATENA_DATA", "")
+    monkeypatch.setenv("CATENA_MIRROR", str(tmp_path))
+    settings = Settings()
+    assert settings.archives == ("https://a.org/x", "s3://bucket")
+    assert (settings.data, settings.mirror) == (None, tmp_path)
+    assert Settings(archives=("gs://b",), data="~/data").data == Path.home() / "data"
