@@ -83,6 +83,8 @@ def elapsed_seconds(values: Array) -> Array:
 
 def later(values: Array, seconds: float | Array) -> Array:
     """Times moved by seconds, in their own calendar."""
+    if not values.size:
+        return values
     micro = np.round(np.asarray(seconds, dtype=np.float64) * 1e6).astype(np.int64)
     if values.dtype.kind == "M":
         return values.astype("datetime64[us]") + micro.astype("timedelta64[us]")

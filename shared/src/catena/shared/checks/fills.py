@@ -15,8 +15,9 @@ from catena.shared.errors import InvalidData
 from catena.shared.lexicon import factor_offset
 
 Array = np.ndarray[Any, Any]
-TABLE_CELLS = 20_000
-"""Up to so many series per variable the longest gap is looked for in each of them."""
+TABLE_CELLS = 1000
+TABLE_SIZE = 64_000_000
+"""Up to so many series, and so many values, the longest gap is looked for in each of them."""
 
 
 def packing(view: View) -> Iterator[Finding]:
@@ -125,34 +126,25 @@ def longest_run(missing: Array) -> tuple[int, int]:
     ----------
     missing : array of bool, shape (time, series)
     """
-    padded = np.zeros((missing.shape[0] + 2, missing.shape[1]), dtype=np.int8)
-    padded[1:-1] = missing
-    change = np.diff(padded, axis=0)
-    # Column by column: the n-th start belongs to the n-th end.
-    column, start = np.nonzero((change == 1).T)
-    _, end = np.nonzero((change == -1).T)
-    if not column.size:
+    # One series after the other, each closed by a value that is there.
+    closed = np.zeros((missing.shape[1], missing.shape[0] + 1), dtype=bool)
+    closed[:, :-1] = missing.T
+    edges = np.flatnonzero(np.diff(closed.ravel(), prepend=False))
+    if not edges.size:
         return 0, 0
-    best = int(np.argmax(end - start))
-    return int(end[best] - start[best]), int(start[best])
+    starts, ends = edges[::2], edges[1::2]
+    best = int(np.argmax(ends - starts))
+    return int(ends[best] - starts[best]), int(starts[best] % closed.shape[1])
 
 
 def _longest_gap(view: View, name: str, statistics: Statistics) -> tuple[int, int]:
     array = view.dataset[name]
-    if statistics.cells > TABLE_CELLS or statistics.step_missing is None:
+    if statistics.cells > TABLE_CELLS or array.size > TABLE_SIZE:
         # A field: steps in which nothing at all is there.
-        assert statistics.step_missing is not None
-        return longest_run((statistics.step_missing == statistics.cells)[:, None])
-    others = [str(dim) for dim in array.dims if dim != "time"]
-    best = (0, 0)
-    if not others:
-        return longest_run(array.isnull().values[:, None])
-    table = array.isnull().stack(series=others).transpose("time", "series")
-    width = max(1, 16 * 2**20 // max(1, table.sizes["time"]))
-    for start in range(0, table.sizes["series"], width):
-        found = longest_run(table.isel(series=slice(start, start + width)).values)
-        best = max(best, found)
-    return best
+        empty: Array = statistics.step_missing == statistics.cells  # type: ignore[assignment]
+        return longest_run(empty[:, None])
+    missing = array.isnull().transpose("time", ...).values
+    return longest_run(missing.reshape(missing.shape[0], -1))
 
 
 def _bare_integers(view: View, name: str) -> Iterator[Finding]:

@@ -146,37 +146,40 @@ def _seed(where: tuple[slice, ...], axis: int | None) -> int:
 def _of_block(block: Array, axis: int | None, seed: int) -> dict[str, Any]:
     values = np.asarray(block)
     part: dict[str, Any] = {"missing": 0, "infinite": 0, "sentinels": {}, "huge": {}}
+    if values.dtype.kind not in "iuf":
+        return part
     if axis is not None:
         field_of_step = np.ascontiguousarray(np.moveaxis(values, axis, 0)).reshape(
             values.shape[axis], -1
         )
         part["prints"] = _prints(field_of_step, seed)
-    low, high = values.min(), values.max()
-    if values.dtype.kind == "f" and np.isnan(low):
-        nan = np.isnan(values)
-        part["missing"] = int(nan.sum())
+    if values.dtype.kind == "f" and np.isnan(values.min()):
+        missing = np.isnan(values)
+        part["missing"] = int(np.count_nonzero(missing))
         if axis is not None:
             other = tuple(position for position in range(values.ndim) if position != axis)
-            part["step_missing"] = nan.sum(axis=other)
-        values = values[~nan]
-        if values.size == 0:
-            return part
-        low, high = values.min(), values.max()
-    if high >= 1e20 or low <= -99:
-        values = _set_apart(values, part)
-        if values.size == 0:
-            return part
-        low, high = values.min(), values.max()
-    part["low"], part["high"] = float(low), float(high)
+            part["step_missing"] = missing.sum(axis=other)
+    low, high = _extremes(values)
+    if high >= NAMED_HUGE[0] or low <= -99:
+        apart = _set_apart(values, part, float(low))
+        if apart.any():
+            low, high = _extremes(np.where(apart, np.nan, values))
+    if not np.isnan(low):
+        part["low"], part["high"] = float(low), float(high)
     return part
 
 
-def _set_apart(values: Array, part: dict[str, Any]) -> Array:
-    """Count what may not be a number at all, and return the rest."""
+def _extremes(values: Array) -> tuple[Any, Any]:
+    # fmin passes over NaN, and is many times faster than selecting the rest.
+    return np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+
+
+def _set_apart(values: Array, part: dict[str, Any], low: float) -> Array:
+    """Count what may not be a number at all, and say where it is."""
     apart = np.zeros(values.shape, dtype=bool)
     if values.dtype.kind == "f":
         infinite = np.isinf(values)
-        part["infinite"] = int(infinite.sum())
+        part["infinite"] = int(np.count_nonzero(infinite))
         huge = ~infinite & (np.abs(values) >= HUGE)
         for value in NAMED_HUGE:
             huge |= values == values.dtype.type(value)
@@ -188,16 +191,17 @@ def _set_apart(values: Array, part: dict[str, Any]) -> Array:
                 part["huge"][float(numbers[8])] = rest
         apart |= infinite | huge
     for sentinel in SENTINELS:
-        if values.dtype.kind in "iu" and (
-            sentinel != int(sentinel) or sentinel < np.iinfo(values.dtype).min
-        ):
+        whole = sentinel == int(sentinel)
+        if values.dtype.kind in "iu" and not (whole and sentinel >= np.iinfo(values.dtype).min):
+            continue
+        if values.dtype.type(sentinel) < low:
             continue
         same = values == values.dtype.type(sentinel)
-        times = int(same.sum())
+        times = int(np.count_nonzero(same))
         if times:
             part["sentinels"][sentinel] = times
             apart |= same
-    return values[~apart]
+    return apart
 
 
 def _prints(fields: Array, seed: int) -> Array:
@@ -225,5 +229,5 @@ def _merge(total: Statistics, part: Mapping[str, Any], steps: slice | None) -> N
         for value, times in part[kind].items():
             counts[value] = counts.get(value, 0) + times
     if steps is not None and total.step_prints is not None and total.step_missing is not None:
-        total.step_prints[steps] += part["prints"]
+        total.step_prints[steps] += part.get("prints", 0)
         total.step_missing[steps] += part.get("step_missing", 0)

@@ -152,7 +152,7 @@ def missing_steps(view: View) -> Iterator[Finding]:
         yield _irregular(values)
         return
     gaps = clock.steps_between(values, step)
-    if gaps is None:
+    if gaps is None or (gaps < 1).any():
         yield _irregular(values)
         return
     longer = np.flatnonzero(gaps > 1)

@@ -36,7 +36,8 @@ _DEFINITIONS = (
     "degrees_north = degree = degree_north = degree_N = degrees_N = degreeN = degreesN",
     "degrees_east = degree = degree_east = degree_E = degrees_E = degreeE = degreesE",
     "cubic_foot_per_second = foot ** 3 / second = cfs",
-    "thousand_acre_foot = 1000 * acre_foot = taf = kaf",
+    "acrefoot = 43560 * foot ** 3",
+    "thousand_acre_foot = 1000 * acrefoot = taf = kaf",
     "cumec = meter ** 3 / second",
     "geopotential_meter = meter = gpm",
 )
@@ -47,7 +48,8 @@ _SPELLINGS = {
     "c": "degC", "deg c": "degC", "deg_c": "degC", "degc": "degC", "celsius": "degC",
     "degrees c": "degC", "degree c": "degC", "degrees_celsius": "degC", "degree_celsius": "degC",
     "°c": "degC", "degrees celsius": "degC", "degree celsius": "degC",
-    "degk": "K", "deg_k": "K", "deg k": "K", "degrees_k": "K", "degrees k": "K", "kelvin": "K", "kelvins": "K",
+    "degk": "K", "deg_k": "K", "deg k": "K", "degrees_k": "K", "degrees k": "K",
+    "kelvin": "K", "kelvins": "K",
     "f": "degF", "deg_f": "degF", "deg f": "degF", "fahrenheit": "degF",
     "mb": "hPa", "mbar": "hPa", "millibars": "hPa", "millibar": "hPa", "hpa": "hPa", "pa": "Pa",
     "kpa": "kPa", "degrees": "degree", "deg": "degree",
@@ -55,8 +57,8 @@ _SPELLINGS = {
     "mmday-1": "mm d-1", "mm/dy": "mm d-1",
 }  # fmt: skip
 _WORDS = {
-    "ft3": "foot**3", "acre-ft": "acre_foot", "acre-feet": "acre_foot", "acre-foot": "acre_foot",
-    "acre_feet": "acre_foot", "acre_ft": "acre_foot", "af": "acre_foot", "acft": "acre_foot",
+    "ft3": "foot**3", "acre-ft": "acrefoot", "acre-feet": "acrefoot", "acre-foot": "acrefoot",
+    "acre_feet": "acrefoot", "acre_ft": "acrefoot", "af": "acrefoot", "acft": "acrefoot",
     "d": "day", "dy": "day", "hr": "hour", "h": "hour", "yr": "year", "mon": "month",
     "sec": "second",
     "mb": "hPa", "millibars": "hPa", "Kelvin": "kelvin", "Pascal": "pascal", "pascals": "pascal",
@@ -114,13 +116,15 @@ def _factor_offset(
     if from_units == to_units:
         return 1.0, 0.0
     source, target = _parse(from_units, substance), _parse(to_units, substance)
-    for words, parsed in ((from_units, source), (to_units, target)):
-        for word, length in _CALENDAR_WORDS.items():
-            if word in str(parsed.units):
-                raise InvalidData(
-                    f"unit '{words}' holds a {word}, which has no fixed length ({length}); "
-                    f"divide by the length of each {word} first (lexicon: accumulated)"
-                )
+    for word, length in _CALENDAR_WORDS.items():
+        # Days per year stay days per year; only what leaves the calendar has no fixed length.
+        holds = [word in str(parsed.units) for parsed in (source, target)]
+        if holds[0] != holds[1]:
+            raise InvalidData(
+                f"unit '{from_units if holds[0] else to_units}' holds a {word}, which has no fixed "
+                f"length ({length}); divide by the length of each {word} first "
+                "(lexicon: accumulated)"
+            )
     source = _bridged(source, target, substance, area)
     if source.dimensionality != target.dimensionality:
         raise InvalidData(
@@ -197,7 +201,7 @@ def _spelled(text: str, substance: Substance) -> str:
         plain = plain.replace(" of water equivalent", "")
     if substance in ("carbon", "water", "air"):
         plain = _CARBON.sub(_without_substance, plain)
-    plain = re.sub(r"acre[- ](ft|feet|foot)", "acre_foot", plain)
+    plain = re.sub(r"acre[- ](ft|feet|foot)", "acrefoot", plain)
     factors: list[str] = []
     for part in re.split(r"(\s*[*/](?!\*)(?<!\*\*)\s*|\s+)", plain.replace("**", "^")):
         if not part:
