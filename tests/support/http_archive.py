@@ -370,6 +370,7 @@ class _Server(ThreadingHTTPServer):
 def _handler(archive: HttpArchive) -> type[BaseHTTPRequestHandler]:
     class Answer(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else each answer waits 40 ms for an acknowledgement
 
         def log_message(self, *_: Any) -> None:
             pass
