@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from catena.data_ingest.sources.base import Archive, Entry, Found, Source
+from catena.data_ingest.sources.tables import FINDINGS, source_findings
 from catena.data_ingest.vocabulary import Region, Selection
 from catena.shared.checks import CHECKS, Finding, Fix, Inspection, apply, inspect
 from catena.shared.checks.view import Check, View
@@ -91,6 +92,9 @@ def read_entry(
     file = entry.files[0].path if len(entry.files) == 1 else ""
     try:
         raw = source.open(archive, entry)
+        said = source_findings(raw)
+        raw = raw.assign_attrs()
+        raw.attrs.pop(FINDINGS, None)
         opened = apply(raw, entry.fixes)
         inspection = inspect(
             opened,
@@ -109,10 +113,13 @@ def read_entry(
             file=file,
         )
         return Reading(entry, None, Inspection((finding,)))
+    everything = Inspection(
+        (*(finding.at(dataset=entry.key, file=file) for finding in said), *inspection)
+    )
     if inspection.refused:
-        return Reading(entry, None, inspection)
+        return Reading(entry, None, everything)
     dataset = apply(opened, inspection.fixes)
-    return Reading(entry, dataset if dataset.data_vars else None, inspection, raw)
+    return Reading(entry, dataset if dataset.data_vars else None, everything, raw)
 
 
 def _checks(selection: Selection) -> tuple[Check, ...]:

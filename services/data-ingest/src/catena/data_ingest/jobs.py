@@ -79,7 +79,7 @@ def ingest_dataset(query: IngestDatasetQuery, ctx: JobContext) -> ArtifactRef:
         "title": query.title,
         "generated": query.source.startswith("generated"),
         "datasets": datasets,
-        "files": sorted(files, key=lambda row: row["file"]),
+        "files": summary.one_row_each(files),
     }
     ctx.writer.write_json(INGEST, ingest)
     title = query.title or f"{query.source}: {len(datasets)} datasets"

@@ -93,6 +93,23 @@ def file_rows(entry: Entry, findings: Iterable[Finding], *, ingested: bool) -> l
     return rows
 
 
+def one_row_each(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows sorted by file; a file of several datasets is ingested if any of them is."""
+    merged: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        before = merged.setdefault(row["file"], row)
+        if before is not row:
+            outcome = "ingested" if "ingested" in (before["outcome"], row["outcome"]) else "refused"
+            merged[row["file"]] = {
+                "file": row["file"],
+                "dataset": f"{before['dataset']}, {row['dataset']}",
+                "outcome": outcome,
+                "converted": sorted({*before["converted"], *row["converted"]}),
+                "refused": sorted({*before["refused"], *row["refused"]}),
+            }
+    return [merged[file] for file in sorted(merged)]
+
+
 def refused_row(finding: Finding) -> dict[str, Any]:
     """Row of a file that no dataset holds."""
     return {

@@ -296,7 +296,8 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
     """One finding for what several files say about the same variable in the same words."""
     same: dict[Finding, list[str]] = {}
     for finding in findings:
-        files = same.setdefault(replace(finding, file=""), [])
+        # A file that is lost as a whole is named alone: the table of files has a row for it.
+        files = same.setdefault(replace(finding, file="") if finding.variable else finding, [])
         if finding.file not in files:
             files.append(finding.file)
     return [replace(finding, file=_several(files)) for finding, files in same.items()]
