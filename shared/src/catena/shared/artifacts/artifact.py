@@ -149,17 +149,27 @@ class Artifact:
         return unpack_arrays(self.read_bytes(name), f"{self.uri}/{name}")
 
     def open_dataset(self, name: str) -> xr.Dataset:
-        """A zarr dataset, lazily: chunks are read, and checked, when their values are used.
+        """A dataset, lazily: chunks are read, and checked, when their values are used.
+
+        It lies here as zarr, or in an archive to which the artifact refers; then its fixes are
+        applied, lazily too.
 
         Raises
         ------
         NotFound
-            When the artifact has no dataset of that name.
+            When the artifact has no dataset of that name, or the archive has lost a file.
         ArtifactCorrupt
             Here or on first use of a chunk that is missing or changed.
+        FailedPrecondition
+            When a file of the archive has changed since it was referred to.
+        Unavailable
+            When the archive does not answer.
         """
         from catena.shared.artifacts.datasets import open_dataset
+        from catena.shared.artifacts.references import is_reference, open_reference
 
+        if is_reference(self, name):
+            return open_reference(self, name)
         return open_dataset(self, name)
 
     def local_path(self, name: str) -> Path:
