@@ -14,7 +14,7 @@ from support.http_archive import HttpArchive, Redirect
 from catena.data_ingest.archive import PUBLIC, AllowList, Patience, allowed, open_archive
 from catena.data_ingest.archive_places import check_path, join, parse
 from catena.data_ingest.http import Http
-from catena.shared.errors import InvalidRequest, Unavailable, UnsafePath
+from catena.shared.errors import FailedPrecondition, InvalidRequest, Unavailable, UnsafePath
 from catena.shared.settings import Settings
 
 ONCE = Patience(attempts=1, stall_s=3)
@@ -210,8 +210,16 @@ def test_with_a_mirror_every_place_may_be_named_and_none_is_reached(tmp_path: Pa
     (host / "a.nc").write_bytes(b"a")
     settings = Settings(home=tmp_path, mirror=tmp_path / "mirror")
     location = allowed("https://any.host.org/x", settings).url
-    archive = open_archive(location, mirror=settings.mirror, allow=AllowList.of(settings))
+    allow = AllowList.of(settings)
+    archive = open_archive(location, mirror=settings.mirror, allow=allow)
     assert archive.read("a.nc") == b"a"
+    for reach in (
+        lambda: open_archive("https://any.host.org/x", allow=allow),
+        lambda: open_archive("s3://bucket/x", allow=allow),
+        lambda: Http(allow=allow, patience=ONCE).get("https://any.host.org/x"),
+    ):
+        with pytest.raises(FailedPrecondition, match="CATENA_MIRROR"):
+            reach()
 
 
 @pytest.mark.parametrize(

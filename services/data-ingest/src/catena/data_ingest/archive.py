@@ -76,6 +76,8 @@ def open_archive(
     ------
     InvalidRequest
         For a location that is malformed or not allowed.
+    FailedPrecondition
+        For a place on the network that is opened without the mirror in offline mode.
     NotFound
         For a folder that does not exist, or a mirror that has nothing of the location.
     """
@@ -84,6 +86,8 @@ def open_archive(
         return FolderArchive(location)
     if mirror is not None:
         return MirrorArchive(location, mirror)
+    if allow is not None:
+        allow.check_network(location)
     if cache is None:
         from catena.shared.settings import Settings
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catena.data_ingest.archive_places import Place, parse, shorten
-from catena.shared.errors import InvalidRequest
+from catena.shared.errors import FailedPrecondition, InvalidRequest
 from catena.shared.settings import Settings
 
 
@@ -172,6 +172,20 @@ class AllowList:
         elif self.offline or any(place.below(known) for known in (*self.named, *self.public)):
             return place
         raise InvalidRequest(self._refusal(place, location))
+
+    def check_network(self, location: str) -> None:
+        """Refuse to go to the network where a mirror stands for it.
+
+        Raises
+        ------
+        FailedPrecondition
+            In offline mode.
+        """
+        if self.offline:
+            raise FailedPrecondition(
+                f"{shorten(location)} is on the network, which is not asked while CATENA_MIRROR is "
+                "set; put it into the mirror, or unset CATENA_MIRROR"
+            )
 
     def check_peer(self, host: str, address: str) -> None:
         """Refuse a public host whose name leads to an address inside (DNS rebinding).

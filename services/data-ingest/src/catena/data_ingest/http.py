@@ -318,6 +318,7 @@ class Http:
     def _place(self, url: str) -> Any:
         if self.allow is not None:
             place = self.allow.check(url, query=True)
+            self.allow.check_network(url)
         else:
             place = parse(url, query=True)
         if place.scheme not in ("http", "https"):
