@@ -97,10 +97,13 @@ class BaseArchive(ABC):
         except (NotFound, FailedPrecondition):
             return False
         marks = [file for file in inside if file.path.rpartition("/")[2] in ZARR_MARKS]
+        if not marks:
+            # No store, so nothing to bring: a listed file that is gone would lead back to here.
+            return False
         outermost_last = sorted(marks, key=lambda file: -file.path.count("/"))
         for file in (*(file for file in inside if file not in marks), *outermost_last):
             self.local(file)
-        return bool(marks)
+        return True
 
     def bytes_url(self, path: str) -> str:
         """URL from which the bytes come: :meth:`url`, or a ``file://`` of the mirror."""
