@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from support.faulty_datasets import fault, planted, times, without
+from support.faulty_datasets import Plant, fault, planted, times, without
 
 HOUR = np.timedelta64(1, "h")
 DAY = np.timedelta64(1, "D")
 
 
-def _missing(*steps: int) -> object:
+def _missing(*steps: int) -> Plant:
     def truth(good: xr.Dataset) -> xr.Dataset:
         wrong = xr.DataArray(np.isin(np.arange(good.sizes["time"]), steps), dims="time")
         return good.assign({name: array.where(~wrong) for name, array in good.data_vars.items()})
@@ -115,7 +115,14 @@ def contradicting_duplicate(good: xr.Dataset) -> xr.Dataset:
     return planted(exact_duplicate(good), "tas", warmer)
 
 
-@fault("hourly_site", "missing_step", "time", "4 steps missing in 2 gaps", "every 1 hour", truth=_missing(50, 51, 52, 90))  # fmt: skip
+@fault(
+    "hourly_site",
+    "missing_step",
+    "time",
+    "4 steps missing in 2 gaps",
+    "every 1 hour",
+    truth=_missing(50, 51, 52, 90),
+)
 def missing_hours(good: xr.Dataset) -> xr.Dataset:
     return _without_steps(good, 50, 51, 52, 90)
 
@@ -305,7 +312,14 @@ def bounds_of_other_latitudes(good: xr.Dataset) -> xr.Dataset:
     return good.assign_coords(lat_bnds=(("lat", "bnds"), edges))
 
 
-@fault("monthly_gridded", "bounds", "lat", "'lat_edges'", "bounds, or no word", truth=lambda good: good.drop_vars("lat_bnds"))  # fmt: skip
+@fault(
+    "monthly_gridded",
+    "bounds",
+    "lat",
+    "'lat_edges'",
+    "bounds, or no word",
+    truth=lambda good: good.drop_vars("lat_bnds"),
+)
 def bounds_that_are_not_there(good: xr.Dataset) -> xr.Dataset:
     changed = good.drop_vars("lat_bnds")
     changed["lat"].attrs["bounds"] = "lat_edges"
@@ -374,7 +388,15 @@ def name_only_by_standard_name(good: xr.Dataset) -> xr.Dataset:
     return good.rename(tas="temperature")
 
 
-@fault("monthly_gridded", "lexicon", "quality", "variable quality", "a variable", outcome="refused", gone="quality")  # fmt: skip
+@fault(
+    "monthly_gridded",
+    "lexicon",
+    "quality",
+    "variable quality",
+    "a variable",
+    outcome="refused",
+    gone="quality",
+)
 def unknown_variable(good: xr.Dataset) -> xr.Dataset:
     return good.assign(quality=good["tas"] * 0).pipe(without, "quality", "standard_name")
 

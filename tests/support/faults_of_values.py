@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from support.faulty_datasets import fault, planted, times, without
+from support.faulty_datasets import Plant, fault, planted, times, without
 
 FOOT3 = 0.3048**3
 
 
-def _nan_at(name: str, *place: object) -> object:
+def _nan_at(name: str, *place: object) -> Plant:
     def truth(good: xr.Dataset) -> xr.Dataset:
         def change(values: np.ndarray) -> np.ndarray:
             values[place] = np.nan
@@ -260,7 +260,14 @@ def fill_9999(good: xr.Dataset) -> xr.Dataset:
     return _set(good, "tas", -9999, 5, 2, [1, 3])
 
 
-@fault("daily_basin", "fill_value", "streamflow", "-999 (3 of", "2e-05", truth=_nan_at("streamflow", 1, [0, 7, 9]))  # fmt: skip
+@fault(
+    "daily_basin",
+    "fill_value",
+    "streamflow",
+    "-999 (3 of",
+    "2e-05",
+    truth=_nan_at("streamflow", 1, [0, 7, 9]),
+)
 def fill_999(good: xr.Dataset) -> xr.Dataset:
     return _set(good, "streamflow", -999, 1, [0, 7, 9])
 
@@ -277,7 +284,14 @@ def fill_1e20(good: xr.Dataset) -> xr.Dataset:
     return _set(good, "pr", 1e20, 3)
 
 
-@fault("daily_levels", "fill_value", "ta", "1e+30 (90 of", "NaN", truth=_nan_at("ta", slice(None), 0, 1, 1))  # fmt: skip
+@fault(
+    "daily_levels",
+    "fill_value",
+    "ta",
+    "1e+30 (90 of",
+    "NaN",
+    truth=_nan_at("ta", slice(None), 0, 1, 1),
+)
 def fill_1e30(good: xr.Dataset) -> xr.Dataset:
     return _set(good, "ta", 1e30, slice(None), 0, 1, 1)
 
@@ -299,7 +313,14 @@ def fill_declared_but_not_decoded(good: xr.Dataset) -> xr.Dataset:
     return changed
 
 
-@fault("monthly_gridded", "infinite", "rsds", "2 infinite", "finite", truth=_nan_at("rsds", 1, 1, [0, 1]))  # fmt: skip
+@fault(
+    "monthly_gridded",
+    "infinite",
+    "rsds",
+    "2 infinite",
+    "finite",
+    truth=_nan_at("rsds", 1, 1, [0, 1]),
+)
 def infinities(good: xr.Dataset) -> xr.Dataset:
     return _set(_set(good, "rsds", np.inf, 1, 1, 0), "rsds", -np.inf, 1, 1, 1)
 
@@ -323,7 +344,9 @@ def _packed(good: xr.Dataset) -> xr.Dataset:
     )
 
 
-@fault("monthly_gridded", "packing", "hurs", "packed as int16, scale 0.0025", "values", truth=_packed)  # fmt: skip
+@fault(
+    "monthly_gridded", "packing", "hurs", "packed as int16, scale 0.0025", "values", truth=_packed
+)
 def packed_and_not_decoded(good: xr.Dataset) -> xr.Dataset:
     return planted(
         good, "hurs", lambda v: np.round((v - 50) / 0.0025).astype("int16"),
@@ -344,7 +367,14 @@ def double_precision(good: xr.Dataset) -> xr.Dataset:
 # Ranges
 
 
-@fault("hourly_site", "negative", "pr", "down to -1e-10", "0 or more", truth=lambda g: _set(g, "pr", 0, 3))  # fmt: skip
+@fault(
+    "hourly_site",
+    "negative",
+    "pr",
+    "down to -1e-10",
+    "0 or more",
+    truth=lambda g: _set(g, "pr", 0, 3),
+)
 def trace_below_zero(good: xr.Dataset) -> xr.Dataset:
     return _set(good, "pr", -1e-10, 3)
 
@@ -356,7 +386,14 @@ def negative_rain(good: xr.Dataset) -> xr.Dataset:
     return _set(good, "pr", -1e-4, 3)
 
 
-@fault("monthly_gridded", "range", "clt", "to 100.04 %", "0 to 100 %", truth=lambda g: _set(g, "clt", 100, 3, 3, 3))  # fmt: skip
+@fault(
+    "monthly_gridded",
+    "range",
+    "clt",
+    "to 100.04 %",
+    "0 to 100 %",
+    truth=lambda g: _set(g, "clt", 100, 3, 3, 3),
+)
 def overshoot_of_rounding(good: xr.Dataset) -> xr.Dataset:
     return _set(good, "clt", 100.04, 3, 3, 3)
 

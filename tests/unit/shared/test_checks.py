@@ -72,7 +72,8 @@ def test_a_second_time_there_is_nothing_to_convert(fault: Fault) -> None:
     assert again is not None and again.equals(normal)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.slow
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(
     picked=st.lists(
         st.sampled_from(
@@ -114,7 +115,7 @@ def test_metadata_checks_read_no_data_and_values_are_read_once() -> None:
 
     good = monthly_gridded()
     dataset = good.assign(
-        {name: array.copy(data=array.data.map_blocks(counted, dtype="float32", meta=np.array((), "f4")))
+        {name: array.copy(data=array.data.map_blocks(counted, dtype="f4", meta=np.array((), "f4")))
          for name, array in good.data_vars.items()}
     )  # fmt: skip
     changed = dataset.isel(lat=slice(None, None, -1))
@@ -128,35 +129,38 @@ def test_metadata_checks_read_no_data_and_values_are_read_once() -> None:
 
 
 def test_memory_is_bounded_by_blocks() -> None:
-    """A virtual dataset of 40 GB: blocks come and go."""
-    import dask.array as da
-
-    held, most = [0], [0]
-
-    def make(block_info: object = None) -> np.ndarray:
-        return np.full((1, 1000, 1000), 280, "float32")
-
-    steps = 40
-    lazy = da.map_blocks(make, chunks=((1,) * steps, (1000,), (1000,)), dtype="float32")
-    time = np.datetime64("2000-01-01", "us") + np.arange(steps) * np.timedelta64(1, "D")
-    dataset = xr.Dataset(
-        {"tas": (("time", "lat", "lon"), lazy, {"units": "K"})},
-        {"time": time, "lat": np.linspace(-89, 89, 1000), "lon": np.linspace(-179, 179, 1000)},
-    )
+    """Forty blocks of 4 MB come and go; never more than a few are held."""
     import tracemalloc
 
+    import dask.array as da
+
+    steps, cells = 40, 1000
+    rng = np.random.default_rng(0)
+
+    def make(block_info: object = None) -> np.ndarray:
+        return 280 + rng.random((1, cells, cells), "float32")
+
+    shape = ((1,) * steps, (cells,), (cells,))
+    lazy = da.map_blocks(make, chunks=shape, dtype="float32", meta=np.array((), "f4"))
+    dataset = xr.Dataset(
+        {"tas": (("time", "lat", "lon"), lazy, {"units": "K"})},
+        {
+            "time": np.datetime64("2000-01-01", "us") + np.arange(steps) * np.timedelta64(1, "D"),
+            "lat": np.linspace(-89, 89, cells),
+            "lon": np.linspace(-179, 179, cells),
+        },
+    )
     tracemalloc.start()
     with dask.config.set(scheduler="synchronous"):
         inspection = inspect(dataset, vocabulary="cf", dataset_key="k")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 8 * 4e6, f"{peak / 1e6:.0f} MB for blocks of 4 MB, data of 160 MB"
-    assert held == most == [0]
-    assert any(finding.check == "time_bounds" for finding in inspection)
+    assert not inspection.of("refused")
+    assert peak < 40e6, f"{peak / 1e6:.0f} MB at most, for blocks of 4 MB and data of 160 MB"
 
 
 def test_an_unknown_fix_is_refused() -> None:
-    with pytest.raises(FailedPrecondition, match="'warp'.*newer"):
+    with pytest.raises(FailedPrecondition, match=r"'warp'.*newer"):
         apply(monthly_gridded(), [Fix("warp", {})])
     with pytest.raises(FailedPrecondition, match="arguments"):
         apply(monthly_gridded(), [Fix("scale", {"variable": "tas", "factor": 1, "how": "x"})])
@@ -169,6 +173,7 @@ def test_an_unknown_vocabulary_is_refused() -> None:
         inspect(monthly_gridded().rename(tas="x"), vocabulary="camles", dataset_key="k")
 
 
+@pytest.mark.slow
 def test_inspection_leaves_the_dataset_as_it_was() -> None:
     for fault in CATALOGUE:
         faulty = fault.plant(GOOD[fault.good]())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 
 import pytest
@@ -18,8 +19,6 @@ NAMES = [fault.name for fault in CATALOGUE]
 
 @pytest.fixture(autouse=True)
 def test_vocabulary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    import importlib
-
     table = importlib.import_module("catena.shared.lexicon.defects")
     rows, known = vocabularies.rows, table._all
     monkeypatch.setattr(

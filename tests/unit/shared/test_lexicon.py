@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from catena.shared.errors import NotFound
+from catena.shared.errors import InvalidData, NotFound
 from catena.shared.lexicon import (
     Row,
     defects,
@@ -112,3 +112,52 @@ def test_the_lexicon_is_light_to_import() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert not {"pint", "xarray", "numpy", "pandas"} & set(out.split())
+
+
+def _table(monkeypatch: pytest.MonkeyPatch, module: str, cells: dict[str, str]) -> None:
+    """One row in place of a table."""
+    import importlib
+
+    loaded = importlib.import_module(f"catena.shared.lexicon.{module}")
+    monkeypatch.setattr(loaded, "read_table", lambda name: (cells,))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"name": "rain"}, "'rain' is not in variables.csv"),
+        ({"accumulated": "daily"}, "accumulated is 'daily'"),
+        ({"accumulated": "-3600"}, "accumulated is '-3600'"),
+        ({"sign": "down"}, "sign is 'down'"),
+        ({"labelled": "kg/kg", "units": ""}, "needs units"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named(
+    changed: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = {"variable": "x", "name": "pr", "units": "mm", "accumulated": "step", "sign": ""}
+    _table(monkeypatch, "vocabularies", {**good, **changed})
+    with pytest.raises(InvalidData, match=words):
+        rows.__wrapped__("cmip6")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"action": "double"}, "action is 'double'"),
+        ({"value": "two"}, "scale is 'two'"),
+        ({"action": "calendar", "value": "julianish"}, "calendar is 'julianish'"),
+    ],
+)
+def test_a_defect_that_cannot_be_used_is_named(
+    changed: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib
+
+    good = {
+        "vocabulary": "cf", "dataset": "*", "variable": "pr", "action": "scale", "value": "2",
+        "note": "half",
+    }  # fmt: skip
+    _table(monkeypatch, "defects", {**good, **changed})
+    with pytest.raises(InvalidData, match=words):
+        importlib.import_module("catena.shared.lexicon.defects")._all.__wrapped__()
