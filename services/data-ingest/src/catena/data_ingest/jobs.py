@@ -34,6 +34,7 @@ from catena.data_ingest.references import NotReferable, build_reference, referen
 from catena.data_ingest.selection import select
 from catena.data_ingest.sources.base import Archive, Entry, Source
 from catena.data_ingest.storage import (
+    CACHE,
     FOLDER,
     INGEST,
     catalog_rows,
@@ -45,6 +46,7 @@ from catena.data_ingest.vocabulary import facet_table
 from catena.shared.artifacts import Artifact
 from catena.shared.catalog_files import pack
 from catena.shared.errors import InvalidRequest
+from catena.shared.hot_cache_format import METADATA
 from catena.shared.jobs import JobContext, job
 from catena.shared.settings import Settings
 
@@ -224,7 +226,7 @@ def build_cache(query: BuildCacheQuery, ctx: JobContext) -> ArtifactRef:
     dataset = cache_input([(row["key"], each) for row, each in opened])
     # Written beside the store, where files can be mapped; a new attempt on this machine goes on.
     folder = Settings().home / "cache" / ctx.name
-    if (folder / "cache.json").exists():
+    if (folder / METADATA).exists():
         shutil.rmtree(folder)
     write_hot_cache(
         dataset,
@@ -238,7 +240,7 @@ def build_cache(query: BuildCacheQuery, ctx: JobContext) -> ArtifactRef:
         progress=lambda share, message: ctx.progress(0.95 * share, message),
     )
     for path in sorted(folder.iterdir()):
-        with ctx.writer.local_file(path.name) as target:
+        with ctx.writer.local_file(f"{CACHE}/{path.name}") as target:
             _link(path, target)
     ref = ctx.commit(
         kind="hot_cache",

@@ -8,7 +8,7 @@ dataset          ``ingest.json`` (what became of every file), ``data/<key>.zarr`
 catalog          ``catalog.json`` (intake-esm), ``catalog.parquet``, ``catalog.csv.gz``,
                  ``report.html``, ``report.txt``
 model_selection  ``selection.json`` (PMP's layout), ``selection.csv``, ``portrait.png``
-hot_cache        blocks and ``cache.json``, see :mod:`catena.shared.hot_cache`
+hot_cache        the folder ``cache``, which :class:`catena.shared.hot_cache.HotCache` opens
 ===============  ==================================================================================
 """
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 INGEST = "ingest.json"
 FOLDER = "data"
+CACHE = "cache"
 
 
 def read_ingest(artifact: Artifact) -> dict[str, Any]:
