@@ -35,136 +35,60 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
-import struct
 import sys
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from email.utils import formatdate
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
+from support.http_faults import (
+    NOTHING,
+    Change,
+    Content,
+    Drop,
+    Fault,
+    IgnoreIfRange,
+    IgnoreRange,
+    NoHead,
+    NoLength,
+    NoTag,
+    Redirect,
+    Stall,
+    Status,
+    Trickle,
+    Truncate,
+)
+from support.http_sending import Reply, Request, file_reply, send
 
-@dataclass(frozen=True)
-class Fault:
-    """Something that goes wrong with one answer."""
-
-
-@dataclass(frozen=True)
-class Drop(Fault):
-    """The connection breaks (reset) after so many bytes of the body."""
-
-    after: int
-
-
-@dataclass(frozen=True)
-class Truncate(Fault):
-    """The connection is closed in good order after so many bytes, fewer than Content-Length."""
-
-    after: int
-
-
-@dataclass(frozen=True)
-class Status(Fault):
-    """An error status instead of the file."""
-
-    code: int
-    retry_after: int | str | None = None
-
-
-@dataclass(frozen=True)
-class Content(Fault):
-    """Other bytes than the file's, in this one answer."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Change(Fault):
-    """The file is replaced by other bytes for good, just before this answer."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Stall(Fault):
-    """After so many bytes nothing comes for so many seconds."""
-
-    after: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Trickle(Fault):
-    """Slow but steady: so many bytes, a pause in seconds, and so on."""
-
-    size: int
-    pause: float
-
-
-@dataclass(frozen=True)
-class IgnoreRange(Fault):
-    """The whole file, whatever range was asked for; HEAD does not offer ranges."""
-
-
-@dataclass(frozen=True)
-class IgnoreIfRange(Fault):
-    """The range that was asked for, even of a file that has changed."""
-
-
-@dataclass(frozen=True)
-class NoTag(Fault):
-    """Neither ETag nor Last-Modified."""
-
-
-@dataclass(frozen=True)
-class NoLength(Fault):
-    """No Content-Length: the body ends where the connection ends."""
-
-
-@dataclass(frozen=True)
-class NoHead(Fault):
-    """HEAD is answered by 405."""
-
-
-@dataclass(frozen=True)
-class Redirect(Fault):
-    """302 to another URL."""
-
-    to: str
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request as it came, and what became of it."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes = b""
-    range: str = ""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a handler answers."""
-
-    body: bytes = b""
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
+__all__ = [
+    "NOTHING",
+    "Change",
+    "Content",
+    "Drop",
+    "Fault",
+    "Handler",
+    "HttpArchive",
+    "IgnoreIfRange",
+    "IgnoreRange",
+    "NoHead",
+    "NoLength",
+    "NoTag",
+    "Redirect",
+    "Reply",
+    "Request",
+    "Stall",
+    "Status",
+    "Trickle",
+    "Truncate",
+]
 
 
 Handler = Callable[[Request], Any]
-
-NOTHING = Fault()
-"""A fault that is none: lets one request through, between others."""
 
 
 class HttpArchive:
@@ -418,11 +342,11 @@ def _respond(
     redirect = by_type.get(Redirect)
     if isinstance(status, Status):
         headers = {} if status.retry_after is None else {"Retry-After": str(status.retry_after)}
-        return _send(http, archive, request, Reply(b"sorry", status.code, headers), {})
+        return send(http, archive, request, Reply(b"sorry", status.code, headers), {})
     if isinstance(redirect, Redirect):
-        return _send(http, archive, request, Reply(b"", 302, {"Location": redirect.to}), {})
+        return send(http, archive, request, Reply(b"", 302, {"Location": redirect.to}), {})
     if NoHead in by_type and request.method == "HEAD":
-        return _send(http, archive, request, Reply(b"", 405), {})
+        return send(http, archive, request, Reply(b"", 405), {})
     answer = archive.answer(request)
     change = by_type.get(Change)
     if isinstance(change, Change):
@@ -430,96 +354,5 @@ def _respond(
         time.sleep(0.002)  # another mtime, hence another ETag
         answer.write_bytes(change.data)
     if isinstance(answer, Path):
-        answer = _file_reply(answer, http.headers, by_type)
-    return _send(http, archive, request, answer, by_type)
-
-
-def _file_reply(path: Path, asked: Mapping[str, str], by_type: Mapping[type, Fault]) -> Reply:
-    stat, data = path.stat(), path.read_bytes()
-    content = by_type.get(Content)
-    if isinstance(content, Content):
-        data = content.data
-    headers = {"Content-Type": "application/octet-stream"}
-    tag, modified = (
-        f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"',
-        formatdate(stat.st_mtime, usegmt=True),
-    )
-    if NoTag not in by_type:
-        headers |= {"ETag": tag, "Last-Modified": modified}
-    if IgnoreRange in by_type:
-        return Reply(data, headers=headers)
-    headers["Accept-Ranges"] = "bytes"
-    condition = asked.get("If-Range", "")
-    changed = condition not in ("", tag, modified) and IgnoreIfRange not in by_type
-    if asked.get("If-Match", tag) != tag:
-        return Reply(b"", 412, headers)
-    wanted = asked.get("Range", "")
-    if not wanted or changed:
-        return Reply(data, headers=headers)
-    first, _, last = wanted.removeprefix("bytes=").partition("-")
-    size = len(data)
-    start = int(first) if first else max(0, size - int(last))
-    stop = min(size, int(last) + 1) if first and last else size
-    if start >= size:
-        return Reply(b"", 416, headers | {"Content-Range": f"bytes */{size}"})
-    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    return Reply(data[start:stop], 206, headers)
-
-
-def _send(
-    http: BaseHTTPRequestHandler,
-    archive: HttpArchive,
-    request: Request,
-    reply: Reply,
-    by_type: Mapping[type, Fault],
-) -> None:
-    http.send_response(reply.status)
-    for name, value in reply.headers.items():
-        http.send_header(name, value)
-    if NoLength in by_type:
-        http.send_header("Connection", "close")
-        http.close_connection = True
-    else:
-        http.send_header("Content-Length", str(len(reply.body)))
-    http.end_headers()
-    if request.method == "HEAD":
-        return
-    sent = 0
-    for piece in _pieces(archive, reply.body, by_type):
-        if isinstance(piece, Fault):
-            _break(http, piece)
-            return
-        http.wfile.write(piece)
-        sent += len(piece)
-        archive.add_sent(request.path, len(piece))
-
-
-def _pieces(
-    archive: HttpArchive, body: bytes, by_type: Mapping[type, Fault]
-) -> Iterator[bytes | Fault]:
-    for fault in by_type.values():
-        if isinstance(fault, Drop | Truncate):
-            yield body[: fault.after]
-            yield fault
-            return
-        if isinstance(fault, Stall):
-            yield body[: fault.after]
-            archive.wait(fault.seconds)
-            yield body[fault.after :]
-            return
-        if isinstance(fault, Trickle):
-            for start in range(0, len(body), fault.size):
-                yield body[start : start + fault.size]
-                archive.wait(fault.pause)
-            return
-    for start in range(0, len(body), 1 << 16):
-        yield body[start : start + (1 << 16)]
-
-
-def _break(http: BaseHTTPRequestHandler, fault: Fault) -> None:
-    http.wfile.flush()
-    http.close_connection = True
-    if isinstance(fault, Drop):
-        time.sleep(0.05)  # what was sent arrives before the reset does
-        http.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        http.connection.close()
+        answer = file_reply(answer, http.headers, by_type)
+    return send(http, archive, request, answer, by_type)
