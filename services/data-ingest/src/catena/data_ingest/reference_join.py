@@ -123,8 +123,8 @@ def _check_same(name: str, first: ChunkedArray, other: ChunkedArray, axis: int) 
         mine, its = first.packing.get(key), other.packing.get(key)
         if not _equal(mine, its):
             raise InvalidData(
-                f"file {other.file}: variable {name} is packed with {key} {its}, "
-                f"file {first.file} with {mine}"
+                f"file {other.file}: variable {name} is packed with {key} {its!s}, "
+                f"file {first.file} with {mine!s}"
             )
 
 

@@ -25,6 +25,7 @@ from catena.data_ingest.reference_arrays import (
     scan_hdf5,
     scan_zarr,
 )
+from catena.data_ingest.reference_check import compare
 from catena.data_ingest.reference_join import join
 from catena.data_ingest.sources.base import Archive, ArchiveFile, Entry
 from catena.data_ingest.sources.formats import Format, format_of, open_array_file
@@ -41,8 +42,8 @@ MAX_INLINE_BYTES = 8 << 20
 """What is no plain array of the files (text, 2-d coordinates) may have up to this size."""
 
 MIN_CHUNK_BYTES = 512
-"""Pieces smaller than this on average (classic files with a record of few numbers) cost more to refer
-to than they hold; such a variable goes into the JSON if it fits."""
+"""Pieces smaller than this on average (classic files with a record of few numbers) cost more to be
+referred to than they hold; such a variable goes into the JSON if it fits."""
 
 MAX_CHUNKS = 300_000
 """More would make a JSON that takes longer to read than the data."""
@@ -150,7 +151,7 @@ def build_reference(archive: Archive, entry: Entry, dataset: xr.Dataset | None =
         marks = [f"{url}/.zgroup" if kind == "zarr" else url for url in urls]
         stamps = tuple(ranges.stamp(url) for url in marks)
         reference = Reference({"version": 1, "refs": refs}, location, stamps)
-        _compare(reference, dataset)
+        compare(reference.open(), dataset)
     except InvalidData as error:
         raise NotReferable(entry.key, error.message) from error
     return reference
@@ -299,56 +300,6 @@ def _frame(dataset: xr.Dataset, large: dict[str, ChunkedArray]) -> dict[str, Any
         encoding=encoding,
     )
     return {key: _inline(value.to_bytes()) for key, value in sorted(content.items())}
-
-
-def _compare(reference: Reference, dataset: xr.Dataset) -> None:
-    """Open the reference and compare it with what the source reads."""
-    opened = reference.open()
-    for key in sorted({*map(str, dataset.variables), *map(str, opened.variables)}):
-        if key not in opened.variables or key not in dataset.variables:
-            raise InvalidData(f"variable {key} is in one of both only")
-        found, wanted = opened.variables[key], dataset.variables[key]
-        if (found.dims, found.shape) != (wanted.dims, wanted.shape):
-            raise InvalidData(
-                f"variable {key} has {dict(found.sizes)} by reference, {dict(wanted.sizes)} as the "
-                "source reads it"
-            )
-        if wanted.dtype.kind in "fiub" and found.dtype != wanted.dtype:
-            raise InvalidData(
-                f"variable {key} has type {found.dtype} by reference, {wanted.dtype} as the source "
-                "reads it"
-            )
-        for at in _samples(wanted):
-            _compare_values(key, at, found[at], wanted[at])
-
-
-def _compare_values(key: str, at: Any, found: xr.Variable, wanted: xr.Variable) -> None:
-    mine, its = (np.asarray(variable.values).reshape(-1) for variable in (found, wanted))
-    equal = np.asarray(mine == its)
-    if wanted.dtype.kind == "f":
-        equal |= np.isnan(mine) & np.isnan(its)
-    elif wanted.dtype.kind in "mM":
-        equal |= np.isnat(mine) & np.isnat(its)
-    if equal.all():
-        return
-    first = int(np.flatnonzero(~equal)[0])
-    where = "" if at is ... else f" in the row {[piece.start for piece in at[:-1]]}"
-    raise InvalidData(
-        f"variable {key}{where} is {mine[first]} by reference, {its[first]} as the source reads it"
-    )
-
-
-def _samples(variable: xr.Variable) -> Iterable[Any]:
-    """A row at the beginning, in the middle and at the end; all of what is small."""
-    if variable.size == 0:
-        return []
-    if variable.nbytes <= INLINE_BYTES:
-        return [...]
-    places = []
-    for share in (0.0, 0.5, 1.0):
-        corner = [int(share * (n - 1)) for n in variable.shape[:-1]]
-        places.append((*(slice(n, n + 1) for n in corner), slice(None)))
-    return places
 
 
 def _url(archive: Archive, file: ArchiveFile) -> str:
