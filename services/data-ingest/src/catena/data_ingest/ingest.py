@@ -77,7 +77,7 @@ def check_size(found: Found, max_bytes: int) -> None:
 
 
 def read_entry(
-    source: Source, archive: Archive | None, entry: Entry, selection: Selection
+    source: Source, archive: Archive, entry: Entry, selection: Selection
 ) -> Reading:
     """Open a dataset, cut it, check it.
 

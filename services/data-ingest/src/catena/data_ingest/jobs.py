@@ -91,7 +91,7 @@ def ingest_dataset(query: IngestDatasetQuery, ctx: JobContext) -> ArtifactRef:
 def _keep(
     copier: Copier,
     source: Source,
-    archive: Archive | None,
+    archive: Archive,
     entry: Entry,
     query: IngestDatasetQuery,
     progress: Progress,
@@ -102,11 +102,12 @@ def _keep(
         if (note := copier.finished(name)) is not None:
             return note
     reading = read_entry(source, archive, entry, query.selection)
-    if reading.dataset is None:
+    dataset = reading.dataset
+    if dataset is None:
         note = _note(reading, copy, "copy")
         copier.put(copy, {}, note)
         return note
-    if query.mode == "reference" and archive is not None:
+    if query.mode == "reference":
         try:
             made = build_reference(archive, entry, reading.raw)
         except NotReferable as error:
@@ -116,7 +117,7 @@ def _keep(
             copier.put(reference, reference_files(reference, made, reading.fixes), note)
             return note
     note = _note(reading, copy, "copy")
-    copier.copy(copy, reading.dataset, note=note, progress=progress)
+    copier.copy(copy, dataset, note=note, progress=progress)
     return note
 
 

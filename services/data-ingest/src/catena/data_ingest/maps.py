@@ -101,7 +101,7 @@ def map_figure(field: xr.DataArray, title: str = "", note: str = "") -> Figure:
             shrink=0.8,
             spacing="uniform",
         )
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         bar.set_ticks(norm.boundaries[:: 1 + len(norm.boundaries) // 12].tolist())
         bar.minorticks_off()
         bar.ax.tick_params(length=0, labelcolor=INK)

@@ -3,23 +3,55 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from typing import BinaryIO
 
 from catena.data_ingest.archive import AllowList, open_archive
 from catena.data_ingest.http import Http
 from catena.data_ingest.queries import IngestDatasetQuery
 from catena.data_ingest.sources import source
-from catena.data_ingest.sources.base import Archive, Source
+from catena.data_ingest.sources.base import Archive, ArchiveFile, Source
+from catena.shared.errors import NotFound
 from catena.shared.settings import Settings
+
+
+class Nowhere:
+    """The archive of what is generated: there is none."""
+
+    location = ""
+
+    def find(self, under: str = "") -> list[ArchiveFile]:
+        """Nothing."""
+        return []
+
+    def read(self, path: str) -> bytes:
+        """Raises NotFound."""
+        raise self._none(path)
+
+    def open(self, path: str) -> BinaryIO:
+        """Raises NotFound."""
+        raise self._none(path)
+
+    def local(self, file: ArchiveFile | str) -> Path:
+        """Raises NotFound."""
+        raise self._none(str(file))
+
+    def url(self, path: str) -> str:
+        """Raises NotFound."""
+        raise self._none(path)
+
+    def _none(self, path: str) -> NotFound:
+        return NotFound(f"there is no file {path!r}: a generated source reads no archive")
 
 
 def open_source(
     query: IngestDatasetQuery, settings: Settings | None = None
-) -> tuple[Source, Archive | None]:
-    """The source that a request names, and its archive; a generated source has none."""
+) -> tuple[Source, Archive]:
+    """The source that a request names, and its archive; a generated source is its own."""
     settings = settings or Settings()
     chosen = query.weather or query.planet
     if query.source.startswith("generated"):
-        return source(query.source, **(chosen.model_dump() if chosen else {})), None
+        return source(query.source, **(chosen.model_dump() if chosen else {})), Nowhere()
     # Datastores and indexes name further places: those are asked for like the first.
     allow = AllowList.of(settings)
     opener = partial(

@@ -85,7 +85,7 @@ def portrait_figure(selection: Selection, title: str = "") -> Figure:
             orientation="horizontal",
             extend="both",
         )
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         bar.set_ticks([-0.4, -0.2, 0, 0.2, 0.4], labels=["−40 %", "−20 %", "0", "+20 %", "+40 %"])
         bar.minorticks_off()
         bar.ax.tick_params(length=0, labelcolor=INK)

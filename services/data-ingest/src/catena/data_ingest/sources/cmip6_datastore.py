@@ -104,12 +104,12 @@ class DatastoreArchive:
     def read_range(self, path: str, start: int, stop: int) -> bytes:
         """Bytes [start, stop) of an asset."""
         archive, name = self._at(path)
-        return archive.read_range(name, start, stop)  # type: ignore[attr-defined]
+        return bytes(archive.read_range(name, start, stop))  # type: ignore[attr-defined]
 
     def bytes_url(self, path: str) -> str:
         """URL from which the bytes come; another one where a mirror stands for the network."""
         archive, name = self._at(path)
-        return archive.bytes_url(name)  # type: ignore[attr-defined]
+        return str(archive.bytes_url(name))  # type: ignore[attr-defined]
 
     def store(self, path: str) -> Any:
         """A zarr asset for reading, with the retries and rights of its archive."""
@@ -127,7 +127,7 @@ class DatastoreArchive:
 
     @cached_property
     def _datastore(self) -> Any:
-        import intake_esm
+        from intake_esm.core import esm_datastore
 
         model = self._model
         if model.catalog_dict is not None:
@@ -146,7 +146,7 @@ class DatastoreArchive:
                 f"{', '.join(map(str, frame.columns))[:200]}; wanted those of CMIP6"
             )
         description = model.model_dump(exclude={"catalog_file", "catalog_dict"})
-        return intake_esm.esm_datastore({"esmcat": description, "df": frame})
+        return esm_datastore({"esmcat": description, "df": frame})
 
     def _search(self, wanted: Facets) -> Any:
         frame = self._datastore.df

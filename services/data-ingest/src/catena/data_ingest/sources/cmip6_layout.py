@@ -136,7 +136,7 @@ def dataset_id(facets: dict[str, str]) -> str:
     """Name of a dataset without its version, as ESGF writes it; what is not known is left out."""
     if "table_id" not in facets:  # cmip6-ng
         parts = ["cmip6-ng"]
-        names = (
+        names: tuple[str, ...] = (
             "variable_id",
             "frequency",
             "source_id",

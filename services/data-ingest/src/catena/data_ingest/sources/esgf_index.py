@@ -114,7 +114,9 @@ def copies_of(http: Getter, index: str, path: str) -> list[Copy]:
 
 def _split(wanted: Facets) -> tuple[dict[str, Sequence[str]], dict[str, Sequence[str]]]:
     """Facets for the index, and those with wildcards, which it does not know."""
-    asked = {name: list(values) for name, values in wanted.items() if name in _ASKABLE}
+    asked: dict[str, Sequence[str]] = {
+        name: list(values) for name, values in wanted.items() if name in _ASKABLE
+    }
     if years := wanted.get("dcpp_start_year"):
         asked["sub_experiment_id"] = [f"s{year}" for year in years]
     wild = {

@@ -96,7 +96,7 @@ def _items(http: Poster, url: str, body: dict[str, Any]) -> Iterator[Mapping[str
     while True:
         answer = _json(http.request(method, target, json=asked if method == "POST" else None), url)
         yield from answer["features"]
-        following = next(
+        following: Mapping[str, Any] = next(
             (link for link in answer.get("links", []) if link.get("rel") == "next"), {}
         )
         if not following or not answer["features"]:
