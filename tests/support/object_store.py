@@ -45,7 +45,12 @@ def s3_server(bucket: str = "catena-archive", *, credentials: bool = True) -> It
             if not credentials:
                 patch.delenv("AWS_ACCESS_KEY_ID")
                 patch.delenv("AWS_SECRET_ACCESS_KEY")
-            yield f"s3://{bucket}"
+            try:
+                yield f"s3://{bucket}"
+            finally:
+                # All servers of a process share what is in them.
+                owner = s3fs.S3FileSystem(key="testing", secret="testing")
+                owner.rm(bucket, recursive=True)
     finally:
         s3fs.S3FileSystem.clear_instance_cache()  # its clients are for a server that is gone
         server.stop()

@@ -179,8 +179,11 @@ def test_what_is_private_says_that_it_needs_credentials(bucket: str, tmp_path: P
     owner.mkdir("private-bucket")
     owner.pipe_file("private-bucket/x.nc", b"x")
     private = open_archive("s3://private-bucket", cache=tmp_path, patience=PATIENCE)
-    with pytest.raises(FailedPrecondition, match="AWS_ACCESS_KEY_ID"):
-        private.read("x.nc")
+    try:
+        with pytest.raises(FailedPrecondition, match="AWS_ACCESS_KEY_ID"):
+            private.read("x.nc")
+    finally:
+        owner.rm("private-bucket", recursive=True)
 
 
 OBJECTS = {"p/a.nc": DATA, "p/z/.zgroup": b"{}", "p/z/x/0": b"chunk", "q/b.nc": b"b"}
