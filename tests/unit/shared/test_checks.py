@@ -191,6 +191,17 @@ def test_zero_rain_and_dark_nights_are_no_frozen_data() -> None:
     assert not list(inspect(no_rain, vocabulary="cf", dataset_key="k"))
 
 
+def test_a_field_that_is_nearly_dry_may_come_twice() -> None:
+    # Seen in Caravan: 20 basins, one of them with 0.01 mm, the same on the next day.
+    def dry(values: np.ndarray) -> np.ndarray:
+        values[100:102] = 0
+        values[100:102, 3, 3:6] = 1.2e-7
+        return values
+
+    field = GOOD["daily_noleap"]()
+    assert not list(inspect(planted(field, "pr", dry), vocabulary="cf", dataset_key="k"))
+
+
 def test_fixed_fields_need_no_time() -> None:
     orog = monthly_gridded()["tas"].isel(time=0, drop=True) * 3
     orog.attrs = {"units": "m", "standard_name": "surface_altitude"}

@@ -37,7 +37,7 @@ POINT_RUN_S = 2 * clock.DAY
 POINT_RUN_STEPS = 12
 """A state at a point that keeps one value for two days and twelve steps is a stuck sensor."""
 FIELD_CELLS = 16
-"""A field of so many cells never comes twice."""
+"""A field of so many cells, with as many different values, never comes twice."""
 RANGES_AT_MOST = 100
 
 
@@ -118,20 +118,21 @@ def frozen(view: View) -> Iterator[Finding]:
     """Values that stand still: the repeated steps become NaN.
 
     A whole field never comes twice, and a state at a point does not keep one value for days. Rain
-    and radiation may: zeros are never counted.
+    and radiation at a point may, and so may fields that are nearly all zero.
     """
     for name in view.variables:
         variable, statistics = view.variable(name), view.statistics(name)
         prints = statistics.step_prints
         if variable.repeats == "any" or prints is None or prints.size < 3:
             continue
-        least = _run_that_counts(view, variable, statistics.cells)
-        if least is None:
+        stuck = _stuck_run(view, variable)
+        least = 2 if statistics.cells >= FIELD_CELLS else stuck
+        if least == np.inf:
             continue
         ranges = [
             [start, stop]
-            for start, stop in _runs(prints, least)
-            if _really_repeats(view, name, start, stop)
+            for start, stop in _runs(prints, int(least))
+            if _really_repeats(view, name, start, stop, stuck)
         ]
         if not ranges:
             continue
@@ -140,7 +141,7 @@ def frozen(view: View) -> Iterator[Finding]:
         since = clock.iso(times[ranges[0][0]]) if times is not None else str(ranges[0][0])
         longest = max(stop - start for start, stop in ranges)
         found = f"the same values in {longest} steps, {len(ranges)} times; first from {since}"
-        wanted = f"fewer than {least} equal steps"
+        wanted = f"fewer than {least:g} equal steps"
         if len(ranges) > RANGES_AT_MOST or steps > 0.5 * prints.size:
             yield refused_variable(
                 view, name, found, wanted,
@@ -157,12 +158,10 @@ def frozen(view: View) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _run_that_counts(view: View, variable: Variable, cells: int) -> int | None:
-    """From how many equal steps on values are frozen; None where nothing can be said."""
-    if cells >= FIELD_CELLS:
-        return 2
+def _stuck_run(view: View, variable: Variable) -> float:
+    """From how many equal steps on a single place is stuck; infinite where it may stand still."""
     if variable.repeats != "never":
-        return None
+        return np.inf
     step = view.step
     if step is None or step.kind != "seconds":
         return 6
@@ -176,18 +175,21 @@ def _runs(prints: Array, least: int) -> list[tuple[int, int]]:
     return [(int(edges[i]), int(edges[i] + lengths[i])) for i in np.flatnonzero(lengths >= least)]
 
 
-def _really_repeats(view: View, name: str, start: int, stop: int) -> bool:
-    """Whether a run that checksums suggest is one of values that should change."""
+def _really_repeats(view: View, name: str, start: int, stop: int, long_run: float) -> bool:
+    """Whether a run that checksums suggest is one of values that should change.
+
+    A field has to hold as many different values as there must be cells, or to stand still for so
+    long that even a single place would not.
+    """
     array = view.dataset[name]
     first, second = (np.asarray(array.isel(time=position).values) for position in (start, stop - 1))
     known = ~np.isnan(first)
     if not known.any() or not np.array_equal(first, second, equal_nan=True):
         return False
-    values = first[known]
-    if first.size < FIELD_CELLS:
+    if first.size < FIELD_CELLS or stop - start >= long_run:
         return True
-    # A field of one value (no snow anywhere) may come again.
-    return bool(values.min() != values.max())
+    # A dry or snow-free field may come again, and so may one of which little is not zero.
+    return bool(np.unique(first[known]).size >= FIELD_CELLS)
 
 
 def _trace(variable: Variable, high: float) -> float:
