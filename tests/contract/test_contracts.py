@@ -181,4 +181,6 @@ def test_a_long_rpc_has_a_job_with_its_query(service: str, name: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICE_NAMES)
 def test_every_job_belongs_to_a_long_rpc(service: str) -> None:
-    assert {(job.service, job.method) for job in job_functions(service)} == set(LONG)
+    assert {(job.service, job.method) for job in job_functions(service)} == {
+        (owner, name) for owner, name in LONG if owner == service
+    }

@@ -26,6 +26,8 @@ def ref(kind: str) -> dict[str, str]:
 OBSERVATION = {"values": [10.0, 20.5], "error_sd": [1.0, 2.0], "site": "US-MOz"}
 RANGE = {"name": "flnr", "units": "1", "low": 0.05, "high": 0.25}
 
+ARCHIVE = {"source": "cmip6", "location": "/archive/cmip6", "as_of": "2026-01-31"}
+
 # service, method, version of the science, request, digest
 GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
     (
@@ -105,6 +107,64 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
             "observation": OBSERVATION,
         },
         "150e2c903717d785f7d4a27d76997eb7ba9222bbd856c096d9733cecd0e56976",
+    ),
+    (
+        "data-ingest",
+        "IngestDataset",
+        1,
+        ARCHIVE,
+        "ac139f7a52143b244cf008c0fec56feecc1d68858bcbd63db1766152a3b0dd27",
+    ),
+    (
+        "data-ingest",
+        "IngestDataset",
+        1,
+        {
+            **ARCHIVE,
+            "mode": "reference",
+            "selection": {
+                "facets": [{"name": "table_id", "values": ["Amon", "Lmon"]}],
+                "variables": ["tas"],
+                "start": "1990-01-01",
+                "region": {"south": 30, "north": 50, "west": -100, "east": -80},
+            },
+        },
+        "25d1742c18a8efe8431421c77857b50207244f4cd68d94d5c97ed0d2ddff837d",
+    ),
+    (
+        "data-ingest",
+        "IngestDataset",
+        1,
+        {"source": "generated_weather", "weather": {"sites": 3, "seed": 7}},
+        "7f488088cfafa4cab82b04b236b24a28482c828247c7be4a4d862370ce678a9d",
+    ),
+    (
+        "data-ingest",
+        "WriteCatalog",
+        1,
+        {"title": "mine", "datasets": [ref("dataset")]},
+        "5e364c36a3a0b02c1517a5b53c33deeeefa812f325b83e963f74778b687ca862",
+    ),
+    (
+        "data-ingest",
+        "SelectModels",
+        1,
+        {"models": ref("dataset"), "reference": ref("dataset"), "threshold": 0.2},
+        "97f53da8370306246507cb57b1a9fb92197bb210731b8c1b9b885dffe019047e",
+    ),
+    (
+        "data-ingest",
+        "Regrid",
+        1,
+        {"dataset": ref("dataset"), "grid": "1.4deg"},
+        "f7596acad77dc47829964007b4228b9341118133f9ade3cdaab8113584bab271",
+    ),
+    (
+        "data-ingest",
+        "BuildCache",
+        1,
+        {"dataset": ref("dataset"), "half": True, "leads_s": [21600]},
+        "96ae34936175240a7b6b1cff713cef6e667fc4029833cb98c9942ab4dd2bceac",
     ),
 ]
 

@@ -6,7 +6,7 @@ Each has the fields of the protobuf message of its name in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Annotated, Literal
 
@@ -51,6 +51,15 @@ def _day(text: str) -> str:
         except ValueError:
             raise ValueError("wanted a day, e.g. 2001-12-31") from None
     return text
+
+
+def _one_of(*allowed: int) -> Callable[[int], int]:
+    def check(value: int) -> int:
+        if value not in allowed:
+            raise ValueError(f"wanted {' or '.join(map(str, allowed))}")
+        return value
+
+    return check
 
 
 Day = Annotated[str, StringConstraints(max_length=10), AfterValidator(_day)]
@@ -131,7 +140,7 @@ class GeneratedWeather(QueryModel):
 
     sites: Annotated[int, Field(ge=1, le=10_000)] = 4
     years: Annotated[int, Field(ge=1, le=500)] = 10
-    step_s: Literal[86_400, 3_600] = 86_400
+    step_s: Annotated[int, AfterValidator(_one_of(86_400, 3_600))] = 86_400
     seed: Seed = 0
     climates: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
     first_year: Annotated[int, Field(ge=1, le=9_000)] = 2001
@@ -140,6 +149,6 @@ class GeneratedWeather(QueryModel):
 class GeneratedPlanet(QueryModel):
     """Settings of the synthetic planet."""
 
-    latitudes: Literal[32, 64] = 32
+    latitudes: Annotated[int, AfterValidator(_one_of(32, 64))] = 32
     days: Annotated[int, Field(ge=1, le=100_000)] = 365
     seed: Seed = 0
