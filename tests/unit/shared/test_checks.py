@@ -10,6 +10,8 @@ import dask
 import numpy as np
 import pytest
 import support.faults_of_places
+import support.faults_of_time
+import support.faults_of_units
 import support.faults_of_values  # noqa: F401
 import xarray as xr
 from hypothesis import HealthCheck, given, settings

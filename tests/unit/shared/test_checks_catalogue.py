@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 import support.faults_of_places
+import support.faults_of_time
+import support.faults_of_units
 import support.faults_of_values  # noqa: F401
 from support.faulty_datasets import CATALOGUE, TEST_DEFECTS, TEST_ROWS, Fault, assert_caught
 from support.good_datasets import GOOD
