@@ -94,6 +94,7 @@ class Ranges:
             )
         self._made: tuple[int, Any] | None = None
         self._inside: set[str] = set()
+        self._top: Path | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_made": None}  # a client belongs to its process
@@ -105,8 +106,9 @@ class Ranges:
         below = url.startswith(f"{self.location}/") or url == self.location
         if below and self._scheme == "file":
             # A symbolic link must not lead out of the folder either.
-            top, file = (Path(place.removeprefix("file://")) for place in (self.location, url))
-            below = file.resolve().is_relative_to(top.resolve())
+            if self._top is None:
+                self._top = _local_path(self.location).resolve()
+            below = _local_path(url).resolve().is_relative_to(self._top)
         if not below or _dotted(url):
             raise UnsafePath(
                 f"a reference points to '{url[:120]}', which is outside of its archive "

@@ -46,8 +46,11 @@ CHECKED_AT_ONCE = 100
 """Of so many files on a network all are looked at when a dataset is opened; of more each one before
 its first bytes are used. Files in a folder are looked at when it is opened, however many."""
 
-CHUNK_BYTES = 32 << 20
-"""Chunks of the archive are taken together along the first dimension up to this size."""
+CHUNK_BYTES = 16 << 20
+"""Chunks of the archive are taken together along the first dimension up to this size,"""
+
+CHUNKS_AT_ONCE = 16
+"""and up to so many: one value costs all of them, and each may be a request to a server."""
 
 
 def reference_files(
@@ -126,7 +129,7 @@ def open_reference(artifact: Artifact, name: str) -> xr.Dataset:
 
 
 def open_store(store: ReferenceStore) -> xr.Dataset:
-    """The dataset of a store, decoded, with dask arrays in chunks of at most about 32 MiB."""
+    """The dataset of a store, decoded, with dask arrays over some chunks of the archive each."""
     with quiet():
         raw = xr.open_zarr(store, zarr_format=2, consolidated=False, chunks=None, decode_cf=False)
         for variable in raw.variables.values():
@@ -275,7 +278,8 @@ def _chunks(variable: xr.Variable) -> dict[Any, int]:
     sizes = {dim: int(own.get(dim, size)) for dim, size in variable.sizes.items()}
     first = variable.dims[0]
     unit = max(1, math.prod(sizes.values()) * variable.dtype.itemsize)
-    sizes[first] = min(variable.sizes[first], sizes[first] * max(1, CHUNK_BYTES // unit))
+    together = min(CHUNKS_AT_ONCE, max(1, CHUNK_BYTES // unit))
+    sizes[first] = min(variable.sizes[first], sizes[first] * together)
     return {dim: max(size, 1) for dim, size in sizes.items()}
 
 
