@@ -11,18 +11,8 @@ from catena.data_ingest.weather_air import DRY_AIR_GAS_CONSTANT, GRAVITY
 
 Array = NDArray[np.float64]
 
-LEVEL_FIELDS = {
-    "ua": ("eastward_wind", "m s-1"),
-    "va": ("northward_wind", "m s-1"),
-    "ta": ("air_temperature", "K"),
-    "hus": ("specific_humidity", "1"),
-    "zg": ("geopotential_height", "m"),
-}
-SURFACE_FIELDS = {
-    "tas": ("air_temperature", "K"),
-    "psl": ("air_pressure_at_mean_sea_level", "Pa"),
-    "pr": ("precipitation_flux", "kg m-2 s-1"),
-}
+LEVEL_FIELDS = ("ua", "va", "ta", "hus", "zg")
+SURFACE_FIELDS = ("tas", "psl", "pr")
 
 
 def fields(model: Model, state: State) -> dict[str, Array]:

@@ -8,10 +8,11 @@ state that is still known. Either way its numbers are the same, bit for bit.
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,9 @@ from numpy.typing import NDArray
 
 from catena.data_ingest.planet import DAY_S, Model, Planet, State
 from catena.data_ingest.planet_fields import LEVEL_FIELDS, SURFACE_FIELDS, fields
+from catena.data_ingest.spool import Arrays, Spool
 from catena.shared.errors import InvalidData
+from catena.shared.lexicon import variable
 
 Block = dict[str, NDArray[np.float32]]
 
@@ -56,6 +59,15 @@ def _states(planet: Planet) -> _States:
 @lru_cache(maxsize=8)
 def _model(planet: Planet) -> Model:
     return Model(planet)
+
+
+def _spooled(spool: Spool, series: PlanetSeries, number: int) -> Arrays:
+    """A block from the spool; those on the way to it are spooled too, since they are passed."""
+    with _states(series.planet).lock:
+        if number not in spool:
+            for before in range(series.nearest(number), number):
+                spool.block(before, partial(series.make, before))
+        return spool.block(number, partial(series.make, number))
 
 
 @dataclass(frozen=True)
@@ -135,14 +147,15 @@ class PlanetSeries:
         if not 0 <= number < len(self):
             raise InvalidData(f"block {number} asked of a series of {len(self)}")
         size = min(self.block, self.count - number * self.block)
-        state = self.state(number)
         made: list[Block] = []
-        for _ in range(size):
-            now = fields(self.model, state)
-            made.append({name: values.astype(np.float32) for name, values in now.items()})
-            state = self.model.advance(state, self._stride)
         states = _states(self.planet)
+        # One after the other: whoever comes next finds this block's last state.
         with states.lock:
+            state = self.state(number)
+            for _ in range(size):
+                now = fields(self.model, state)
+                made.append({name: values.astype(np.float32) for name, values in now.items()})
+                state = self.model.advance(state, self._stride)
             self._keep(states, state)
         return {name: np.stack([one[name] for one in made]) for name in made[0]}
 
@@ -152,11 +165,16 @@ class PlanetSeries:
             yield self.make(number)
 
     def dataset(self) -> xr.Dataset:
-        """The series as a lazy dataset, one chunk a block."""
+        """The series as a lazy dataset, one chunk a block; what was made is spooled."""
         t, levels = self.model.transform, self.planet.levels_pa
-        blocks = [delayed(self.make, pure=True)(number) for number in range(len(self))]
+        spool, token = Spool(), uuid.uuid4().hex
+        blocks = [
+            delayed(_spooled)(spool, self, number, dask_key_name=f"planet-{token}-{number}")
+            for number in range(len(self))
+        ]
         variables = {}
-        for name, (standard_name, units) in {**LEVEL_FIELDS, **SURFACE_FIELDS}.items():
+        for name in (*LEVEL_FIELDS, *SURFACE_FIELDS):
+            canonical = variable(name)
             on_levels = name in LEVEL_FIELDS
             inner = (len(levels), t.nlat, t.nlon) if on_levels else (t.nlat, t.nlon)
             chunks = [
@@ -170,9 +188,20 @@ class PlanetSeries:
             variables[name] = xr.Variable(
                 ("time", "plev", "lat", "lon") if on_levels else ("time", "lat", "lon"),
                 da.concatenate(chunks),  # type: ignore[no-untyped-call]
-                {"standard_name": standard_name, "units": units, "cell_methods": "time: point"},
+                {
+                    "standard_name": canonical.standard_name,
+                    "long_name": canonical.long_name,
+                    "units": canonical.units,
+                    "cell_methods": "time: point",
+                },
             )
         return xr.Dataset(variables, self._coordinates(), self._attributes())
+
+    def nearest(self, number: int) -> int:
+        """The last block up to `number` whose first state is known in this process."""
+        first = round(self.spin_up_days * DAY_S / self.planet.step_s)
+        known = _states(self.planet).latest(first + number * self.block * self._stride)
+        return 0 if known is None else max(0, (known.step - first) // (self.block * self._stride))
 
     @property
     def _stride(self) -> int:

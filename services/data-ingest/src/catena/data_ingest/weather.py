@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import dask.array as da
@@ -11,25 +13,27 @@ import xarray as xr
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
+from catena.data_ingest.spool import Spool
 from catena.data_ingest.weather_days import generate_days
 from catena.data_ingest.weather_hours import generate_hours
 from catena.data_ingest.weather_site import Period, Site
 from catena.shared.errors import InvalidData
+from catena.shared.lexicon import variable
 
 Frequency = Literal["day", "1hr"]
 
-VARIABLES = {
-    "tas": ("air_temperature", "K", "time: mean"),
-    "tasmin": ("air_temperature", "K", "time: minimum"),
-    "tasmax": ("air_temperature", "K", "time: maximum"),
-    "pr": ("precipitation_flux", "kg m-2 s-1", "time: mean"),
-    "hurs": ("relative_humidity", "%", "time: mean"),
-    "huss": ("specific_humidity", "1", "time: mean"),
-    "ps": ("surface_air_pressure", "Pa", "time: mean"),
-    "sfcWind": ("wind_speed", "m s-1", "time: mean"),
-    "rsds": ("surface_downwelling_shortwave_flux_in_air", "W m-2", "time: mean"),
-    "rlds": ("surface_downwelling_longwave_flux_in_air", "W m-2", "time: mean"),
-}
+VARIABLES = (
+    "tas",
+    "tasmin",
+    "tasmax",
+    "pr",
+    "hurs",
+    "huss",
+    "ps",
+    "sfcWind",
+    "rsds",
+    "rlds",
+)
 HOURLY = tuple(name for name in VARIABLES if name not in ("tasmin", "tasmax"))
 
 _CHUNK_BYTES = 64 << 20
@@ -37,8 +41,8 @@ _CHUNK_BYTES = 64 << 20
 
 def generate(
     sites: Sequence[Site], period: Period, seed: int, frequency: Frequency = "day"
-) -> NDArray[np.float32]:
-    """Weather of several sites, shape (variables, time, site), as float32.
+) -> dict[str, NDArray[np.float32]]:
+    """Weather of several sites: name -> values (time, site) as float32.
 
     Parameters
     ----------
@@ -50,9 +54,9 @@ def generate(
     """
     days = generate_days(sites, period, seed)
     if frequency == "day":
-        return np.stack([days.fields[name].astype(np.float32) for name in VARIABLES])
+        return {name: days.fields[name].astype(np.float32) for name in VARIABLES}
     hours = generate_hours(days, sites, period, seed)
-    return np.stack([hours[name].astype(np.float32) for name in HOURLY])
+    return {name: hours[name].astype(np.float32) for name in HOURLY}
 
 
 def weather_dataset(
@@ -89,33 +93,37 @@ def weather_dataset(
     steps_a_day = 1 if frequency == "day" else 24
     steps = period.days * steps_a_day
     size = sites_a_chunk or max(1, _CHUNK_BYTES // (4 * steps * len(names)))
-    chunks: list[da.Array] = []
-    for first in range(0, len(sites), size):
+    spool, token = Spool(), uuid.uuid4().hex
+    parts: dict[str, list[da.Array]] = {name: [] for name in names}
+    for number, first in enumerate(range(0, len(sites), size)):
         some = tuple(sites[first : first + size])
-        made = delayed(generate)(some, period, seed, frequency)
-        chunks.append(
-            da.from_delayed(  # type: ignore[no-untyped-call]
-                made, (len(names), steps, len(some)), np.float32
+        make = partial(generate, some, period, seed, frequency)
+        made = delayed(spool.block)(number, make, dask_key_name=f"weather-{token}-{number}")
+        for name in names:
+            parts[name].append(
+                da.from_delayed(  # type: ignore[no-untyped-call]
+                    made[name], (steps, len(some)), np.float32
+                )
             )
-        )
-    whole = da.concatenate(chunks, axis=2)  # type: ignore[no-untyped-call]
     variables = {}
-    for number, name in enumerate(names):
-        standard_name, units, cell_methods = VARIABLES[name]
+    for name in names:
+        canonical = variable(name)
         attributes = {
-            "standard_name": standard_name,
-            "units": units,
-            "cell_methods": cell_methods,
+            "standard_name": canonical.standard_name,
+            "long_name": canonical.long_name,
+            "units": canonical.units,
+            "cell_methods": canonical.cell_methods,
         }
-        variables[name] = xr.Variable(("time", "site"), whole[number], attributes)
+        variables[name] = xr.Variable(
+            ("time", "site"),
+            da.concatenate(parts[name], axis=1),  # type: ignore[no-untyped-call]
+            attributes,
+        )
     edges = period.times(steps_a_day).values
-    variables["time_bnds"] = xr.Variable(
-        ("time", "bnds"), np.stack([edges[:-1], edges[1:]], axis=1)
-    )
     climates = sorted({site.climate.name for site in sites})
     return xr.Dataset(
         variables,
-        _coordinates(sites, edges[:-1]),
+        _coordinates(sites, edges),
         {
             "Conventions": "CF-1.11",
             "title": f"Generated weather, seed {seed}",
@@ -126,7 +134,7 @@ def weather_dataset(
     )
 
 
-def _coordinates(sites: Sequence[Site], time: NDArray[np.generic]) -> dict[str, xr.Variable]:
+def _coordinates(sites: Sequence[Site], edges: NDArray[np.generic]) -> dict[str, xr.Variable]:
     def along(values: list[float], standard_name: str, units: str) -> xr.Variable:
         return xr.Variable(
             "site", np.array(values), {"standard_name": standard_name, "units": units}
@@ -135,8 +143,9 @@ def _coordinates(sites: Sequence[Site], time: NDArray[np.generic]) -> dict[str, 
     longitudes = [(site.lon + 180) % 360 - 180 for site in sites]
     return {
         "time": xr.Variable(
-            "time", time, {"standard_name": "time", "axis": "T", "bounds": "time_bnds"}
+            "time", edges[:-1], {"standard_name": "time", "axis": "T", "bounds": "time_bnds"}
         ),
+        "time_bnds": xr.Variable(("time", "bnds"), np.stack([edges[:-1], edges[1:]], axis=1)),
         "site": xr.Variable(
             "site", np.array([site.name for site in sites]), {"cf_role": "timeseries_id"}
         ),

@@ -294,12 +294,12 @@ CLIMATES: dict[str, Climate] = {
             clearness=(0.45, 0.50), humidity=(0.80, 0.65), wind=3.0, pressure=1000,
         ),
         _climate(
-            "temperate continental", wet=(0.32, 0.32), persistence=0.2, amount=(5.0, 9.5),
+            "temperate_continental", wet=(0.32, 0.32), persistence=0.2, amount=(5.0, 9.5),
             shape=0.7, tasmax=(4, 30), tasmin=(-6, 18), spread=(6.0, 3.2), wet_cooling=2.0,
             clearness=(0.50, 0.55), humidity=(0.68, 0.68), wind=3.5, pressure=750,
         ),
         _climate(
-            "temperate oceanic", wet=(0.60, 0.42), persistence=0.35, amount=(5.0, 5.0),
+            "temperate_oceanic", wet=(0.60, 0.42), persistence=0.35, amount=(5.0, 5.0),
             shape=0.75, tasmax=(7.5, 21), tasmin=(2, 12), spread=(3.5, 2.8), wet_cooling=0.5,
             clearness=(0.35, 0.47), humidity=(0.86, 0.75), wind=4.8, pressure=1200,
         ),
@@ -309,7 +309,7 @@ CLIMATES: dict[str, Climate] = {
             clearness=(0.52, 0.68), humidity=(0.72, 0.52), wind=3.2, pressure=700,
         ),
         _climate(
-            "semi-arid", wet=(0.10, 0.17), persistence=0.3, amount=(5.0, 7.0), shape=0.65,
+            "semi_arid", wet=(0.10, 0.17), persistence=0.3, amount=(5.0, 7.0), shape=0.65,
             tasmax=(15, 36), tasmin=(1, 20), spread=(5.0, 3.0), wet_cooling=4.0,
             clearness=(0.64, 0.66), humidity=(0.45, 0.35), wind=3.4, pressure=500,
         ),
@@ -319,7 +319,7 @@ CLIMATES: dict[str, Climate] = {
             clearness=(0.65, 0.52), humidity=(0.38, 0.75), wind=2.5, pressure=250,
         ),
         _climate(
-            "tropical wet", wet=(0.65, 0.55), persistence=0.2, amount=(12.0, 10.5), shape=0.7,
+            "tropical_wet", wet=(0.65, 0.55), persistence=0.2, amount=(12.0, 10.5), shape=0.7,
             tasmax=(30.5, 31.5), tasmin=(22.5, 22.5), spread=(1.4, 1.3), wet_cooling=1.2,
             clearness=(0.50, 0.53), humidity=(0.82, 0.80), wind=1.8, pressure=200,
         ),

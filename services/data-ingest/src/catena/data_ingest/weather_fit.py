@@ -75,7 +75,7 @@ def fit_weather(
     InvalidData
         When variables are missing, or there are too few days.
     """
-    base = base or CLIMATES["temperate continental"]
+    base = base or CLIMATES["temperate_continental"]
     missing = [one for one in _NEEDED if one not in series]
     misplaced = [
         one for one in (*_NEEDED, *_USEFUL) if one in series and series[one].dims != ("time",)

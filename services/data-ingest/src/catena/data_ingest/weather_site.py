@@ -39,7 +39,7 @@ class Site:
     lat: float
     lon: float = 0.0
     elevation_m: float = 0.0
-    climate: Climate = field(default_factory=lambda: CLIMATES["temperate continental"])
+    climate: Climate = field(default_factory=lambda: CLIMATES["temperate_continental"])
 
     def __post_init__(self) -> None:
         if not (-90 <= self.lat <= 90 and -180 <= self.lon <= 360 and self.elevation_m < 9000):
