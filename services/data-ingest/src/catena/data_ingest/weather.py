@@ -36,7 +36,7 @@ VARIABLES = (
 )
 HOURLY = tuple(name for name in VARIABLES if name not in ("tasmin", "tasmax"))
 
-_CHUNK_BYTES = 64 << 20
+_CHUNK_BYTES = 16 << 20  # making them takes about eight times as much
 
 
 def generate(
@@ -75,7 +75,7 @@ def weather_dataset(
     seed : int
     frequency : {"day", "1hr"}
     sites_a_chunk : int, optional
-        By default as many as make 64 MiB.
+        By default as many as make 16 MiB.
 
     Returns
     -------
