@@ -26,7 +26,7 @@ NAME = "data-ingest/IngestDataset/0a1b"
 
 
 def counted(
-    log: Path, rows: int, *, chunk: int = 100, lat: int = 100, lon: int = 120
+    log: Path, rows: int, *, chunk: int = 100, lat: int = 150, lon: int = 120
 ) -> xr.Dataset:
     """`rows` maps of noise in chunks of `chunk`; each chunk that is made adds a line to `log`.
 
@@ -69,12 +69,12 @@ def copier(store: ArtifactStore, attempt: int, name: str = NAME) -> tuple[Copier
 
 
 class DiscardingFiles(LocalFiles):
-    """Files above 1 MB are counted and dropped; nobody reads them again."""
+    """Files above 0.1 MB are counted and dropped; nobody reads them again."""
 
     dropped = 0
 
     def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
-        if len(data) > 1_000_000:
+        if len(data) > 100_000:
             self.dropped += len(data)
         else:
             super().write(path, data, durable=durable)

@@ -22,7 +22,7 @@ from catena.shared.artifacts import journal as journal_module
 from catena.shared.errors import FailedPrecondition, InvalidData, JobInterrupted
 from catena.shared.jobs.checkpoint import Checkpoint
 
-ROWS = 4000  # 192 MB in 40 chunks; 6 per shard, so 7 parts
+ROWS = 4000  # 288 MB in 40 chunks; 6 per shard, so 7 parts
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_killed_copy_goes_on_and_gives_the_same_bytes(
         assert artifact.read_bytes(name) == other.read_bytes(name)
     np.testing.assert_array_equal(
         artifact.open_dataset("data/a.zarr")["tas"][1234],
-        np.random.default_rng(12).integers(0, 99, (100, 100, 120))[34],
+        np.random.default_rng(12).integers(0, 99, (100, 150, 120))[34],
     )
 
 
@@ -303,6 +303,6 @@ def test_10_gib_need_less_than_500_mib(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["bytes"] > 0.999 * 10 * 2**30
-    assert facts["parts"] > 300
+    assert facts["parts"] > 200
     assert facts["stored"] > 10e6
     assert facts["peak_mib"] < 500, facts

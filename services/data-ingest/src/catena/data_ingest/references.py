@@ -276,7 +276,7 @@ def _frame(dataset: xr.Dataset, large: dict[str, ChunkedArray]) -> dict[str, Any
     empty = {
         key: (
             plain[key].dims,
-            da.zeros(plain[key].shape, plain[key].dtype, chunks=-1),
+            da.zeros(plain[key].shape, dtype=plain[key].dtype, chunks=-1),
             plain[key].attrs,
         )
         for key in large

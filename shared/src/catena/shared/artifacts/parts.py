@@ -106,7 +106,7 @@ class PartWriter:
             )
         with limited(self._threads):
             empty = {
-                key: (v.dims, da.zeros(v.shape, v.dtype, chunks=-1), v.attrs)
+                key: (v.dims, da.zeros(v.shape, dtype=v.dtype, chunks=-1), v.attrs)
                 for key, v in large.items()
             }
             whole = frame.compute().assign(empty)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 CHUNK_BYTES = 2 << 20
 """Largest chunk, before compression: what one read of a single value costs."""
 
-SHARD_BYTES = 32 << 20
+SHARD_BYTES = 48 << 20
 """Size of a shard, before compression. While one is computed, compressed and hashed it lies in
-memory up to eight times (260 MiB were seen with noise, which does not compress)."""
+memory about five times (240 MiB were seen with noise, which does not compress)."""
 
 WHOLE_BYTES = 4 << 20
 """Arrays up to this size are one chunk in one file."""
@@ -84,7 +84,7 @@ def plan_shards(
         Bytes of one element.
     source : sequence of int, optional
         Chunk of the source along each axis, 0 where they are not equal; a shard then begins where
-        a chunk of the source does, if that makes it no more than half as large again, so that no
+        a chunk of the source does, if that makes it no more than a third larger, so that no
         chunk is read for two shards.
 
     Returns
@@ -123,7 +123,7 @@ def _aligned(side: int, extent: int, wanted: int, shard: list[int], itemsize: in
     if wanted <= side:
         return side - side % wanted
     row = math.prod(shard) // side * itemsize
-    return wanted if 2 * wanted * row <= 3 * SHARD_BYTES else side
+    return wanted if 3 * wanted * row <= 4 * SHARD_BYTES else side
 
 
 def _near_equal(
