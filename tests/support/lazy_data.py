@@ -103,13 +103,19 @@ def copy_and_die(url: str, log: str, rows: int, attempt: int, die_after: int) ->
     print(json.dumps({"digest": ref.digest, "written": copied.written, "adopted": copied.adopted}))
 
 
-def copy_virtual(url: str, gib: float, threads: int) -> None:
-    """Copy `gib` GiB of generated maps into a store that drops them; tell the peak of memory."""
+def copy_virtual(url: str, gib: float, threads: int, noise: bool = False) -> None:
+    """Copy `gib` GiB of generated maps into a store that drops them; tell the peak of memory.
+
+    Plain maps compress 1,700 times, which is quick; noise does not, and needs the most memory.
+    """
     lat, lon = 180, 360
     rows = int(gib * 2**30 / (4 * lat * lon))
     ramp = np.arange(lon, dtype="float32") + np.arange(lat, dtype="float32")[:, None]
     day = da.arange(rows, chunks=64, dtype="float32")[:, None, None]
-    data = xr.Dataset({"tas": (("time", "lat", "lon"), day + ramp)})
+    maps = day + ramp
+    if noise:
+        maps = da.random.default_rng(0).random(maps.shape, dtype="float32", chunks=maps.chunks)
+    data = xr.Dataset({"tas": (("time", "lat", "lon"), maps)})
     store = ArtifactStore(url)
     store.files = DiscardingFiles(Path(url.removeprefix("file://")))
     writer = store.writer(NAME, 1)

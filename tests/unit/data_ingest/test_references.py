@@ -64,7 +64,9 @@ def artifact_of(
 def assert_equal(found: xr.Dataset, wanted: xr.Dataset) -> None:
     xr.testing.assert_equal(found, wanted)
     for name in wanted.variables:
-        assert found[name].dtype == wanted[name].dtype, name
+        # Of times the resolution is not content.
+        if wanted[name].dtype.kind not in "mM":
+            assert found[name].dtype == wanted[name].dtype, name
         assert found[name].attrs.keys() == wanted[name].attrs.keys(), name
 
 

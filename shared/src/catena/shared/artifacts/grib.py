@@ -5,6 +5,7 @@ Only needed where kerchunk, which brings its own, is not installed.
 
 from __future__ import annotations
 
+import importlib
 import threading
 from typing import Any, ClassVar
 
@@ -16,6 +17,16 @@ from catena.shared.errors import FailedPrecondition
 
 _LOCK = threading.RLock()
 _ARRAYS = {"latitude": "latitudes", "longitude": "longitudes"}
+
+
+def _eccodes() -> Any:
+    # A package of its own choice: who reads no GRIB need not have it.
+    try:
+        return importlib.import_module("eccodes")
+    except ImportError:
+        raise FailedPrecondition(
+            "these data are GRIB, which needs eccodes to be read: pip install eccodes"
+        ) from None
 
 
 class GribMessage(Codec):
@@ -39,12 +50,11 @@ class GribMessage(Codec):
     def __init__(self, var: str, dtype: str | None = None) -> None:
         self.var = var
         self.dtype = dtype or "float32"
-        try:
-            import eccodes  # noqa: F401
-        except ImportError:
-            raise FailedPrecondition(
-                "these data are GRIB, which needs eccodes to be read: pip install eccodes"
-            ) from None
+        self._eccodes = _eccodes()
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes an equal codec."""
+        return {"id": self.codec_id, "var": self.var, "dtype": self.dtype}
 
     def encode(self, buf: Any) -> Any:
         """Messages are only read; what comes goes."""
@@ -52,8 +62,7 @@ class GribMessage(Codec):
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """Values of a message in the order of the file, one-dimensional."""
-        import eccodes
-
+        eccodes = self._eccodes
         with _LOCK:  # eccodes is not safe in threads everywhere
             handle = eccodes.codes_new_from_message(bytes(buf))
             try:
