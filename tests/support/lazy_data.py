@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -103,6 +102,14 @@ def copy_and_die(url: str, log: str, rows: int, attempt: int, die_after: int) ->
     print(json.dumps({"digest": ref.digest, "written": copied.written, "adopted": copied.adopted}))
 
 
+def _peak_mib() -> float:
+    """Largest resident size of this process; ``getrusage`` would count the parent's, too."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("this system does not tell the peak of memory")
+
+
 def copy_virtual(url: str, gib: float, threads: int, noise: bool = False) -> None:
     """Copy `gib` GiB of generated maps into a store that drops them; tell the peak of memory.
 
@@ -120,11 +127,11 @@ def copy_virtual(url: str, gib: float, threads: int, noise: bool = False) -> Non
     store.files = DiscardingFiles(Path(url.removeprefix("file://")))
     writer = store.writer(NAME, 1)
     checkpoint = Checkpoint(store, f"jobs/{NAME}/checkpoint", 1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_mib()
     copied = Copier(writer, checkpoint, threads=threads).copy("data/v.zarr", data)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"bytes": copied.size, "parts": copied.written, "before_mib": before / 1024,
-                      "peak_mib": peak / 1024, "stored": store.files.dropped}))  # fmt: skip
+    peak = _peak_mib()
+    print(json.dumps({"bytes": copied.size, "parts": copied.written, "before_mib": before,
+                      "peak_mib": peak, "stored": store.files.dropped}))  # fmt: skip
 
 
 if __name__ == "__main__":
