@@ -76,9 +76,7 @@ def check_size(found: Found, max_bytes: int) -> None:
         )
 
 
-def read_entry(
-    source: Source, archive: Archive, entry: Entry, selection: Selection
-) -> Reading:
+def read_entry(source: Source, archive: Archive, entry: Entry, selection: Selection) -> Reading:
     """Open a dataset, cut it, check it.
 
     What is wrong with the data becomes a finding; only what may pass by itself (a network that does

@@ -52,7 +52,7 @@ def _compare_values(key: str, at: Any, found: xr.Variable, wanted: xr.Variable) 
     equal = np.asarray(mine == its)
     if wanted.dtype.kind == "f":
         equal |= np.isnan(mine) & np.isnan(its)
-    elif wanted.dtype.kind in "mM":
+    elif mine.dtype.kind in "mM" and its.dtype.kind in "mM":
         equal |= np.isnat(mine) & np.isnat(its)
     if equal.all():
         return

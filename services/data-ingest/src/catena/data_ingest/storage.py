@@ -30,6 +30,8 @@ INGEST = "ingest.json"
 FOLDER = "data"
 CACHE = "cache"
 
+_BLOCK_BYTES = 64 << 20
+
 
 def read_ingest(artifact: Artifact) -> dict[str, Any]:
     """What became of every file and dataset of a dataset artifact."""
@@ -53,7 +55,19 @@ def open_datasets(
         raise InvalidRequest(f"there is no dataset {missing[0]!r}; wanted one of {shown}")
     for row in rows:
         if not keys or row["key"] in keys:
-            yield row, artifact.open_dataset(row["name"])
+            yield row, _in_blocks(artifact.open_dataset(row["name"]))
+
+
+def _in_blocks(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset over dask, so that work on it needs the memory of some blocks only."""
+    for name, array in dataset.data_vars.items():
+        if array.chunks is None and array.nbytes > _BLOCK_BYTES:
+            # Whole shards, as they are stored: a part of one costs reading all of it.
+            stored = array.encoding.get("shards") or array.encoding.get("chunks") or array.shape
+            row = array.nbytes // array.sizes[array.dims[0]] * stored[0]
+            first = stored[0] * max(1, _BLOCK_BYTES // row)
+            dataset[name] = array.chunk({array.dims[0]: first})
+    return dataset
 
 
 def catalog_rows(artifact: Artifact, ingest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -58,12 +58,18 @@ def _storable(value: object) -> bool:
     return isinstance(value, str) or type(value).__module__.startswith("cftime")
 
 
+TIMES = xr.coders.CFDatetimeCoder(time_unit="us")
+"""How times are decoded: nanoseconds would end in 2262, and control runs of models go on."""
+
+
 def open_dataset(artifact: Artifact, name: str) -> xr.Dataset:
     """Open the dataset in the folder `name`; see :meth:`Artifact.open_dataset`."""
     if f"{name}/{METADATA}" not in artifact.names:
         raise NotFound(f"'{artifact.uri}' has no dataset '{name}'")
     with quiet():
-        return xr.open_zarr(Source(artifact, name), consolidated=True, chunks=None)
+        return xr.open_zarr(
+            Source(artifact, name), consolidated=True, chunks=None, decode_times=TIMES
+        )
 
 
 @contextmanager

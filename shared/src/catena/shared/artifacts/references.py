@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from catena.shared.artifacts._zarr import FlatStore
-from catena.shared.artifacts.datasets import quiet
+from catena.shared.artifacts.datasets import TIMES, quiet
 from catena.shared.artifacts.manifest import canonical_json
 from catena.shared.artifacts.ranges import FileStamp, Ranges
 from catena.shared.errors import (
@@ -136,7 +136,7 @@ def open_store(store: ReferenceStore) -> xr.Dataset:
             # JSON has one kind of number; how values are unpacked depends on which it was.
             for name, dtype in dict(variable.attrs.pop(PACKING_TYPES, {})).items():
                 variable.attrs[name] = np.dtype(dtype).type(variable.attrs[name])
-        dataset = xr.decode_cf(raw)
+        dataset = xr.decode_cf(raw, decode_times=TIMES)
     for key, variable in dataset.variables.items():
         if key not in dataset.xindexes and variable.ndim and variable.dtype.kind in "fiub":
             chunks = _chunks(variable)
