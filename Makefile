@@ -30,7 +30,7 @@ DEMO_HOME := $(or $(CATENA_HOME),$(CURDIR)/.catena)
 TORCH := $(shell grep '^torch==' constraints.txt)
 PYTEST := $(BIN)/python -m pytest -q
 STARTED := $(shell date +%s)
-TOOLS := hatchling editables pytest pytest-timeout hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
+TOOLS := hatchling editables pytest pytest-timeout pytest-xdist hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
 	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid
 
 .PHONY: help setup demo demo-ingest test test-fast lint lint-python lint-proto proto \
@@ -60,7 +60,8 @@ demo-ingest: setup ## Ingest samples of real archives into one catalog and write
 		deploy/ingest/samples.yaml deploy/ingest/generated.yaml
 
 test: lint ## Lint and all tests
-	@$(PYTEST) tests/unit
+	@$(PYTEST) -n 2 --dist loadfile -m "not slow" tests/unit
+	@$(PYTEST) -m slow tests/unit
 	@$(PYTEST) tests --ignore=tests/unit
 	@echo "test: lint is clean and all tests passed, after $$(( $$(date +%s) - $(STARTED) )) s"
 

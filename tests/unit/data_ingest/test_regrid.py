@@ -94,6 +94,7 @@ def test_lazy_data_stay_lazy_and_give_the_same(method):
     xr.testing.assert_identical(lazy.compute(), eager)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_blocks_not_by_the_data():
     """A virtual variable of 4 TB is planned at once; blocks hold whole fields of at most 64 MiB."""
     grid = named_grid("era5")

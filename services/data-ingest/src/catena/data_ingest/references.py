@@ -49,8 +49,8 @@ MAX_CHUNKS = 300_000
 """More would make a JSON that takes longer to read than the data."""
 
 
-class NotReferable(InvalidData):
-    """A dataset that references cannot express; it is to be copied instead.
+class NotReferable(Exception):
+    """A dataset that references cannot express; it is to be copied instead, so it is no error.
 
     Parameters
     ----------
@@ -59,8 +59,6 @@ class NotReferable(InvalidData):
     why : str
         With the file, the dimension and both values.
     """
-
-    reason = "NOT_REFERABLE"
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(f"dataset {key} cannot be read by reference: {why}; copy it")

@@ -211,8 +211,7 @@ def matches(facets: Mapping[str, str], wanted: Facets | None) -> bool:
     from fnmatch import fnmatchcase
 
     return all(
-        any(fnmatchcase(facets.get(name, ""), pattern) for pattern in patterns)
-        and name in facets
+        any(fnmatchcase(facets.get(name, ""), pattern) for pattern in patterns) and name in facets
         for name, patterns in (wanted or {}).items()
     )
 
