@@ -21,6 +21,7 @@ from typing import Any
 
 from catena.shared.jobs import JobFunction
 
+LEXICON = "catena.shared.lexicon"
 RECORD = Path(__file__).parents[1] / "contract" / "science_versions.json"
 
 
@@ -43,8 +44,13 @@ def science_digest(job: JobFunction) -> str:
     digest = hashlib.sha256()
     for name in sorted(functions):
         digest.update(name.encode() + _skeleton(inspect.getsource(functions[name])))
-    for name in sorted(_closure(modules)):
+    reached = _closure(modules)
+    for name in sorted(reached):
         digest.update(name.encode() + _skeleton(Path(_file(name)).read_text(encoding="utf-8")))
+    if LEXICON in reached:
+        # Its tables decide what becomes of data as much as its code does.
+        for table in sorted((Path(_file(LEXICON)).parent / "tables").glob("*.csv")):
+            digest.update(table.name.encode() + table.read_bytes())
     return digest.hexdigest()
 
 
