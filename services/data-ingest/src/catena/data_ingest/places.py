@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from catena.data_ingest.archive import AllowList, open_archive
 from catena.data_ingest.http import Http
@@ -13,6 +13,9 @@ from catena.data_ingest.sources import source
 from catena.data_ingest.sources.base import Archive, ArchiveFile, Source
 from catena.shared.errors import NotFound
 from catena.shared.settings import Settings
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
 
 
 class Nowhere:
@@ -36,7 +39,19 @@ class Nowhere:
         """Raises NotFound."""
         raise self._none(str(file))
 
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
+        """Raises NotFound."""
+        raise self._none(path)
+
     def url(self, path: str) -> str:
+        """Raises NotFound."""
+        raise self._none(path)
+
+    def bytes_url(self, path: str) -> str:
+        """Raises NotFound."""
+        raise self._none(path)
+
+    def store(self, path: str) -> Store:
         """Raises NotFound."""
         raise self._none(path)
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from scipy.io import netcdf_file
 
+from catena.data_ingest.archive_base import BaseArchive
 from catena.data_ingest.sources.base import Archive, ArchiveFile
 from catena.shared.errors import FailedPrecondition, InvalidData
 
@@ -134,10 +135,9 @@ def scan_zarr(archive: Archive, file: ArchiveFile) -> dict[str, ChunkedArray]:
     FailedPrecondition
         When the archive cannot be listed.
     """
-    members = getattr(archive, "names", None)
-    if members is None:
+    if not isinstance(archive, BaseArchive):
         raise FailedPrecondition(f"{file.path}: this archive cannot list what is in a zarr store")
-    names = set(members(file.path))
+    names = set(archive.names(file.path))
     if ".zgroup" not in names and ".zmetadata" not in names:
         raise InvalidData(
             f"file {file.path}: found a zarr store of version 3, wanted version 2 (with .zgroup)"
@@ -146,7 +146,7 @@ def scan_zarr(archive: Archive, file: ArchiveFile) -> dict[str, ChunkedArray]:
     for name in sorted(names):
         if name.startswith("."):
             continue
-        inside = members(f"{file.path}/{name}")
+        inside = archive.names(f"{file.path}/{name}")
         if ".zarray" not in inside:
             continue
         zarray = json.loads(archive.read(f"{file.path}/{name}/.zarray"))

@@ -138,7 +138,7 @@ def build_reference(archive: Archive, entry: Entry, dataset: xr.Dataset | None =
         )
     try:
         dataset = _opened(archive, entry, kind) if dataset is None else dataset
-        urls = [_url(archive, file) for file in entry.files]
+        urls = [archive.bytes_url(file.path) for file in entry.files]
         scans = [
             _scan(archive, file, url, kind, dataset)
             for file, url in zip(entry.files, urls, strict=True)
@@ -298,10 +298,6 @@ def _frame(dataset: xr.Dataset, large: dict[str, ChunkedArray]) -> dict[str, Any
         encoding=encoding,
     )
     return {key: _inline(value.to_bytes()) for key, value in sorted(content.items())}
-
-
-def _url(archive: Archive, file: ArchiveFile) -> str:
-    return str(getattr(archive, "bytes_url", archive.url)(file.path))
 
 
 def _location(archive: Archive, urls: list[str]) -> str:

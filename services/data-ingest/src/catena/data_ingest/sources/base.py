@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol, runtime_checkable
 
 import xarray as xr
 
 from catena.shared.checks.findings import Finding, Fix
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
 
 Facets = Mapping[str, Sequence[str]]
 """What to look for: column -> accepted values (any of them); ``*`` and ``?`` are wildcards."""
@@ -67,11 +70,39 @@ class Archive(Protocol):
     def open(self, path: str) -> BinaryIO:
         """A file to read and seek in; on the network by byte ranges."""
 
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
+        """Bytes [start, stop) of a file, fewer where it ends before; with retries.
+
+        Raises
+        ------
+        NotFound
+            When it is missing.
+        Unavailable
+            When the archive does not answer.
+        """
+
     def local(self, file: ArchiveFile | str) -> Path:
         """A file on this machine, whole and checked; downloads are resumed where they broke off."""
 
     def url(self, path: str) -> str:
         """Full URL of a file."""
+
+    def bytes_url(self, path: str) -> str:
+        """URL from which the bytes come: :meth:`url`, or a ``file://`` where they lie here."""
+
+    def store(self, path: str) -> Store:
+        """A zarr store for reading, with this archive's retries, rights and mirror.
+
+        Parameters
+        ----------
+        path : str
+            Its folder; ``""`` where the location itself is the store.
+
+        Raises
+        ------
+        NotFound
+            When the archive has no zarr stores.
+        """
 
 
 @dataclass(frozen=True)

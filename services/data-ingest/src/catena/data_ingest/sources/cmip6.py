@@ -110,10 +110,9 @@ class Cmip6:
         return cmip6_files.open_entry(archive, entry)
 
     def _place(self, archive: Archive, wanted: Facets) -> tuple[list[Placed], list[Finding]]:
-        ask = getattr(archive, "ask", None)
-        if ask is not None:
+        if isinstance(archive, (EsgfArchive, DatastoreArchive)):
             # An index or a datastore: it searches itself, and knows more than paths say.
-            return list(ask(wanted)), []
+            return archive.ask(wanted), []
         placed: list[Placed] = []
         refused: list[Finding] = []
         catalogs: list[ArchiveFile] = []

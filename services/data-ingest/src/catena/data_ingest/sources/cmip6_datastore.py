@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from catena.data_ingest.sources import cmip6_catalogs
 from catena.data_ingest.sources.base import Archive, ArchiveFile, Facets, matches
@@ -23,6 +23,9 @@ from catena.data_ingest.sources.cmip6_layout import (
     start_year,
 )
 from catena.shared.errors import InvalidData, NotFound
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
 
 _REQUIRED = tuple(name for name in DRS if name not in ("activity_id", "institution_id"))
 _COMPARED = tuple(name for name in DRS if name != "member_id")
@@ -104,17 +107,17 @@ class DatastoreArchive:
     def read_range(self, path: str, start: int, stop: int) -> bytes:
         """Bytes [start, stop) of an asset."""
         archive, name = self._at(path)
-        return bytes(archive.read_range(name, start, stop))  # type: ignore[attr-defined]
+        return archive.read_range(name, start, stop)
 
     def bytes_url(self, path: str) -> str:
         """URL from which the bytes come; another one where a mirror stands for the network."""
         archive, name = self._at(path)
-        return str(archive.bytes_url(name))  # type: ignore[attr-defined]
+        return archive.bytes_url(name)
 
-    def store(self, path: str) -> Any:
+    def store(self, path: str) -> Store:
         """A zarr asset for reading, with the retries and rights of its archive."""
         archive, name = self._at(path)
-        return archive.store(name)  # type: ignore[attr-defined]
+        return archive.store(name)
 
     def _at(self, path: str) -> tuple[Archive, str]:
         folder, _, name = path.rpartition("/")

@@ -70,9 +70,7 @@ def open_entry(archive: Archive, entry: Entry) -> xr.Dataset:
 def open_piece(archive: Archive, entry: Entry, file: ArchiveFile) -> Piece:
     """One file of an entry: whole on this machine, or a zarr store where it lies."""
     if is_store(file.path):
-        store = getattr(archive, "store", None)
-        where = store(file.path) if store else archive.url(file.path)
-        return open_raw(where, key=entry.key, file=file.path, engine="zarr")
+        return open_raw(archive.store(file.path), key=entry.key, file=file.path, engine="zarr")
     return open_raw(str(archive.local(file)), key=entry.key, file=file.path)
 
 

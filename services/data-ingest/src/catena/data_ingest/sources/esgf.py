@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 from catena.data_ingest.sources import esgf_index, esgf_stac
@@ -26,6 +26,9 @@ from catena.shared.errors import (
     NotFound,
     Unavailable,
 )
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
 
 _T = TypeVar("_T")
 log = logging.getLogger(__name__)
@@ -119,20 +122,22 @@ class EsgfArchive:
 
     def read_range(self, path: str, start: int, stop: int) -> bytes:
         """Bytes [start, stop) of a file, from the first node that gives them."""
-
-        def act(archive: Any, file: ArchiveFile) -> bytes:
-            return bytes(archive.read_range(file.path, start, stop))
-
-        return self._first_that_works(path, act)
+        return self._first_that_works(
+            path, lambda archive, file: archive.read_range(file.path, start, stop)
+        )
 
     def bytes_url(self, path: str) -> str:
         """URL from which the bytes come; another one where a mirror stands for the network."""
         folder, _, name = self.url(path).rpartition("/")
-        return str(self._opener(folder).bytes_url(name))  # type: ignore[attr-defined]
+        return self._opener(folder).bytes_url(name)
 
     def url(self, path: str) -> str:
         """URL at the first node."""
         return self._nodes(path)[0].url
+
+    def store(self, path: str) -> Store:
+        """Raises NotFound: nodes of ESGF have netCDF files."""
+        raise NotFound(f"{path}: the data nodes of {self.location} have files, no zarr stores")
 
     def _first_that_works(self, path: str, act: Callable[[Archive, ArchiveFile], _T]) -> _T:
         problems, forbidden = [], []

@@ -153,8 +153,7 @@ def _open_netcdf(archive: Archive, file: ArchiveFile, kind: Format) -> xr.Datase
     with warnings.catch_warnings():
         # Files with two fill values are common; both are missing values.
         warnings.simplefilter("ignore", xr.SerializationWarning)
-        place = getattr(archive, "bytes_url", archive.url)
-        if str(place(file.path)).startswith("file:"):
+        if archive.bytes_url(file.path).startswith("file:"):
             return xr.open_dataset(archive.local(file), engine="netcdf4", decode_times=False)
         if kind == "hdf5":
             return xr.open_dataset(archive.open(file.path), engine="h5netcdf", decode_times=False)
@@ -163,9 +162,7 @@ def _open_netcdf(archive: Archive, file: ArchiveFile, kind: Format) -> xr.Datase
 
 def _open_zarr(archive: Archive, file: ArchiveFile) -> xr.Dataset:
     # The archive's own store has its retries, its rights and its mirror.
-    store = getattr(archive, "store", None)
-    place = archive.url(file.path).removeprefix("file://") if store is None else store(file.path)
-    dataset: xr.Dataset = xr.open_zarr(place, chunks=None, decode_times=False)
+    dataset: xr.Dataset = xr.open_zarr(archive.store(file.path), chunks=None, decode_times=False)
     return dataset
 
 
