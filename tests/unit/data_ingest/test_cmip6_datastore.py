@@ -20,6 +20,7 @@ from catena.data_ingest.archive import Patience, open_archive
 from catena.data_ingest.http import Http
 from catena.data_ingest.sources.cmip6 import Cmip6, special_archive
 from catena.data_ingest.sources.cmip6_datastore import DatastoreArchive
+from catena.data_ingest.sources.order import Order
 from catena.shared.errors import InvalidData
 
 FAST = Patience(attempts=3, first_s=0.0, longest_s=0.01)
@@ -82,7 +83,7 @@ def write_store(folder: Path, source: str, version: str, year: int) -> None:
 
 def archive_of(location: str, tmp_path: Path) -> DatastoreArchive:
     opener = partial(open_archive, cache=tmp_path / "cache", patience=FAST)
-    found = special_archive(location, opener=opener, http=Http(patience=FAST))
+    found = special_archive(Order(location, opener, Http(patience=FAST)))
     assert isinstance(found, DatastoreArchive)
     return found
 

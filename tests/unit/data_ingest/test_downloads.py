@@ -362,7 +362,7 @@ def test_many_threads_fetch_once_and_leave_no_lock(http_archive, served, cache):
 def test_without_the_lock_they_would_all_fetch(http_archive, served, cache, monkeypatch):
     import contextlib
 
-    monkeypatch.setattr(downloads, "_locked", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(downloads, "locked", lambda *_: contextlib.nullcontext())
     http_archive.always("/a.nc", Trickle(50_000, 0.05))
     threads = [
         threading.Thread(target=lambda: _quiet(opened(http_archive, cache))) for _ in range(3)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import logging
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.http_archive import Drop, HttpArchive, Reply, Request, Status
+from support.climate_store import CONTENT, KEY, ClimateStore, reply
+from support.http_archive import Drop, HttpArchive, Reply, Status
 
 from catena.data_ingest.http import Http
 from catena.data_ingest.retries import Patience
@@ -27,95 +25,31 @@ from catena.shared.errors import (
     Unavailable,
 )
 
-KEY = "0f1e2d3c-secret-4b5a-key"
 DATASET = "reanalysis-era5-single-levels"
 EXECUTION = f"/api/retrieve/v1/processes/{DATASET}/execution"
 REQUEST = {"variable": ["2m_temperature"], "year": ["2019"]}
-CONTENT = bytes(range(256)) * 2000
-
-
-class Store:
-    """A Climate Data Store: each look at a job moves it one state on."""
-
-    def __init__(self, server: HttpArchive) -> None:
-        self.server = server
-        self.states: dict[str, list[str]] = {}
-        self.plan = ["accepted", "accepted", "running", "successful"]
-        self.reason: dict[str, Any] = {}
-        self.content = CONTENT
-        server.handlers[EXECUTION] = self.execute
-        server.handlers["/api/retrieve/v1/jobs/*"] = self.job
-        server.handlers["/files/result.nc"] = self.result
-
-    def allowed(self, request: Request) -> bool:
-        return request.headers.get("PRIVATE-TOKEN") == KEY
-
-    def execute(self, request: Request) -> Any:
-        if not self.allowed(request):
-            # A careless server that repeats what it was given.
-            token = request.headers.get("PRIVATE-TOKEN")
-            return reply(401, {"title": "unauthorized", "detail": f"token {token} is not valid"})
-        assert json.loads(request.body) == {"inputs": REQUEST}
-        job = f"job-{len(self.states) + 1}"
-        self.states[job] = list(self.plan)
-        return {"jobID": job, "status": "accepted"}
-
-    def job(self, request: Request) -> Any:
-        if not self.allowed(request):
-            return reply(401, {"title": "unauthorized"})
-        name, _, rest = request.path.rpartition("/jobs/")[2].partition("/")
-        if name not in self.states:
-            return reply(404, {"title": "job not found"})
-        if rest == "results":
-            if self.reason:
-                return reply(400, self.reason)
-            return {"asset": {"value": self.asset()}}
-        states = self.states[name]
-        return {"jobID": name, "status": states.pop(0) if len(states) > 1 else states[0]}
-
-    def asset(self) -> dict[str, Any]:
-        return {
-            "href": f"{self.server.url}/files/result.nc",
-            "file:size": len(self.content),
-            "file:checksum": hashlib.md5(self.content).hexdigest(),
-        }
-
-    def result(self, request: Request) -> Reply:
-        assert "PRIVATE-TOKEN" not in request.headers, "the key is not for where files lie"
-        start = int(request.headers.get("Range", "bytes=0-").split("=")[1].partition("-")[0])
-        headers = {"ETag": '"1"', "Accept-Ranges": "bytes"}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
-        return Reply(self.content[start:], status=206 if start else 200, headers=headers)
-
-    @property
-    def submitted(self) -> int:
-        return self.server.count(EXECUTION, "POST")
-
-
-def reply(status: int, plain: Any) -> Reply:
-    return Reply(json.dumps(plain).encode(), status=status)
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
+def store() -> Iterator[ClimateStore]:
     with HttpArchive() as server:
-        yield Store(server)
+        yield ClimateStore(server)
 
 
 @pytest.fixture
-def cds(store: Store) -> Cds:
+def cds(store: ClimateStore) -> Cds:
     patience = Patience(attempts=4, first_s=0.001, longest_s=0.01)
     return Cds(CdsAccount(KEY, f"{store.server.url}/api"), Http(patience=patience))
 
 
 def test_a_request_is_queued_computed_and_downloaded_with_progress(
-    cds: Cds, store: Store, tmp_path: Path
+    cds: Cds, store: ClimateStore, tmp_path: Path
 ) -> None:
     said: list[str] = []
     path = retrieve(cds, DATASET, REQUEST, tmp_path, progress=said.append)
     assert path.read_bytes() == CONTENT
     assert path.suffix == ".nc"
+    assert store.inputs == {"job-1": (DATASET, REQUEST)}
     words = "\n".join(said)
     assert "is accepted" in words
     assert "is running" in words
@@ -124,14 +58,14 @@ def test_a_request_is_queued_computed_and_downloaded_with_progress(
     assert sum("is running" in line for line in said) == 1
 
 
-def test_the_same_request_is_not_asked_twice(cds: Cds, store: Store, tmp_path: Path) -> None:
+def test_the_same_request_is_not_asked_twice(cds: Cds, store: ClimateStore, tmp_path: Path) -> None:
     first = retrieve(cds, DATASET, REQUEST, tmp_path)
     assert retrieve(cds, DATASET, dict(reversed(REQUEST.items())), tmp_path) == first
     assert store.submitted == 1
 
 
 def test_after_a_restart_the_accepted_job_is_waited_for(
-    cds: Cds, store: Store, tmp_path: Path
+    cds: Cds, store: ClimateStore, tmp_path: Path
 ) -> None:
     class Killed(Exception):
         pass
@@ -149,7 +83,7 @@ def test_after_a_restart_the_accepted_job_is_waited_for(
 
 
 def test_a_job_that_the_store_forgot_is_asked_for_anew(
-    cds: Cds, store: Store, tmp_path: Path
+    cds: Cds, store: ClimateStore, tmp_path: Path
 ) -> None:
     def die(line: str) -> None:
         raise KeyboardInterrupt
@@ -157,19 +91,20 @@ def test_a_job_that_the_store_forgot_is_asked_for_anew(
     with pytest.raises(KeyboardInterrupt):
         retrieve(cds, DATASET, REQUEST, tmp_path, progress=die)
     del store.states["job-1"]
-    store.states["other"] = ["running"]
     assert retrieve(cds, DATASET, REQUEST, tmp_path).read_bytes() == CONTENT
     assert store.submitted == 2
 
 
-def test_a_job_dismissed_there_twice_is_reported(cds: Cds, store: Store, tmp_path: Path) -> None:
+def test_a_job_dismissed_there_twice_is_reported(
+    cds: Cds, store: ClimateStore, tmp_path: Path
+) -> None:
     store.plan = ["dismissed"]
     with pytest.raises(NotFound, match="job-2 is dismissed"):
         retrieve(cds, DATASET, REQUEST, tmp_path)
 
 
 def test_a_failed_job_says_why_and_is_not_waited_for_again(
-    cds: Cds, store: Store, tmp_path: Path
+    cds: Cds, store: ClimateStore, tmp_path: Path
 ) -> None:
     store.plan = ["accepted", "failed"]
     store.reason = {"title": "The job has failed", "traceback": "cost limits exceeded"}
@@ -181,20 +116,20 @@ def test_a_failed_job_says_why_and_is_not_waited_for_again(
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_was(
-    cds: Cds, store: Store, tmp_path: Path
+    cds: Cds, store: ClimateStore, tmp_path: Path
 ) -> None:
-    store.server.fail("/files/result.nc", Drop(200_000), Drop(100_000))
+    store.server.fail("/files/job-1.nc", Drop(200_000), Drop(100_000))
     assert retrieve(cds, DATASET, REQUEST, tmp_path).read_bytes() == CONTENT
-    starts = [request.headers.get("Range", "") for request in store.server.of("/files/result.nc")]
+    starts = [request.headers.get("Range", "") for request in store.server.of("/files/job-1.nc")]
     assert starts[0] == ""
     assert all(start.startswith("bytes=") for start in starts[1:])
-    assert store.server.sent("/files/result.nc") < 1.5 * len(CONTENT)
+    assert store.server.sent("/files/job-1.nc") < 1.5 * len(CONTENT)
 
 
 def test_a_download_that_never_ends_leaves_the_job_to_be_resumed(
-    cds: Cds, store: Store, tmp_path: Path
+    cds: Cds, store: ClimateStore, tmp_path: Path
 ) -> None:
-    store.server.always("/files/result.nc", Status(503))
+    store.server.always("/files/job-1.nc", Status(503))
     with pytest.raises(Unavailable):
         retrieve(cds, DATASET, REQUEST, tmp_path)
     assert not list(tmp_path.glob("*.nc")), "nothing half-written is visible"
@@ -204,13 +139,13 @@ def test_a_download_that_never_ends_leaves_the_job_to_be_resumed(
 
 
 def test_a_packed_result_becomes_a_folder_and_cannot_leave_it(
-    cds: Cds, store: Store, tmp_path: Path
+    cds: Cds, store: ClimateStore, tmp_path: Path
 ) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("data_stream-oper_stepType-instant.nc", b"one")
         archive.writestr("../../data_stream-oper_stepType-accum.nc", b"two")
-    store.content = packed.getvalue()
+    store.make = lambda dataset, inputs: packed.getvalue()
     folder = retrieve(cds, DATASET, REQUEST, tmp_path / "kept")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         "data_stream-oper_stepType-instant.nc": b"one",
@@ -222,7 +157,7 @@ def test_a_packed_result_becomes_a_folder_and_cannot_leave_it(
 
 
 def test_a_busy_store_is_asked_again_and_then_given_up(
-    cds: Cds, store: Store, tmp_path: Path
+    cds: Cds, store: ClimateStore, tmp_path: Path
 ) -> None:
     busy = [Reply(b"", status=503), Reply(b"", status=429)]
     execute = store.execute
@@ -235,7 +170,7 @@ def test_a_busy_store_is_asked_again_and_then_given_up(
     assert caught.value.retry_after_s
 
 
-def test_a_broken_connection_does_not_queue_a_request_twice(cds: Cds, store: Store) -> None:
+def test_a_broken_connection_does_not_queue_a_request_twice(cds: Cds, store: ClimateStore) -> None:
     store.server.always(EXECUTION, Drop(5))
     with pytest.raises(Unavailable):
         cds.submit(DATASET, REQUEST)
@@ -252,7 +187,7 @@ def test_a_broken_connection_does_not_queue_a_request_twice(cds: Cds, store: Sto
     ],
 )
 def test_refusals_say_what_to_do(
-    cds: Cds, store: Store, status: int, error: type[CatenaError], words: str
+    cds: Cds, store: ClimateStore, status: int, error: type[CatenaError], words: str
 ) -> None:
     store.server.handlers[EXECUTION] = lambda _: reply(status, {"detail": "year 1900 is not there"})
     with pytest.raises(error, match=words) as caught:
@@ -261,7 +196,7 @@ def test_refusals_say_what_to_do(
 
 
 def test_the_key_is_in_no_message_log_or_traceback(
-    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    store: ClimateStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     import traceback
 

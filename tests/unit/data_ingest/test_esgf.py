@@ -19,6 +19,7 @@ from catena.data_ingest.places import open_source
 from catena.data_ingest.queries import IngestDatasetQuery
 from catena.data_ingest.sources.cmip6 import Cmip6, special_archive
 from catena.data_ingest.sources.esgf import EsgfArchive, is_index
+from catena.data_ingest.sources.order import Order
 from catena.shared.errors import FailedPrecondition, InvalidRequest, NotFound, Unavailable
 
 FAST = Patience(attempts=3, first_s=0.0, longest_s=0.01)
@@ -37,7 +38,7 @@ class Site:
     def archive(self, kind: str = "esg-search", allow: AllowList | None = None) -> EsgfArchive:
         opener = partial(open_archive, cache=self.folder / "cache", patience=FAST, allow=allow)
         http = Http(patience=FAST)
-        found = special_archive(f"{self.index.url}/{kind}", opener=opener, http=http)
+        found = special_archive(Order(f"{self.index.url}/{kind}", opener, http))
         assert isinstance(found, EsgfArchive)
         return found
 
@@ -190,7 +191,7 @@ def test_offline_an_index_is_the_mirror_of_its_files(site: Site, tmp_path: Path)
     write_year(tree, 2000)
     opener = partial(open_archive, mirror=mirror)
     location = "https://esgf-data.dkrz.de/esg-search"
-    assert special_archive(location, opener=opener, http=None) is None
+    assert special_archive(Order(location, opener)) is None
     assert len(Cmip6().search(opener(location)).entries) == 1
 
 

@@ -90,7 +90,7 @@ def store(tmp_path: Path) -> ArtifactStore:
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch) -> Models:
     made = Models()
-    monkeypatch.setattr(jobs, "open_source", lambda query: (made, None))
+    monkeypatch.setattr(jobs, "open_source", lambda query, **_: (made, None))
     return made
 
 
@@ -205,7 +205,7 @@ def test_the_model_that_is_twelve_degrees_too_warm_is_left_out(
     store: ArtifactStore, source: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = ingest(store)
-    monkeypatch.setattr(jobs, "open_source", lambda query: (Reference(), None))
+    monkeypatch.setattr(jobs, "open_source", lambda query, **_: (Reference(), None))
     reference = ingest(store, "2026-01-02")
     chosen = run(
         jobs.select_models,

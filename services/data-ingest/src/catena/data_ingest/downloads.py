@@ -116,7 +116,7 @@ def download(
     )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(job.beside("lock"), job.waiting):
+        with locked(job.beside("lock"), job.waiting):
             if not job.is_here():
                 job.run()
     except OSError as error:
@@ -299,7 +299,7 @@ class _Download:
 
 
 @contextmanager
-def _locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """One at a time, over all processes of this machine; the file is removed in the end."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

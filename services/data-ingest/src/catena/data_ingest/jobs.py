@@ -56,7 +56,12 @@ SERVICE = "data-ingest"
 @job(service=SERVICE, method="IngestDataset", query=IngestDatasetQuery)
 def ingest_dataset(query: IngestDatasetQuery, ctx: JobContext) -> ArtifactRef:
     """A source's datasets, checked, as copies or references."""
-    source, archive = open_source(query)
+    done = total = 0
+
+    def tell(line: str) -> None:
+        ctx.progress(done / max(total, 1), line)
+
+    source, archive = open_source(query, tell=tell)
     ctx.progress(0.0, "looking for datasets")
     found = source.search(archive, facet_table(query.selection.facets))
     check_size(found, query.max_bytes)
@@ -64,11 +69,12 @@ def ingest_dataset(query: IngestDatasetQuery, ctx: JobContext) -> ArtifactRef:
     datasets: list[dict[str, Any]] = []
     files = [summary.refused_row(finding) for finding in found.refused]
     total = len(found.entries)
+
+    def progress(fraction: float, message: str) -> None:
+        ctx.progress((done + fraction) / total, f"{done + 1} of {total}: {message}")
+
     for number, entry in enumerate(found.entries):
-
-        def progress(fraction: float, message: str, done: int = number) -> None:
-            ctx.progress((done + fraction) / total, f"{done + 1} of {total}: {message}")
-
+        done = number
         progress(0.0, entry.key)
         note = _keep(copier, source, archive, entry, query, progress)
         datasets += [note["dataset"]] if note["dataset"] else []

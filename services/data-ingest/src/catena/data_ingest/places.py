@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from catena.data_ingest.archive import AllowList, open_archive
 from catena.data_ingest.http import Http
 from catena.data_ingest.queries import IngestDatasetQuery
-from catena.data_ingest.sources import source
+from catena.data_ingest.retries import Patience
+from catena.data_ingest.sources import source, special_archive
 from catena.data_ingest.sources.base import Archive, ArchiveFile, Source
+from catena.data_ingest.sources.order import Order, Tell, silent
 from catena.shared.errors import NotFound
 from catena.shared.settings import Settings
 
@@ -60,26 +62,41 @@ class Nowhere:
 
 
 def open_source(
-    query: IngestDatasetQuery, settings: Settings | None = None
+    query: IngestDatasetQuery,
+    settings: Settings | None = None,
+    *,
+    tell: Tell | None = None,
+    patience: Patience | None = None,
 ) -> tuple[Source, Archive]:
-    """The source that a request names, and its archive; a generated source is its own."""
+    """The source that a request names, and its archive; a generated source is its own.
+
+    Parameters
+    ----------
+    query : IngestDatasetQuery
+    settings : Settings, optional
+    tell : callable, optional
+        Told in words of files that a service makes, which may take hours.
+    patience : Patience, optional
+        Of the network.
+    """
     settings = settings or Settings()
     chosen = query.weather or query.planet
     if query.source.startswith("generated"):
         return source(query.source, **(chosen.model_dump() if chosen else {})), Nowhere()
     # Datastores and indexes name further places: those are asked for like the first.
     allow = AllowList.of(settings)
+    cache = settings.home / "cache" / "archives"
     opener = partial(
-        open_archive,
-        cache=settings.home / "cache" / "archives",
-        mirror=settings.mirror,
-        allow=allow,
+        open_archive, cache=cache, mirror=settings.mirror, allow=allow, patience=patience
     )
-    archive: Archive | None = None
-    if query.source == "cmip6":
-        from catena.data_ingest.sources.cmip6 import special_archive
-
-        http = Http(allow=allow) if settings.mirror is None else None
-        archive = special_archive(query.location, opener=opener, http=http)
-    archive = archive or opener(query.location)
+    order = Order(
+        location=query.location,
+        opener=opener,
+        http=Http(allow=allow, patience=patience) if settings.mirror is None else None,
+        cache=cache,
+        selection=query.selection,
+        as_of=query.as_of,
+        tell=tell or silent,
+    )
+    archive = special_archive(query.source, order) or opener(query.location)
     return source(query.source), archive

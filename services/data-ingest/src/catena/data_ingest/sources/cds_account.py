@@ -12,7 +12,7 @@ from catena.shared.errors import FailedPrecondition
 DEFAULT_URL = "https://cds.climate.copernicus.eu/api"
 HOW = (
     "make a personal access token on the store's page and put it into CDSAPI_KEY, or into "
-    "~/.cdsapirc as a line 'key: <token>'"
+    "~/.cdsapirc as a line 'key: <token>'; accept the licence of each dataset on its page, once"
 )
 
 
@@ -64,9 +64,31 @@ class CdsAccount:
             url=environment.get("CDSAPI_URL") or saved.get("url", DEFAULT_URL),
         )
 
+    def check_location(self, location: str) -> None:
+        """Refuse to send the key anywhere but to the store that it is for.
+
+        Raises
+        ------
+        FailedPrecondition
+            For another address.
+        """
+        if location.rstrip("/") != self.url:
+            raise FailedPrecondition(
+                f"Climate Data Store: the key is for {self.url}, the location is {location}; set "
+                "CDSAPI_URL (or the line 'url:' of ~/.cdsapirc) to the location if the key is for "
+                "it"
+            )
+
     def scrub(self, text: str) -> str:
         """The text without the key: whatever a server says may end in a log."""
         return text.replace(self.key, "<key>")
+
+
+def is_store(location: str, environment: Mapping[str, str] | None = None) -> bool:
+    """Whether a location is the store's address: the public one, or the one that is set."""
+    environment = os.environ if environment is None else environment
+    named = environment.get("CDSAPI_URL") or _saved(environment).get("url", "")
+    return location.rstrip("/") in (DEFAULT_URL, named.rstrip("/"))
 
 
 def _saved(environment: Mapping[str, str]) -> dict[str, str]:

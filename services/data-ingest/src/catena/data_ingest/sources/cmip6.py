@@ -8,9 +8,8 @@ a folder or a server (:mod:`catena.data_ingest.archive`), a datastore
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import xarray as xr
 
@@ -30,34 +29,19 @@ from catena.data_ingest.sources.cmip6_datastore import DatastoreArchive, is_data
 from catena.data_ingest.sources.cmip6_layout import Placed
 from catena.data_ingest.sources.cmip6_series import entries
 from catena.data_ingest.sources.esgf import EsgfArchive, is_index
+from catena.data_ingest.sources.order import Order
 from catena.shared.checks.findings import Finding
 from catena.shared.errors import InvalidData
 
 _DATA = (".nc", ".zarr")
 
 
-def special_archive(
-    location: str, *, opener: Callable[[str], Archive], http: Any | None
-) -> Archive | None:
-    """The archive of a location that is an intake-esm datastore or an index of ESGF.
-
-    Parameters
-    ----------
-    location : str
-    opener : callable
-        Location -> archive, for the places that datastores and indexes name.
-    http : Http, optional
-        Asks indexes; None where a mirror stands for the network.
-
-    Returns
-    -------
-    Archive or None
-        None for folders and servers of files, which `opener` opens.
-    """
-    if is_datastore(location):
-        return DatastoreArchive(location, opener=opener)
-    if http is not None and is_index(location):
-        return EsgfArchive(location, http=http, opener=opener)
+def special_archive(order: Order) -> Archive | None:
+    """A datastore of intake-esm or an index of ESGF; None for folders and servers of files."""
+    if is_datastore(order.location):
+        return DatastoreArchive(order.location, opener=order.opener)
+    if order.http is not None and is_index(order.location):
+        return EsgfArchive(order.location, http=order.http, opener=order.opener)
     return None
 
 

@@ -11,11 +11,19 @@ import pandas as pd
 import xarray as xr
 
 from catena.data_ingest.sources.base import Archive, ArchiveFile, Entry, Facets, Found, matches
+from catena.data_ingest.sources.daymet_archive import DaymetArchive, is_grids, is_pixels
 from catena.data_ingest.sources.daymet_csv import HEADER_LINES, is_daymet_csv, parse, tile_of
 from catena.data_ingest.sources.formats import suffix_of
 from catena.data_ingest.sources.geotiff import open_geotiff
 from catena.data_ingest.sources.gridded import Gridded
-from catena.data_ingest.sources.grouping import by_date, join_in_time, key_of, undated
+from catena.data_ingest.sources.grouping import (
+    by_date,
+    join_in_time,
+    join_variables,
+    key_of,
+    undated,
+)
+from catena.data_ingest.sources.order import Order
 from catena.data_ingest.sources.tables import with_findings
 from catena.shared.checks.findings import Finding
 from catena.shared.errors import InvalidData
@@ -30,17 +38,27 @@ _VARIABLE = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(VARIABLES)})[_-]")
 _YEAR = re.compile(r"(?<!\d)(19[5-9]\d|20\d\d)(?!\d)")
 
 
+def special_archive(order: Order) -> Archive | None:
+    """A service of Daymet, where a location is the address of one; None for any other."""
+    if order.http is not None and (is_pixels(order.location) or is_grids(order.location)):
+        return DaymetArchive(order, order.http)
+    return None
+
+
 class Daymet(Gridded):
     """Daymet files of any of its four layouts.
 
-    Facets: ``format`` (csv, geotiff, hdf5, netcdf3), ``frequency``, ``variable``, ``vocabulary``,
-    and of a pixel ``site`` (the file's name) and ``tile``.
+    Facets of files: ``format`` (csv, geotiff, hdf5, netcdf3), ``frequency``, ``variable``,
+    ``vocabulary``, and of a pixel ``site`` (the file's name) and ``tile``; those of the services
+    are in :class:`DaymetArchive`.
     """
 
     name: ClassVar[str] = "daymet"
 
     def search(self, archive: Archive, facets: Facets | None = None) -> Found:
         """Datasets below the archive's location."""
+        if isinstance(archive, DaymetArchive):
+            return archive.ask(facets or {})
         others: list[ArchiveFile] = []
         rasters: list[ArchiveFile] = []
         entries: list[Entry] = []
@@ -67,9 +85,13 @@ class Daymet(Gridded):
         """The entry, lazy; a pixel's text is read whole (it is small)."""
         kind = entry.facets.get("format")
         if kind == "csv":
-            (file,) = entry.files
-            text = archive.read(file.path).decode("utf-8", errors="replace")
-            return whole_day_radiation(parse(text, file=file.path).chunk(), file.path)
+            texts = [archive.read(file.path) for file in entry.files]
+            parts = [
+                parse(text.decode("utf-8", errors="replace"), file=file.path)
+                for text, file in zip(texts, entry.files, strict=True)
+            ]
+            whole = join_in_time(parts, entry.files, entry.key).chunk()
+            return whole_day_radiation(whole, entry.files[0].path)
         if kind == "geotiff":
             parts = [_open_raster(archive, file) for file in entry.files]
             whole = join_in_time(parts, entry.files, entry.key)
@@ -105,13 +127,7 @@ class Daymet(Gridded):
             join_in_time([parts[n] for n in numbers], [entry.files[n] for n in numbers], entry.key)
             for numbers in by_variable.values()
         ]
-        try:
-            whole = xr.merge(series, compat="override", join="exact", combine_attrs="override")
-        except ValueError as error:
-            raise InvalidData(
-                f"dataset {entry.key}: its variables do not lie on one grid and time axis "
-                f"({str(error)[:300]}); fetch the same period and region of each"
-            ) from error
+        whole = join_variables(series, entry.key)
         return whole_day_radiation(whole, entry.files[0].path)
 
 

@@ -30,6 +30,11 @@ VARIABLES = ("dayl", "prcp", "srad", "swe", "tmax", "tmin", "vp")
 FIRST_YEAR = {"na": 1980, "hi": 1980, "pr": 1950}
 
 Region = Literal["na", "hi", "pr"]
+REGIONS: tuple[Region, ...] = ("na", "hi", "pr")
+"""North America, Hawaii, Puerto Rico."""
+
+LATITUDES, LONGITUDES = (14.0, 83.5), (-179.0, -52.0)
+"""Degrees between which places lie."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,14 @@ class DaymetService:
     http : Http
     pixel, grids : str
         Their addresses.
+    progress : callable, optional
+        Told of downloads.
     """
 
     http: Http = field(default_factory=Http)
     pixel: str = PIXEL
     grids: str = GRIDS
+    progress: downloads.Progress | None = None
 
     def pixel_file(
         self,
@@ -88,10 +96,11 @@ class DaymetService:
         Unavailable
             When the service does not answer.
         """
-        if not (14 <= lat <= 83.5 and -179 <= lon <= -52):
+        (south, north), (west, east) = LATITUDES, LONGITUDES
+        if not (south <= lat <= north and west <= lon <= east):
             raise InvalidRequest(
                 f"Daymet: got latitude {lat:g}, longitude {lon:g}; wanted a place in North "
-                "America: 14 to 83.5 and -179 to -52 degrees"
+                f"America: {south:g} to {north:g} and {west:g} to {east:g} degrees"
             )
         query = {
             "lat": f"{lat:.6f}",
@@ -101,9 +110,7 @@ class DaymetService:
             "end": end.isoformat(),
         }
         _check_period(start, end, 1980)
-        place = f"{lat:.4f}N_{-lon:.4f}W"
-        what = "" if len(query["vars"].split(",")) == len(VARIABLES) else f"_{query['vars']}"
-        name = f"daymet_{place}_{start:%Y%m%d}_{end:%Y%m%d}{what.replace(',', '-')}.csv"
+        name = pixel_name(lat, lon, start, end, variables)
         path = self._fetch(f"{self.pixel}/data?{urlencode(query)}", folder / name)
         with path.open(encoding="utf-8", errors="replace") as file:
             beginning = file.read(8000)
@@ -162,7 +169,19 @@ class DaymetService:
     def _fetch(self, url: str, target: Path) -> Path:
         if target.is_file():
             return target
-        return downloads.download(WebFile.of(self.http, url), target, patience=self.http.patience)
+        return downloads.download(
+            WebFile.of(self.http, url),
+            target,
+            progress=self.progress,
+            patience=self.http.patience,
+        )
+
+
+def pixel_name(lat: float, lon: float, start: date, end: date, variables: Sequence[str]) -> str:
+    """Name of a pixel's file: it stands for all that was asked."""
+    names = list(dict.fromkeys(variables))
+    what = "" if len(names) == len(VARIABLES) else f"_{'-'.join(names)}"
+    return f"daymet_{lat:.4f}N_{-lon:.4f}W_{start:%Y%m%d}_{end:%Y%m%d}{what}.csv"
 
 
 def _known(variables: Sequence[str]) -> list[str]:

@@ -6,22 +6,57 @@ ensemble), since 00 UTC (ERA5-Land), or per day (monthly means). Each is a vocab
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 
-from catena.data_ingest.sources.gridded import Gridded
+from catena.data_ingest.archive_folder import FolderArchive
+from catena.data_ingest.sources.base import Archive, ArchiveFile, Entry
+from catena.data_ingest.sources.cds_account import is_store
+from catena.data_ingest.sources.cds_archive import CdsArchive
+from catena.data_ingest.sources.formats import in_chunks, open_array_file
+from catena.data_ingest.sources.gridded import Gridded, entry_format
+from catena.data_ingest.sources.grouping import join_in_time, join_variables
+from catena.data_ingest.sources.order import Order
 from catena.shared.errors import InvalidData
 
 ARCO = "gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3"
 """Public location of the analysis-ready copy; needs no key."""
 
 
+def special_archive(order: Order) -> Archive | None:
+    """The Climate Data Store, where a location is its address; None for any other."""
+    if order.http is not None and is_store(order.location):
+        return CdsArchive(order, order.http)
+    return None
+
+
 class Era5(Gridded):
-    """ERA5 fields from any archive; facets as those of :class:`Gridded`."""
+    """ERA5 fields from any archive.
+
+    Facets as those of :class:`Gridded`; of the Climate Data Store those of :class:`CdsArchive`.
+    """
 
     name: ClassVar[str] = "era5"
+
+    def open(self, archive: Archive, entry: Entry) -> xr.Dataset:
+        """The files of an entry, joined in time; lazy. The store's are retrieved first."""
+        if not isinstance(archive, CdsArchive):
+            return super().open(archive, entry)
+        parts = [
+            join_variables([self._opened(path, entry) for path in paths], entry.key)
+            for paths in archive.bring(entry.files)
+        ]
+        return join_in_time(parts, entry.files, entry.key)
+
+    def _opened(self, path: Path, entry: Entry) -> xr.Dataset:
+        """One retrieved file; the store packs instants and amounts in files of their own."""
+        file = ArchiveFile(path.name, path.stat().st_size)
+        opened = open_array_file(FolderArchive(str(path.parent)), file, entry_format(entry))
+        return in_chunks(self._arrange(opened, path.name), tokenize(str(path), file.size))
 
     def _accepts(self, vocabulary: str) -> str:
         if vocabulary.startswith("era5"):

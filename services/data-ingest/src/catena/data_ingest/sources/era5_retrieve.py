@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from catena.data_ingest import downloads
 from catena.data_ingest.sources.era5_cds import Cds, Progress
 from catena.shared.errors import InternalError, InvalidData, InvalidRequest, NotFound
 
@@ -25,6 +26,7 @@ def retrieve(
     request: dict[str, Any],
     folder: Path,
     *,
+    name: str = "",
     progress: Progress | None = None,
 ) -> Path:
     """The file that answers a request; asked for once, whatever is interrupted.
@@ -37,8 +39,10 @@ def retrieve(
     request : dict
         As the store's page shows it.
     folder : Path
-        Where results and the notes of accepted jobs are kept. The file is called
-        ``<dataset>-<digest of the request>.<suffix>``.
+        Where results and the notes of accepted jobs are kept.
+    name : str
+        What to call the file, without its suffix and without dots; it must stand for the request.
+        Default: ``<dataset>-<digest of the request>``.
     progress : callable, optional
         Gets a line whenever something changes.
 
@@ -49,24 +53,14 @@ def retrieve(
         and accumulations are asked for together).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps([dataset, request], sort_keys=True, separators=(",", ":"))
-    name = f"{dataset}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    if (folder / name).is_dir():
-        return folder / name
-    for done in sorted(folder.glob(f"{name}.*")):
-        if done.suffix in (".nc", ".grib", ".zip"):
-            return _unpacked(done)
+    name = name or f"{dataset}-{digest(dataset, request)}"
+    if (done := kept(folder, name)) is not None:
+        return done
     note = folder / f"{name}.job.json"
     tell = progress or (lambda _: None)
     # A job that the store has forgotten is asked for anew, once.
     for last in (False, True):
-        job = _accepted(note)
-        if job:
-            tell(f"Climate Data Store: waiting again for job {job}")
-        else:
-            job = cds.submit(dataset, request)
-            _write(note, {"job": job, "dataset": dataset, "request": request})
-            tell(f"Climate Data Store: job {job} is accepted")
+        job = accept(cds, dataset, request, folder, name=name, progress=tell)
         try:
             cds.wait(job, tell)
             asset = cds.asset(job)
@@ -83,6 +77,48 @@ def retrieve(
         note.unlink(missing_ok=True)
         return _unpacked(path)
     raise InternalError("Climate Data Store: neither a result nor an error")
+
+
+def accept(
+    cds: Cds,
+    dataset: str,
+    request: dict[str, Any],
+    folder: Path,
+    *,
+    name: str,
+    progress: Progress,
+) -> str:
+    """Queue a request at the store, unless an earlier call did; its job.
+
+    Several can be queued before the first is waited for with :func:`retrieve`. One of several
+    processes does it while the others wait. Parameters are those of :func:`retrieve`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / f"{name}.job.json"
+    with downloads.locked(note.with_suffix(".lock"), lambda: None):
+        if job := _accepted(note):
+            progress(f"Climate Data Store: waiting again for job {job}")
+            return job
+        job = cds.submit(dataset, request)
+        _write(note, {"job": job, "dataset": dataset, "request": request})
+    progress(f"Climate Data Store: job {job} is accepted")
+    return job
+
+
+def kept(folder: Path, name: str) -> Path | None:
+    """What an earlier :func:`retrieve` brought; None if that is not here."""
+    if (folder / name).is_dir():
+        return folder / name
+    for done in sorted(folder.glob(f"{name}.*")):
+        if done.suffix in (".nc", ".grib", ".zip"):
+            return _unpacked(done)
+    return None
+
+
+def digest(dataset: str, request: dict[str, Any]) -> str:
+    """Sixteen letters that stand for a request, whatever the order of its fields."""
+    text = json.dumps([dataset, request], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def monthly_requests(
@@ -125,9 +161,18 @@ def monthly_requests(
 
 def _unpacked(path: Path) -> Path:
     """The folder of a packed result's files; any other result as it is."""
-    if not zipfile.is_zipfile(path):
-        return path
-    half, folder = path.with_suffix(f".{os.getpid()}.half"), path.with_suffix("")
+    folder = path.with_suffix("")
+    with downloads.locked(path.with_suffix(".lock"), lambda: None):
+        if not folder.is_dir() and zipfile.is_zipfile(path):
+            _unpack(path, folder)
+        if folder.is_dir():
+            path.unlink(missing_ok=True)
+            return folder
+    return path
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    half = path.with_suffix(f".{os.getpid()}.half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir()
     with zipfile.ZipFile(path) as packed:
@@ -141,8 +186,6 @@ def _unpacked(path: Path) -> Path:
             with packed.open(member) as source, (half / name).open("wb") as target:
                 shutil.copyfileobj(source, target)
     half.rename(folder)
-    path.unlink()
-    return folder
 
 
 def _accepted(note: Path) -> str:

@@ -28,6 +28,7 @@ from catena.data_ingest.sources.formats import (
     open_array_file,
 )
 from catena.data_ingest.sources.grouping import by_date, join_in_time, key_of
+from catena.data_ingest.sources.retrieved import RetrievedArchive
 from catena.shared.checks.findings import Finding
 from catena.shared.errors import InvalidData
 
@@ -46,8 +47,10 @@ class Gridded:
     def search(self, archive: Archive, facets: Facets | None = None) -> Found:
         """Datasets below the archive's location.
 
-        One header of each group of files is read.
+        One header of each group of files is read; of what has to be retrieved first, none.
         """
+        if isinstance(archive, RetrievedArchive):
+            return archive.ask(facets or {})
         return self._search(archive, archive.find(), facets)
 
     def _search(
@@ -80,7 +83,9 @@ class Gridded:
         )
 
     def describe(self, archive: Archive, entry: Entry) -> Description:
-        """From the headers."""
+        """From the headers; of what has to be retrieved first, from what is asked for."""
+        if isinstance(archive, RetrievedArchive):
+            return archive.describe(entry)
         return describe_dataset(self.open(archive, entry), entry.files)
 
     def open(self, archive: Archive, entry: Entry) -> xr.Dataset:

@@ -43,7 +43,12 @@ def key_of(files: Sequence[ArchiveFile], part: str = "") -> str:
     pure = PurePosixPath(path)
     words = [*pure.parts[:-1], pure.stem if pure.suffix else pure.name]
     text = ".".join([*words, *([part] if part else [])])
-    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", text.replace("{}", "")).strip("-._")
+    return word(text.replace("{}", ""))
+
+
+def word(text: str) -> str:
+    """A text as a part of a key: letters, digits, ``.``, ``_`` and ``-`` only."""
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
     return re.sub(r"([-._])[-._]+", r"\1", clean)[-190:].lstrip("-._") or "dataset"
 
 
@@ -87,6 +92,25 @@ def join_in_time(parts: Sequence[xr.Dataset], files: Sequence[ArchiveFile], key:
         combine_attrs="override",
     )
     return whole
+
+
+def join_variables(parts: Sequence[xr.Dataset], key: str) -> xr.Dataset:
+    """One dataset out of parts that hold other variables of the same grid and times.
+
+    Raises
+    ------
+    InvalidData
+        When they do not lie on one grid and time axis.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    try:
+        return xr.merge(parts, compat="override", join="exact", combine_attrs="override")
+    except ValueError as error:
+        raise InvalidData(
+            f"dataset {key}: its variables do not lie on one grid and time axis "
+            f"({str(error)[:300]}); fetch the same period and region of each"
+        ) from error
 
 
 def _start(part: xr.Dataset, axis: str) -> float:
