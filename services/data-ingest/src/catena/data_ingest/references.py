@@ -29,6 +29,7 @@ from catena.data_ingest.reference_check import compare
 from catena.data_ingest.reference_join import join
 from catena.data_ingest.sources.base import Archive, ArchiveFile, Entry
 from catena.data_ingest.sources.formats import Format, format_of, open_array_file
+from catena.data_ingest.sources.retrieved import RetrievedArchive
 from catena.shared.artifacts.ranges import FileStamp, Ranges
 from catena.shared.artifacts.references import PACKING_TYPES, ReferenceStore, open_store
 from catena.shared.artifacts.references import reference_files as _files
@@ -127,6 +128,13 @@ def build_reference(archive: Archive, entry: Entry, dataset: xr.Dataset | None =
     Unavailable
         When the archive does not answer.
     """
+    if isinstance(archive, RetrievedArchive):
+        # Before anything else: a look at a file would retrieve it.
+        raise NotReferable(
+            entry.key,
+            f"{_named(entry.files)}: found files that {archive.location} makes on request, which "
+            "lie in a cache only",
+        )
     kinds = {format_of(archive, file) for file in entry.files}
     if len(kinds) != 1 or "" in kinds:
         found = ", ".join(sorted(kind or "text or another format" for kind in kinds))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
 
-from catena.data_ingest.archive_places import parse
+from catena.data_ingest.archive_places import Place, parse
 from catena.data_ingest.http import Http
 from catena.data_ingest.sources.base import (
     ArchiveFile,
@@ -182,7 +182,7 @@ class RetrievedArchive(ABC, Generic[_Request]):
 
     def bytes_url(self, path: str) -> str:
         """``file://`` URL of the retrieved file."""
-        return self.local(path).as_uri()
+        return Place("file", segments=self.local(path).parts[1:]).url
 
     def store(self, path: str) -> Store:
         """Raises NotFound: services give files."""
