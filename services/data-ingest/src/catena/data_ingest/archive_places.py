@@ -23,6 +23,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}[A-Za-z0-9]")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
 _SHOWN = 100
+_TAIL = 120
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,10 @@ def shorten(text: str) -> str:
     """A location as it may be shown: without user name and query, and not too long."""
     text = re.sub(r"//[^/]*@", "//", text.partition("?")[0])
     shown = ascii(text)
-    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 4]}...'"
+    if len(shown) <= _SHOWN:
+        return shown
+    # Both ends: the host, and the name of the file at fault.
+    return f"{shown[:40]}...{shown[40:][-_TAIL:]}"
 
 
 def _segments(path: str, shown: str, field: str, *, decode: bool) -> tuple[str, ...]:
