@@ -6,8 +6,10 @@ that nothing outside it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -35,12 +37,20 @@ class Reading:
     inspection : Inspection
     raw : xarray.Dataset, optional
         As the source opened it; None where that failed.
+    mark : str
+        Differs between datasets of other files, coordinates or attributes.
     """
 
     entry: Entry
     dataset: xr.Dataset | None
     inspection: Inspection
     raw: xr.Dataset | None = None
+    mark: str = ""
+
+    @property
+    def checked(self) -> dict[str, Any]:
+        """What was found, as JSON, for :func:`read_entry` of a later attempt."""
+        return {"mark": self.mark, "findings": [finding.to_dict() for finding in self.inspection]}
 
     @property
     def fixes(self) -> tuple[Fix, ...]:
@@ -76,11 +86,27 @@ def check_size(found: Found, max_bytes: int) -> None:
         )
 
 
-def read_entry(source: Source, archive: Archive, entry: Entry, selection: Selection) -> Reading:
+def read_entry(
+    source: Source,
+    archive: Archive,
+    entry: Entry,
+    selection: Selection,
+    known: Mapping[str, Any] | None = None,
+) -> Reading:
     """Open a dataset, cut it, check it.
 
     What is wrong with the data becomes a finding; only what may pass by itself (a network that does
     not answer) is raised.
+
+    Parameters
+    ----------
+    source : Source
+    archive : Archive
+    entry : Entry
+    selection : Selection
+    known : mapping, optional
+        :attr:`Reading.checked` of an earlier reading. Where the archive has still the same files
+        and coordinates, what was found then holds, and the values are not read again.
 
     Raises
     ------
@@ -94,6 +120,10 @@ def read_entry(source: Source, archive: Archive, entry: Entry, selection: Select
         raw = raw.assign_attrs()
         raw.attrs.pop(FINDINGS, None)
         opened = apply(raw, entry.fixes)
+        mark = _mark(entry, opened)
+        if known is not None and known.get("mark") == mark:
+            before = Inspection(tuple(map(Finding.from_dict, known["findings"])))
+            return Reading(entry, apply(opened, before.fixes), before, raw, mark)
         inspection = inspect(
             opened,
             vocabulary=entry.vocabulary,
@@ -117,7 +147,20 @@ def read_entry(source: Source, archive: Archive, entry: Entry, selection: Select
     if inspection.refused:
         return Reading(entry, None, everything)
     dataset = apply(opened, inspection.fixes)
-    return Reading(entry, dataset if dataset.data_vars else None, everything, raw)
+    return Reading(entry, dataset if dataset.data_vars else None, everything, raw, mark)
+
+
+def _mark(entry: Entry, opened: xr.Dataset) -> str:
+    """See :attr:`Reading.mark`; values of variables are not read."""
+    digest = hashlib.sha256(repr((entry, sorted(opened.attrs.items(), key=str))).encode())
+    for name, variable in sorted(opened.variables.items(), key=lambda item: str(item[0])):
+        head = (name, variable.sizes, variable.dtype, sorted(variable.attrs.items(), key=str))
+        digest.update(repr(head).encode())
+        if variable.chunks is None and name in opened.coords:
+            values = variable.values
+            digest.update(repr(values.tolist()).encode() if values.dtype == object
+                          else values.tobytes())  # fmt: skip
+    return digest.hexdigest()
 
 
 def _checks(selection: Selection) -> tuple[Check, ...]:

@@ -44,6 +44,7 @@ from catena.data_ingest.storage import (
 )
 from catena.data_ingest.vocabulary import facet_table
 from catena.shared.artifacts import Artifact
+from catena.shared.artifacts.shards import SHARD_BYTES
 from catena.shared.catalog_files import pack
 from catena.shared.errors import InvalidRequest
 from catena.shared.hot_cache_format import METADATA
@@ -107,7 +108,9 @@ def _keep(
     for name in (copy, reference):
         if (note := copier.finished(name)) is not None:
             return note
-    reading = read_entry(source, archive, entry, query.selection)
+    checked = f"{FOLDER}/{entry.key}.checked"  # no file: only a note in the journal
+    known = copier.finished(checked)
+    reading = read_entry(source, archive, entry, query.selection, known)
     dataset = reading.dataset
     if dataset is None:
         note = _note(reading, copy, "copy")
@@ -122,6 +125,9 @@ def _keep(
             note = _note(reading, reference, "reference")
             copier.put(reference, reference_files(reference, made, reading.fixes), note)
             return note
+    if known is None and dataset.nbytes > SHARD_BYTES:
+        # Who goes on with a copy that was broken off then reads only what that lacks.
+        copier.put(checked, {}, reading.checked)
     note = _note(reading, copy, "copy")
     copier.copy(copy, dataset, note=note, progress=progress)
     return note
