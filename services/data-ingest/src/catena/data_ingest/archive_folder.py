@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from catena.data_ingest.archive_base import ZARR_MARKS, BaseArchive, Listed, leaves, missing, walk
+from catena.data_ingest.archive_http import root_of
 from catena.data_ingest.archive_places import Place, check_path, join, parse
 from catena.data_ingest.downloads import check
 from catena.data_ingest.sources.base import ArchiveFile
@@ -152,6 +153,14 @@ class FolderArchive(BaseArchive):
             ) from None
 
 
+def _of_files(place: Place) -> Place:
+    """Where the files of a location lie; see :func:`~catena.data_ingest.archive_http.root_of`."""
+    if place.scheme not in ("http", "https"):
+        return place
+    root, kind = root_of(place)
+    return replace(root, segments=(*root.segments, place.segments[-1])) if kind == "file" else root
+
+
 def _target(link: str) -> Path | None:
     try:
         return Path(link).resolve()
@@ -168,7 +177,8 @@ class MirrorArchive(FolderArchive):
         As on the network.
     mirror : Path
         ``https://host/a/b`` is ``host/a/b`` in it (``host:port`` where the port is not the usual
-        one), ``s3://bucket/a`` is ``s3/bucket/a``.
+        one), ``s3://bucket/a`` is ``s3/bucket/a``. A catalog or a list stands for the folder of the
+        files that it names (of THREDDS: the one on its file server).
 
     Raises
     ------
@@ -177,7 +187,8 @@ class MirrorArchive(FolderArchive):
     """
 
     def __init__(self, location: str, mirror: Path) -> None:
-        self.source = parse(location)
+        asked = parse(location)
+        self.source = _of_files(asked)
         self.mirror = mirror
         folder = mirror.absolute().joinpath(*self.source.mirrored)
         if not folder.resolve().is_relative_to(mirror.resolve()):
@@ -189,7 +200,7 @@ class MirrorArchive(FolderArchive):
                 "use the network"
             )
         super().__init__(str(folder))
-        self.location = self.source.url
+        self.location = asked.url
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.location, self.mirror)

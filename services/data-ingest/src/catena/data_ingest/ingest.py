@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from catena.data_ingest.sources.base import Archive, Entry, Found, Source
 from catena.data_ingest.sources.tables import FINDINGS, source_findings
 from catena.data_ingest.vocabulary import Region, Selection
 from catena.shared.checks import CHECKS, Finding, Fix, Inspection, apply, inspect
+from catena.shared.checks.statistics import collect
 from catena.shared.checks.view import Check, View
-from catena.shared.errors import InvalidData, InvalidRequest, NotFound
+from catena.shared.errors import CatenaError, InvalidData, InvalidRequest, NotFound
 
 _AFTER = "duplicate"
 """The last check of places and times: names, coordinates and order are canonical behind it."""
@@ -124,13 +125,7 @@ def read_entry(
         if known is not None and known.get("mark") == mark:
             before = Inspection(tuple(map(Finding.from_dict, known["findings"])))
             return Reading(entry, apply(opened, before.fixes), before, raw, mark)
-        inspection = inspect(
-            opened,
-            vocabulary=entry.vocabulary,
-            dataset_key=entry.key,
-            file=file,
-            checks=_checks(selection),
-        )
+        inspection = _inspected(source, archive, entry, opened, file, selection)
     except (InvalidData, NotFound) as error:
         finding = Finding(
             "readable",
@@ -148,6 +143,54 @@ def read_entry(
         return Reading(entry, None, everything)
     dataset = apply(opened, inspection.fixes)
     return Reading(entry, dataset if dataset.data_vars else None, everything, raw, mark)
+
+
+def _inspected(
+    source: Source,
+    archive: Archive,
+    entry: Entry,
+    opened: xr.Dataset,
+    file: str,
+    selection: Selection,
+) -> Inspection:
+    try:
+        return inspect(
+            opened,
+            vocabulary=entry.vocabulary,
+            dataset_key=entry.key,
+            file=file,
+            checks=_checks(selection),
+        )
+    except (CatenaError, MemoryError):
+        raise
+    except Exception as error:
+        # Codecs have no common error, and theirs name no file: each file is read by itself.
+        damage = _damage(source, archive, entry)
+        if damage is None:
+            raise
+        raise InvalidData(f"dataset {entry.key}, {damage}") from error
+
+
+def _damage(source: Source, archive: Archive, entry: Entry) -> str | None:
+    """Which file's values cannot be decoded, and why; None where all of them can."""
+    alone = [(f"file {file.path}", replace(entry, files=(file,))) for file in entry.files]
+    together = [] if len(alone) == 1 else [("its files together", entry)]
+    for name, part in (*alone, *together):
+        try:
+            raw = source.open(archive, part)
+        except (InvalidData, NotFound):
+            continue  # not a dataset by itself
+        try:
+            collect(raw, map(str, raw.data_vars))
+        except (CatenaError, MemoryError):
+            raise
+        except Exception as error:
+            text = (str(error).splitlines() or [""])[0][:120]
+            return (
+                f"{name}: values cannot be decoded ({type(error).__name__}: {text}); "
+                "it is damaged: fetch it again"
+            )
+    return None
 
 
 def _mark(entry: Entry, opened: xr.Dataset) -> str:

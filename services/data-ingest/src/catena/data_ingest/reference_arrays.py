@@ -18,6 +18,7 @@ import numpy as np
 from scipy.io import netcdf_file
 
 from catena.data_ingest.archive_base import BaseArchive
+from catena.data_ingest.archive_zarr import ArchiveStore
 from catena.data_ingest.sources.base import Archive, ArchiveFile
 from catena.shared.errors import FailedPrecondition, InvalidData
 
@@ -131,13 +132,13 @@ def scan_zarr(archive: Archive, file: ArchiveFile) -> dict[str, ChunkedArray]:
     Raises
     ------
     InvalidData
-        For version 3, which references of this kind cannot express.
-    FailedPrecondition
-        When the archive cannot be listed.
+        For version 3, which references of this kind cannot express, and where the archive cannot be
+        listed: a chunk that is not named may be there or not.
     """
-    if not isinstance(archive, BaseArchive):
-        raise FailedPrecondition(f"{file.path}: this archive cannot list what is in a zarr store")
-    names = set(archive.names(file.path))
+    store = archive.store(file.path)
+    assert isinstance(store, ArchiveStore), "zarr stores are read through their archive"
+    home, base = store.archive, archive.bytes_url(file.path)
+    names = _names(home, store.path, file)
     if ".zgroup" not in names and ".zmetadata" not in names:
         raise InvalidData(
             f"file {file.path}: found a zarr store of version 3, wanted version 2 (with .zgroup)"
@@ -146,20 +147,18 @@ def scan_zarr(archive: Archive, file: ArchiveFile) -> dict[str, ChunkedArray]:
     for name in sorted(names):
         if name.startswith("."):
             continue
-        inside = archive.names(f"{file.path}/{name}")
+        inside = _names(home, f"{store.path}/{name}", file)
         if ".zarray" not in inside:
             continue
-        zarray = json.loads(archive.read(f"{file.path}/{name}/.zarray"))
+        zarray = json.loads(home.read(f"{store.path}/{name}/.zarray"))
         zattrs = (
-            json.loads(archive.read(f"{file.path}/{name}/.zattrs")) if ".zattrs" in inside else {}
+            json.loads(home.read(f"{store.path}/{name}/.zattrs")) if ".zattrs" in inside else {}
         )
         separator = zarray.get("dimension_separator", ".")
         if separator != ".":
             continue
         chunks = {
-            tuple(map(int, key.split("."))) if zarray["shape"] else (): [
-                archive.url(f"{file.path}/{name}/{key}")
-            ]
+            tuple(map(int, key.split("."))) if zarray["shape"] else (): [f"{base}/{name}/{key}"]
             for key in inside
             if not key.startswith(".")
         }
@@ -170,6 +169,15 @@ def scan_zarr(archive: Archive, file: ArchiveFile) -> dict[str, ChunkedArray]:
         if len(dims) == len(zarray["shape"]):
             arrays[name] = ChunkedArray(dims, zarray, packing, chunks, file.path)
     return arrays
+
+
+def _names(archive: BaseArchive, folder: str, file: ArchiveFile) -> set[str]:
+    try:
+        return set(archive.names(folder))
+    except FailedPrecondition as error:
+        raise InvalidData(
+            f"file {file.path}: its archive does not list what is in a zarr store ({error.message})"
+        ) from error
 
 
 def _classic(stream: BinaryIO, url: str) -> Any:
