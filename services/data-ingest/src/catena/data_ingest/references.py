@@ -34,7 +34,7 @@ from catena.shared.artifacts.ranges import FileStamp, Ranges
 from catena.shared.artifacts.references import PACKING_TYPES, ReferenceStore, open_store
 from catena.shared.artifacts.references import reference_files as _files
 from catena.shared.checks.findings import Finding, Fix
-from catena.shared.errors import InvalidData
+from catena.shared.errors import InvalidData, UnsafePath
 
 INLINE_BYTES = 16 << 10
 """Variables up to this size are in the JSON, whatever they are; coordinates always."""
@@ -158,7 +158,8 @@ def build_reference(archive: Archive, entry: Entry, dataset: xr.Dataset | None =
         stamps = tuple(ranges.stamp(url) for url in marks)
         reference = Reference({"version": 1, "refs": refs}, location, stamps)
         compare(reference.open(), dataset)
-    except InvalidData as error:
+    except (InvalidData, UnsafePath) as error:
+        # Also where a server sends readers on to another one, which references do not follow.
         raise NotReferable(entry.key, error.message) from error
     return reference
 

@@ -11,11 +11,19 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
-from catena.shared.errors import FailedPrecondition, InvalidData, NotFound, Unavailable, UnsafePath
+from catena.shared.errors import (
+    CatenaError,
+    FailedPrecondition,
+    InvalidData,
+    NotFound,
+    Unavailable,
+    UnsafePath,
+)
 
 log = logging.getLogger(__name__)
 
@@ -208,13 +216,44 @@ def _filesystem(scheme: str, location: str) -> Any:
         # Clusters reach the web through the proxy that the environment names, never themselves.
         outside = urlsplit(location).hostname not in _LOOPBACK
         return fsspec.filesystem(
-            "http", client_kwargs={"trust_env": outside}, use_listings_cache=False
+            "http",
+            client_kwargs={"trust_env": outside, "trace_configs": [_stay_there()]},
+            use_listings_cache=False,
         )
     except ImportError as error:
         raise FailedPrecondition(
             f"reading {scheme}:// needs the package that {error.name or 'fsspec'} names; install "
             "catena-data-ingest where its references are read"
         ) from error
+
+
+@lru_cache(maxsize=1)
+def _stay_there() -> Any:
+    """Refuse redirects to other servers: what a reference may read is said by its location."""
+    import aiohttp
+
+    async def check(_session: Any, _context: Any, told: Any) -> None:
+        came, to = str(told.url), told.response.headers.get("Location", "")
+        target = urljoin(came, to)
+        if not _same_server(came, target):
+            raise UnsafePath(
+                f"file {came[:200]}: its server sends readers on to '{target[:120]}', which is "
+                "another server; it is not followed: ingest the data as copies"
+            )
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(check)
+    return trace
+
+
+def _same_server(one: str, other: str) -> bool:
+    try:
+        a, b = urlsplit(one), urlsplit(other)
+        ports = [part.port or {"http": 80, "https": 443}.get(part.scheme) for part in (a, b)]
+    except ValueError:
+        return False
+    encrypted = (a.scheme, b.scheme, *ports) == ("http", "https", 80, 443)
+    return a.hostname == b.hostname and (encrypted or (a.scheme == b.scheme and len({*ports}) == 1))
 
 
 def _local_path(url: str) -> Path:
@@ -232,7 +271,11 @@ def _retried(call: Callable[[], _T], url: str) -> _T:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return call()
+        except CatenaError:
+            raise
         except (FileNotFoundError, IsADirectoryError) as error:
+            if isinstance(error.__cause__, CatenaError):
+                raise error.__cause__ from None  # fsspec takes every error for a missing file
             raise NotFound(
                 f"file {url}: it is not there any more; ingest the data again"
             ) from error

@@ -120,12 +120,15 @@ def open_reference(artifact: Artifact, name: str) -> xr.Dataset:
         stamps = [FileStamp.from_dict(plain) for plain in side["files"]]
         fixes = [Fix.from_dict(plain) for plain in side["fixes"]]
         store = ReferenceStore(refs["refs"], str(side["location"]), stamps)
-    except (KeyError, TypeError) as error:
+        _check_codecs(refs["refs"])
+        store.check_files()
+        dataset = open_store(store)
+    except (KeyError, TypeError, ValueError) as error:
+        text = (str(error).splitlines() or [""])[0][:160]
         raise ArtifactCorrupt(
-            f"'{artifact.uri}': '{name}' is no reference ({error}); make it again"
+            f"'{artifact.uri}': '{name}' is no reference ({text}); make it again"
         ) from None
-    store.check_files()
-    return apply(open_store(store), fixes)
+    return apply(dataset, fixes)
 
 
 def open_store(store: ReferenceStore) -> xr.Dataset:
@@ -262,6 +265,16 @@ def _index(refs: Mapping[str, Any]) -> dict[str, list[str]]:
         for depth, part in enumerate(parts):
             folders.setdefault("/".join(parts[:depth]), {})[part] = None
     return {folder: list(names) for folder, names in folders.items()}
+
+
+def _check_codecs(refs: Mapping[str, Any]) -> None:
+    """Refuse pickles before anybody decodes them: they can run any program."""
+    for key, value in refs.items():
+        if key.endswith(".zarray"):
+            head = json.loads(_inline(value, key)) if isinstance(value, str) else value
+            codecs = [head.get("compressor"), *(head.get("filters") or ())]
+            if any(codec and codec.get("id") == "pickle" for codec in codecs):
+                raise ValueError(f"{key} wants pickles, which are never loaded")
 
 
 def _inline(value: str, key: str) -> bytes:
