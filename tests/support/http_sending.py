@@ -106,17 +106,22 @@ def send(
         http.close_connection = True
     else:
         http.send_header("Content-Length", str(len(reply.body)))
+    if reply.status >= 400 and request.method != "HEAD":
+        # Who sees such a status goes on at once, and must not find its body counted later.
+        counter.add_sent(request.path, len(reply.body))
+        http.end_headers()
+        http.wfile.write(reply.body)
+        return
     http.end_headers()
     if request.method == "HEAD":
         return
-    sent = 0
     for piece in _pieces(counter, reply.body, by_type):
         if isinstance(piece, Fault):
             _break(http, piece)
             return
-        http.wfile.write(piece)
-        sent += len(piece)
+        # Counted first: who has received it must not find it uncounted.
         counter.add_sent(request.path, len(piece))
+        http.wfile.write(piece)
 
 
 def _pieces(
