@@ -53,6 +53,12 @@ DISTRIBUTIONS = {
         ("catena.models",),
         ("prefect", "ray", "grpc", "sklearn", "matplotlib"),
     ),
+    "catena-coupler": Distribution(
+        "coupler",
+        ("catena-shared",),
+        ("catena.coupler.land_model",),
+        ("torch", "prefect", "ray", "grpc", "sklearn", "matplotlib"),
+    ),
     "catena-data-ingest": Distribution(
         "services/data-ingest",
         ("catena-shared",),

@@ -1,0 +1,1 @@
+"""Land models behind one interface, their restart files and their spin-up."""
