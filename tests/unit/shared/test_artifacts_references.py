@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
@@ -296,3 +297,50 @@ def test_scales_in_single_precision_decode_as_from_the_file(folder: Path) -> Non
     assert found.dtype == wanted.dtype == np.float32
     np.testing.assert_array_equal(found, wanted)
     assert "_packing_types" not in found.attrs
+
+
+# ---- several references at once ----------------------------------------------------------------
+
+
+def test_two_references_into_one_file_are_told_apart_when_computed_together(folder: Path) -> None:
+    top = f"file://{folder}"
+    stamp = Ranges(top).stamp(f"{top}/a.bin")
+    rows = ({"v/0.0": [f"{top}/a.bin", start, 40]} for start in (8, 48))
+    first, other = (open_store(ReferenceStore(refs(top, **row), top, [stamp])) for row in rows)
+    one, two = dask.compute(first["v"], other["v"])
+    np.testing.assert_array_equal(one, VALUES)
+    np.testing.assert_array_equal(two, VALUES[[1, 1, 2, 3]])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"location": "file:///b"},
+        {"stamps": [FileStamp("file:///a/x", 5, "", "2")]},
+        {"stamps": [FileStamp("file:///a/x", 6, "", "1")]},
+        {"stamps": []},
+        {"refs": {"v/0": ["file:///a/x", 4, 4]}},
+        {"refs": {"v/0": "base64:AAAA"}},
+        {"refs": {"v/1": ["file:///a/x", 0, 4]}},
+        {"refs": {"v/0": ["file:///a/x", 0, 4], "v/.zattrs": {"scale_factor": 2.0}}},
+    ],
+)
+def test_a_token_depends_on_all_that_a_store_reads(change: dict[str, Any]) -> None:
+    same: dict[str, Any] = {
+        "refs": {"v/0": ["file:///a/x", 0, 4], "v/.zattrs": {"scale_factor": 1.0}},
+        "location": "file:///a",
+        "stamps": [FileStamp("file:///a/x", 5, "", "1")],
+    }
+    store, again = ReferenceStore(**same), ReferenceStore(**same)
+    assert store == again
+    assert store.token == again.token
+    assert hash(store) == hash(again)
+    changed = ReferenceStore(**(same | change))
+    assert store != changed
+    assert store.token != changed.token
+
+
+def test_the_order_of_references_is_no_content() -> None:
+    some = {"a/0": "x", "a/1": "y"}
+    turned = dict(reversed(some.items()))
+    assert ReferenceStore(some, "file:///a").token == ReferenceStore(turned, "file:///a").token

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -181,19 +183,19 @@ class ReferenceStore(FlatStore):
         _register_grib(refs)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ReferenceStore) and self._refs == other._refs
+        return isinstance(other, ReferenceStore) and self.token == other.token
 
     def __hash__(self) -> int:
         return hash(self.token)
 
-    @property
+    @cached_property
     def token(self) -> str:
-        """Differs between archives and contents."""
-        import hashlib
+        """Hash of all references, the location and all stamps; arrays are named after it.
 
-        known = [self._ranges.location, sorted(self._stamps), len(self._refs)]
-        zarrays = {k: v for k, v in self._refs.items() if k.endswith(".zarray")}
-        plain = json.dumps([known, zarrays], sort_keys=True, default=str)
+        Dask takes arrays of one name for the same, so whatever may change a value has to change it.
+        """
+        stamps = [self._stamps[url].to_dict() for url in sorted(self._stamps)]
+        plain = json.dumps([self._ranges.location, stamps, self._refs], sort_keys=True, default=str)
         return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
     def with_read_only(self, read_only: bool = True) -> ReferenceStore:
