@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -48,8 +50,8 @@ def pixel(years: range = range(2000, 2002)) -> str:
     return HEADER + "\n".join(lines) + "\n"
 
 
-def raster(path: Path, values: np.ndarray, *, metres: float = 1000.0) -> None:
-    crs = CRS.from_proj4(LCC)
+def raster(path: Path, values: np.ndarray, *, metres: float = 1000.0, unit: str = "m") -> None:
+    crs = CRS.from_proj4(LCC.replace("units=m", f"units={unit}"))
     with rasterio.open(
         path, "w", driver="GTiff", count=values.shape[0], height=values.shape[1],
         width=values.shape[2], dtype="float32", crs=crs, nodata=-9999.0,
@@ -175,6 +177,32 @@ def test_geotiff_bands_are_months_and_cells_lie_where_the_projection_says(tmp_pa
     # Cells are 1 km apart, on the ellipsoid, where the scale of the projection is known: 0.95.
     step = float(opened["lat"][0, 0] - opened["lat"][1, 0])
     assert step * 111.1 == pytest.approx(1.0, rel=0.08)
+
+
+@pytest.mark.parametrize("own", ["", "/a/folder/of/ones/own"])
+def test_the_projections_own_data_are_found_and_nothing_is_printed(
+    tmp_path: Path, own: str
+) -> None:
+    # The name of this unit is looked up, that of the metre is not.
+    raster(tmp_path / "a.tif", np.zeros((1, 3, 2), np.float32), unit="km")
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "from catena.data_ingest.sources.geotiff import open_geotiff\n"
+        "open_geotiff(Path(sys.argv[1]), 'v', file='a.tif').load()\n"
+        "print(os.environ.get('PROJ_DATA', ''))"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("PROJ_DATA", "PROJ_LIB")}
+    if own:
+        environment["PROJ_DATA"] = own
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "a.tif")],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    if own:
+        assert done.stdout.strip() == own, "what is set stays"
+    else:
+        assert "proj.db" not in done.stderr
+        assert (Path(done.stdout.strip()) / "proj.db").is_file()
 
 
 def test_a_geotiff_with_too_few_bands_is_refused_by_name(tmp_path: Path) -> None:
