@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 GIVEN: dict[str, Any] = {
     "name": "mine",
     "datasets": [
-        {"name": "models", "source": "cmip6", "location": "/archive/cmip6", "mode": "reference"},
+        {"name": "cmip6", "source": "cmip6", "location": "/archive/cmip6", "mode": "reference"},
         {"name": "weather", "source": "generated_weather", "weather": {"sites": 2}},
     ],
 }
@@ -60,6 +60,29 @@ def test_a_date_in_yaml_is_a_day(tmp_path: Path) -> None:
     assert Archives.from_file(path).as_of == "2026-02-03"
 
 
+def test_dates_without_quotes_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "name: mine\ndatasets:\n"
+        "  - {name: a, source: cmip6, location: /archive, as_of: 2026-02-03,\n"
+        "     selection: {start: 2001-01-01, end: 2001-02-30}}\n"
+    )
+    fields = Archives.from_file(path).datasets[0].request("2026-05-05")
+    assert fields["as_of"] == "2026-02-03"
+    # The service says what is wrong with the second day; the first one is fine.
+    assert fields["selection"] == {"start": "2001-01-01", "end": "2001-02-30"}
+    request = request_from_dict("data-ingest", "IngestDataset", fields)
+    assert request.selection.start == "2001-01-01"
+
+
+@pytest.mark.parametrize("text", ["name: caf\u00e9", "name: a # \u00fc"])
+def test_a_file_in_another_encoding_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InvalidRequest, match=r"a\.yaml is not UTF-8 \(byte 0x.. at .*save it"):
+        Archives.from_file(path)
+
+
 def test_variables_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     one = {"name": "a", "source": "cmip6", "location": "${CATENA_DATA}/cmip6"}
     monkeypatch.setenv("CATENA_DATA", "/somewhere")
@@ -73,10 +96,15 @@ def test_variables_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     ("change", "words"),
     [
         ({"datasets": []}, ("datasets", "at least 1")),
-        ({"datasets": [GIVEN["datasets"][0]] * 2}, ("'models'", "own name")),
+        ({"datasets": [GIVEN["datasets"][0]] * 2}, ("'cmip6'", "own name")),
+        ({"datasets": [{**GIVEN["datasets"][0], "name": "models"}]}, ("'models'", "another name")),
+        (
+            {"datasets": [{**GIVEN["datasets"][0], "name": "catalog"}]},
+            ("'catalog'", "another name"),
+        ),
         ({"name": "../x"}, ("name", "letters")),
         ({"nmae": "x"}, ("nmae", "spelling")),
-        ({"select_models": {"models": "models", "reference": "era"}}, ("'era'", "weather")),
+        ({"select_models": {"models": "cmip6", "reference": "era"}}, ("'era'", "weather")),
     ],
 )
 def test_mistakes_are_named(change: dict[str, Any], words: tuple[str, ...]) -> None:
@@ -85,15 +113,15 @@ def test_mistakes_are_named(change: dict[str, Any], words: tuple[str, ...]) -> N
 
 
 def test_requests_of_later_steps_name_what_earlier_ones_made() -> None:
-    config = read({**GIVEN, "select_models": {"models": "models", "reference": "weather"}})
+    config = read({**GIVEN, "select_models": {"models": "cmip6", "reference": "weather"}})
     made = {
         name: {"uri": f"jobs/{name}", "digest": "sha256:" + digit * 64, "kind": "dataset"}
-        for name, digit in (("models", "1"), ("weather", "2"))
+        for name, digit in (("cmip6", "1"), ("weather", "2"))
     }
     catalog = request_from_dict("data-ingest", "WriteCatalog", catalog_request(config, made))
-    assert [ref.uri for ref in catalog.datasets] == ["jobs/models", "jobs/weather"]
+    assert [ref.uri for ref in catalog.datasets] == ["jobs/cmip6", "jobs/weather"]
     models = request_from_dict("data-ingest", "SelectModels", selection_request(config, made))
-    assert (models.models.uri, models.reference.uri) == ("jobs/models", "jobs/weather")
+    assert (models.models.uri, models.reference.uri) == ("jobs/cmip6", "jobs/weather")
 
 
 class Service:
@@ -125,11 +153,11 @@ def test_every_fault_is_told_under_the_name_of_its_dataset(monkeypatch: pytest.M
         "SelectModels": NotFound("x", violations=[FieldViolation("models", f"no {later}")]),
     }
     monkeypatch.setattr(archives, "connect", lambda service: Service(errors))
-    config = read({**GIVEN, "select_models": {"models": "models", "reference": "weather"}})
+    config = read({**GIVEN, "select_models": {"models": "cmip6", "reference": "weather"}})
     with pytest.raises(InvalidRequest) as caught:
         check_datasets(config, "2026-02-03")
     assert [item.field for item in caught.value.violations] == [
-        "models.location",
+        "cmip6.location",
         "weather.weather.sites",
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -12,6 +12,9 @@ from catena.flows.rpc import Ref, Section, faults, later
 from catena.shared.client import FieldViolation, InvalidRequest, connect
 
 SERVICE = "data-ingest"
+
+OWN_RESULTS = frozenset({"catalog", "models"})
+"""Names of what the flow makes of the datasets; its results carry them beside the datasets'."""
 
 
 class Dataset(BaseModel):
@@ -63,7 +66,8 @@ class Archives(FlowConfig):
         Day of which the archives' content is meant; left out: the day for which the flow was
         scheduled.
     datasets : list of Dataset
-        One request each.
+        One request each; their names are the keys of the flow's results, beside ``catalog`` and
+        ``models``.
     select_models : ModelSelection, optional
         Quality selection of CMIP6 models among what was ingested.
     """
@@ -76,18 +80,17 @@ class Archives(FlowConfig):
     datasets: list[Dataset] = Field(min_length=1)
     select_models: ModelSelection | None = None
 
-    @field_validator("as_of", mode="before")
-    @classmethod
-    def _day_as_text(cls, value: Any) -> Any:
-        # YAML makes a date of 2026-01-31.
-        return value.isoformat() if hasattr(value, "isoformat") else value
-
     @model_validator(mode="after")
     def _names(self) -> Archives:
         names = [dataset.name for dataset in self.datasets]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(
                 f"two datasets are called {sorted(twice)[0]!r}; give each its own name"
+            )
+        if taken := OWN_RESULTS & set(names):
+            raise ValueError(
+                f"a dataset is called {sorted(taken)[0]!r}, as a result of the flow is; give it "
+                "another name"
             )
         if self.select_models is not None:
             for field in ("models", "reference"):

@@ -40,6 +40,16 @@ def expand(text: str) -> str:
     return expanded
 
 
+class _Texts(yaml.SafeLoader):
+    """YAML without dates: an unquoted 2001-01-31 is the text that requests take."""
+
+
+_Texts.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in known if tag != "tag:yaml.org,2002:timestamp"]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 class FlowConfig(BaseModel):
     """Base of the models of flows' files."""
 
@@ -57,13 +67,18 @@ class FlowConfig(BaseModel):
         NotFound
             When there is no such file.
         InvalidRequest
-            With every field at fault.
+            When it is not YAML in UTF-8; else with every field at fault.
         """
         path = Path(path).absolute()
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Texts)  # noqa: S506 (safe)
         except OSError as error:
             raise NotFound(f"{path} cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(
+                f"{path} is not UTF-8 (byte {error.object[error.start]:#04x} at {error.start}); "
+                "save it as UTF-8"
+            ) from None
         except yaml.YAMLError as error:
             raise InvalidRequest(f"{path} is not YAML: {error}") from None
         return cls.from_plain(data, path.parent, where=str(path))
