@@ -16,9 +16,9 @@ from rasterio.warp import transform
 
 from catena.shared.errors import InvalidData
 
-# While it opens a file PROJ looks for its database where this variable says, and complains on stderr
-# without it. The variable is read when PROJ is first used, not when it is loaded. Builds of rasterio
-# that bring no database find that of the system.
+# While it opens a file PROJ looks for its database where this variable says, and complains on
+# stderr without it. The variable is read when PROJ is first used, not when it is loaded. Builds of
+# rasterio that bring no database find that of the system.
 _OWN = Path(rasterio.__file__).parent / "proj_data"
 if _OWN.is_dir() and not {"PROJ_DATA", "PROJ_LIB"} & set(os.environ):
     os.environ["PROJ_DATA"] = str(_OWN)
