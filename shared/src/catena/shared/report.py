@@ -15,7 +15,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import jinja2
 from markupsafe import Markup
@@ -40,6 +40,28 @@ INKS = {
 dark; plots should use no others."""
 
 INK, SOFT, LINE, PAPER, FIRST, SECOND, THIRD, GOOD, MARK = INKS
+
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+"""Settings of matplotlib (its rcParams) under which plots for a page are drawn."""
 
 LARGEST_SVG = 300_000
 """Bytes; a larger plot is put on the page as PNG."""
@@ -168,7 +190,7 @@ def plot(figure: PlotFigure, name: str, *, alt: str) -> Markup:
     Parameters
     ----------
     figure : matplotlib Figure
-        Drawn with the colours of :data:`INKS`.
+        Drawn with the colours of :data:`INKS` under :data:`STYLE`.
     name : str
         Unique on the page; letters and digits.
     alt : str
@@ -182,10 +204,15 @@ def plot(figure: PlotFigure, name: str, *, alt: str) -> Markup:
     svg = _inline(buffer.getvalue(), name, alt)
     if len(svg) <= LARGEST_SVG:
         return svg
+    data = base64.b64encode(png(figure)).decode()
+    return Markup('<img class="plate" alt="{}" src="data:image/png;base64,{}">').format(alt, data)
+
+
+def png(figure: PlotFigure) -> bytes:
+    """Matplotlib figure as a PNG file on the page's paper; the same bytes for the same figure."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=170, facecolor=PAPER, metadata={"Software": None})
-    data = base64.b64encode(picture.getvalue()).decode()
-    return Markup('<img class="plate" alt="{}" src="data:image/png;base64,{}">').format(alt, data)
+    return picture.getvalue()
 
 
 def _inline(svg: str, name: str, alt: str) -> Markup:
@@ -219,10 +246,12 @@ def number(value: float, digits: int = 3) -> str:
     mantissa, exponent = text.split("e")
     if 0 <= int(exponent) < 7:
         return f"{float(text):.0f}"
-    return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
+    return f"{mantissa} × 10{raised(int(exponent))}"
 
 
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+def raised(exponent: int) -> str:
+    """An exponent in raised digits: ``⁻³``."""
+    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def duration(seconds: float) -> str:
@@ -242,4 +271,4 @@ def unit_label(units: str) -> str:
     """CF units with raised exponents: ``W m-2`` becomes ``W m⁻²``; "1" becomes nothing."""
     if units in ("", "1"):
         return ""
-    return re.sub(r"(?<=[A-Za-z])(-?\d+)\b", lambda found: found[1].translate(_RAISED), units)
+    return re.sub(r"(?<=[A-Za-z])(-?\d+)\b", lambda found: raised(int(found[1])), units)

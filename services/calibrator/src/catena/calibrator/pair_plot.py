@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from catena.calibrator.plot_style import STYLE, Label
-from catena.shared.report import FIRST, MARK, SECOND, SOFT
+from catena.calibrator.plot_style import Label
+from catena.shared.report import FIRST, MARK, SECOND, SOFT, STYLE
 
 Array = NDArray[np.float64]
 

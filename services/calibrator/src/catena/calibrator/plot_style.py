@@ -1,34 +1,12 @@
-"""How the report's plots look, and how quantities are written on their axes."""
+"""How quantities are written on the axes of the report's plots."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from catena.shared.report import INK, LINE, SOFT, unit_label
-
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": SOFT,
-    "ytick.labelcolor": SOFT,
-    "xtick.major.size": 3,
-    "ytick.major.size": 3,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-}
+from catena.shared.report import raised, unit_label
 
 
 @dataclass(frozen=True)
@@ -54,8 +32,7 @@ class Label:
             power = 3 * int(np.floor(np.log10(largest) / 3))
         text = unit_label(units)
         if power:
-            raised = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-            text = f"10{raised} {text}".strip()
+            text = f"10{raised(power)} {text}".strip()
         return cls(name, text, 10.0**power)
 
     def lines(self) -> str:

@@ -15,8 +15,8 @@ from matplotlib.ticker import FixedLocator
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from catena.calibrator.plot_style import STYLE, Label
-from catena.shared.report import FIRST, INK, LINE, SECOND, SOFT, THIRD, unit_label
+from catena.calibrator.plot_style import Label
+from catena.shared.report import FIRST, INK, LINE, SECOND, SOFT, STYLE, THIRD, unit_label
 
 Array = NDArray[np.float64]
 

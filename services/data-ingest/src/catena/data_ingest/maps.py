@@ -20,14 +20,13 @@ from catena.data_ingest.grids import Grid, axis_names, grid_of
 from catena.data_ingest.plot_style import (
     CYCLE,
     MISSING,
-    STYLE,
     colour_scale,
     degrees,
     readable,
     with_units,
 )
 from catena.shared.errors import InvalidData
-from catena.shared.report import INK, LINE
+from catena.shared.report import INK, LINE, STYLE
 
 WIDTH = 9.2
 """Inches; that of a page."""

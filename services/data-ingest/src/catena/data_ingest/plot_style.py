@@ -1,4 +1,4 @@
-"""How the plots of this service look: colours of the page, colour scales, labels of axes."""
+"""Colours of lines and cells, colour scales and labels of axes of this service's plots."""
 
 from __future__ import annotations
 
@@ -10,28 +10,7 @@ from matplotlib.colors import BoundaryNorm, Colormap
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from catena.shared.report import FIRST, INK, LINE, MARK, SECOND, SOFT, THIRD, unit_label
-
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": SOFT,
-    "ytick.labelcolor": SOFT,
-    "xtick.major.size": 3,
-    "ytick.major.size": 3,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-}
+from catena.shared.report import FIRST, LINE, MARK, SECOND, THIRD, unit_label
 
 CYCLE = (FIRST, SECOND, THIRD, MARK)
 """Colours of lines, in this order; also told apart by their style where there are several."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,10 +9,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
-from catena.data_ingest.plot_style import MISSING, SIGNED, STYLE
+from catena.data_ingest.plot_style import MISSING, SIGNED
 from catena.data_ingest.verdict import QUARTERS, Row, Selection
 from catena.shared.errors import InvalidData
-from catena.shared.report import INK, LINE, PAPER, SOFT
+from catena.shared.report import INK, LINE, PAPER, SOFT, STYLE, png
 
 LIMIT = 0.5
 """Relative errors beyond it have the colours of the ends."""
@@ -96,11 +94,7 @@ def portrait_figure(selection: Selection, title: str = "") -> Figure:
 
 def portrait_png(selection: Selection, title: str = "") -> bytes:
     """The same as a PNG file."""
-    picture = io.BytesIO()
-    portrait_figure(selection, title).savefig(
-        picture, format="png", dpi=170, facecolor=PAPER, metadata={"Software": None}
-    )
-    return picture.getvalue()
+    return png(portrait_figure(selection, title))
 
 
 def _cells(
