@@ -1,0 +1,1 @@
+"""Cases and ensembles of land models."""

@@ -1,0 +1,318 @@
+from catena.api.artifacts.v1 import artifacts_pb2 as _artifacts_pb2
+from catena.api.jobs.v1 import jobs_pb2 as _jobs_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Design(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DESIGN_UNSPECIFIED: _ClassVar[Design]
+    DESIGN_SOBOL: _ClassVar[Design]
+    DESIGN_LATIN_HYPERCUBE: _ClassVar[Design]
+
+class StageKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STAGE_KIND_UNSPECIFIED: _ClassVar[StageKind]
+    STAGE_KIND_AD_SPINUP: _ClassVar[StageKind]
+    STAGE_KIND_FINAL: _ClassVar[StageKind]
+    STAGE_KIND_TRANSIENT: _ClassVar[StageKind]
+
+class Frequency(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FREQUENCY_UNSPECIFIED: _ClassVar[Frequency]
+    FREQUENCY_DAILY: _ClassVar[Frequency]
+    FREQUENCY_MONTHLY: _ClassVar[Frequency]
+    FREQUENCY_YEARLY: _ClassVar[Frequency]
+
+class RestartMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RESTART_MODE_UNSPECIFIED: _ClassVar[RestartMode]
+    RESTART_MODE_HOTSTART: _ClassVar[RestartMode]
+    RESTART_MODE_RESUME: _ClassVar[RestartMode]
+DESIGN_UNSPECIFIED: Design
+DESIGN_SOBOL: Design
+DESIGN_LATIN_HYPERCUBE: Design
+STAGE_KIND_UNSPECIFIED: StageKind
+STAGE_KIND_AD_SPINUP: StageKind
+STAGE_KIND_FINAL: StageKind
+STAGE_KIND_TRANSIENT: StageKind
+FREQUENCY_UNSPECIFIED: Frequency
+FREQUENCY_DAILY: Frequency
+FREQUENCY_MONTHLY: Frequency
+FREQUENCY_YEARLY: Frequency
+RESTART_MODE_UNSPECIFIED: RestartMode
+RESTART_MODE_HOTSTART: RestartMode
+RESTART_MODE_RESUME: RestartMode
+
+class ParameterInfo(_message.Message):
+    __slots__ = ("name", "units", "long_name", "per_pft", "low", "high", "defaults", "lowest", "highest")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    LONG_NAME_FIELD_NUMBER: _ClassVar[int]
+    PER_PFT_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    DEFAULTS_FIELD_NUMBER: _ClassVar[int]
+    LOWEST_FIELD_NUMBER: _ClassVar[int]
+    HIGHEST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    units: str
+    long_name: str
+    per_pft: bool
+    low: float
+    high: float
+    defaults: _containers.RepeatedScalarFieldContainer[float]
+    lowest: float
+    highest: float
+    def __init__(self, name: _Optional[str] = ..., units: _Optional[str] = ..., long_name: _Optional[str] = ..., per_pft: _Optional[bool] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., defaults: _Optional[_Iterable[float]] = ..., lowest: _Optional[float] = ..., highest: _Optional[float] = ...) -> None: ...
+
+class OutputInfo(_message.Message):
+    __slots__ = ("name", "units", "long_name")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    LONG_NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    units: str
+    long_name: str
+    def __init__(self, name: _Optional[str] = ..., units: _Optional[str] = ..., long_name: _Optional[str] = ...) -> None: ...
+
+class ParameterRange(_message.Message):
+    __slots__ = ("name", "pft", "low", "high")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PFT_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    pft: str
+    low: float
+    high: float
+    def __init__(self, name: _Optional[str] = ..., pft: _Optional[str] = ..., low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
+
+class ParameterValue(_message.Message):
+    __slots__ = ("name", "pft", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PFT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    pft: str
+    value: float
+    def __init__(self, name: _Optional[str] = ..., pft: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+
+class ParameterDesign(_message.Message):
+    __slots__ = ("design", "members", "seed", "parameters", "first_size")
+    DESIGN_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SIZE_FIELD_NUMBER: _ClassVar[int]
+    design: Design
+    members: int
+    seed: int
+    parameters: _containers.RepeatedCompositeFieldContainer[ParameterRange]
+    first_size: int
+    def __init__(self, design: _Optional[_Union[Design, str]] = ..., members: _Optional[int] = ..., seed: _Optional[int] = ..., parameters: _Optional[_Iterable[_Union[ParameterRange, _Mapping]]] = ..., first_size: _Optional[int] = ...) -> None: ...
+
+class ParameterColumn(_message.Message):
+    __slots__ = ("name", "pft")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PFT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    pft: str
+    def __init__(self, name: _Optional[str] = ..., pft: _Optional[str] = ...) -> None: ...
+
+class ParameterTable(_message.Message):
+    __slots__ = ("columns", "values")
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    columns: _containers.RepeatedCompositeFieldContainer[ParameterColumn]
+    values: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, columns: _Optional[_Iterable[_Union[ParameterColumn, _Mapping]]] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class ParameterDraws(_message.Message):
+    __slots__ = ("draws", "site", "members")
+    DRAWS_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    draws: _artifacts_pb2.ArtifactRef
+    site: str
+    members: int
+    def __init__(self, draws: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., site: _Optional[str] = ..., members: _Optional[int] = ...) -> None: ...
+
+class Forcing(_message.Message):
+    __slots__ = ("dataset", "key", "files", "file", "utc_offset_h", "first_year", "last_year")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    UTC_OFFSET_H_FIELD_NUMBER: _ClassVar[int]
+    FIRST_YEAR_FIELD_NUMBER: _ClassVar[int]
+    LAST_YEAR_FIELD_NUMBER: _ClassVar[int]
+    dataset: _artifacts_pb2.ArtifactRef
+    key: str
+    files: _artifacts_pb2.ArtifactRef
+    file: str
+    utc_offset_h: float
+    first_year: int
+    last_year: int
+    def __init__(self, dataset: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., key: _Optional[str] = ..., files: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., file: _Optional[str] = ..., utc_offset_h: _Optional[float] = ..., first_year: _Optional[int] = ..., last_year: _Optional[int] = ...) -> None: ...
+
+class PftFraction(_message.Message):
+    __slots__ = ("name", "fraction")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FRACTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    fraction: float
+    def __init__(self, name: _Optional[str] = ..., fraction: _Optional[float] = ...) -> None: ...
+
+class SoilLayer(_message.Message):
+    __slots__ = ("bottom_m", "sand_percent", "clay_percent")
+    BOTTOM_M_FIELD_NUMBER: _ClassVar[int]
+    SAND_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    CLAY_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    bottom_m: float
+    sand_percent: float
+    clay_percent: float
+    def __init__(self, bottom_m: _Optional[float] = ..., sand_percent: _Optional[float] = ..., clay_percent: _Optional[float] = ...) -> None: ...
+
+class Surface(_message.Message):
+    __slots__ = ("pfts", "soil")
+    PFTS_FIELD_NUMBER: _ClassVar[int]
+    SOIL_FIELD_NUMBER: _ClassVar[int]
+    pfts: _containers.RepeatedCompositeFieldContainer[PftFraction]
+    soil: _containers.RepeatedCompositeFieldContainer[SoilLayer]
+    def __init__(self, pfts: _Optional[_Iterable[_Union[PftFraction, _Mapping]]] = ..., soil: _Optional[_Iterable[_Union[SoilLayer, _Mapping]]] = ...) -> None: ...
+
+class Stage(_message.Message):
+    __slots__ = ("kind", "years", "co2_ppm", "n_deposition")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    YEARS_FIELD_NUMBER: _ClassVar[int]
+    CO2_PPM_FIELD_NUMBER: _ClassVar[int]
+    N_DEPOSITION_FIELD_NUMBER: _ClassVar[int]
+    kind: StageKind
+    years: int
+    co2_ppm: float
+    n_deposition: float
+    def __init__(self, kind: _Optional[_Union[StageKind, str]] = ..., years: _Optional[int] = ..., co2_ppm: _Optional[float] = ..., n_deposition: _Optional[float] = ...) -> None: ...
+
+class Restart(_message.Message):
+    __slots__ = ("artifact", "file", "mode")
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    artifact: _artifacts_pb2.ArtifactRef
+    file: str
+    mode: RestartMode
+    def __init__(self, artifact: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., file: _Optional[str] = ..., mode: _Optional[_Union[RestartMode, str]] = ...) -> None: ...
+
+class Setup(_message.Message):
+    __slots__ = ("forcing", "surfaces", "stages", "restart", "fixed")
+    FORCING_FIELD_NUMBER: _ClassVar[int]
+    SURFACES_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    RESTART_FIELD_NUMBER: _ClassVar[int]
+    FIXED_FIELD_NUMBER: _ClassVar[int]
+    forcing: Forcing
+    surfaces: _containers.RepeatedCompositeFieldContainer[Surface]
+    stages: _containers.RepeatedCompositeFieldContainer[Stage]
+    restart: Restart
+    fixed: _containers.RepeatedCompositeFieldContainer[ParameterValue]
+    def __init__(self, forcing: _Optional[_Union[Forcing, _Mapping]] = ..., surfaces: _Optional[_Iterable[_Union[Surface, _Mapping]]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., restart: _Optional[_Union[Restart, _Mapping]] = ..., fixed: _Optional[_Iterable[_Union[ParameterValue, _Mapping]]] = ...) -> None: ...
+
+class DescribeModelRequest(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    def __init__(self, model: _Optional[str] = ...) -> None: ...
+
+class DescribeModelResponse(_message.Message):
+    __slots__ = ("model", "version", "parameters", "outputs", "pfts", "stages", "models")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    PFTS_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: str
+    parameters: _containers.RepeatedCompositeFieldContainer[ParameterInfo]
+    outputs: _containers.RepeatedCompositeFieldContainer[OutputInfo]
+    pfts: _containers.RepeatedScalarFieldContainer[str]
+    stages: _containers.RepeatedScalarFieldContainer[StageKind]
+    models: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[ParameterInfo, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[OutputInfo, _Mapping]]] = ..., pfts: _Optional[_Iterable[str]] = ..., stages: _Optional[_Iterable[_Union[StageKind, str]]] = ..., models: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DrawParametersRequest(_message.Message):
+    __slots__ = ("model", "draw")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    draw: ParameterDesign
+    def __init__(self, model: _Optional[str] = ..., draw: _Optional[_Union[ParameterDesign, _Mapping]] = ...) -> None: ...
+
+class DrawParametersResponse(_message.Message):
+    __slots__ = ("table", "units", "low", "high")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    table: ParameterTable
+    units: _containers.RepeatedScalarFieldContainer[str]
+    low: _containers.RepeatedScalarFieldContainer[float]
+    high: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, table: _Optional[_Union[ParameterTable, _Mapping]] = ..., units: _Optional[_Iterable[str]] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class RunCaseRequest(_message.Message):
+    __slots__ = ("model", "setup", "outputs", "frequencies", "title", "validate_only")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SETUP_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCIES_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    setup: Setup
+    outputs: _containers.RepeatedScalarFieldContainer[str]
+    frequencies: _containers.RepeatedScalarFieldContainer[Frequency]
+    title: str
+    validate_only: bool
+    def __init__(self, model: _Optional[str] = ..., setup: _Optional[_Union[Setup, _Mapping]] = ..., outputs: _Optional[_Iterable[str]] = ..., frequencies: _Optional[_Iterable[_Union[Frequency, str]]] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class RunCaseResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _jobs_pb2.Job
+    def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class RunEnsembleRequest(_message.Message):
+    __slots__ = ("model", "setup", "draw", "table", "draws", "outputs", "frequency", "title", "validate_only")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SETUP_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    DRAWS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    setup: Setup
+    draw: ParameterDesign
+    table: ParameterTable
+    draws: ParameterDraws
+    outputs: _containers.RepeatedScalarFieldContainer[str]
+    frequency: Frequency
+    title: str
+    validate_only: bool
+    def __init__(self, model: _Optional[str] = ..., setup: _Optional[_Union[Setup, _Mapping]] = ..., draw: _Optional[_Union[ParameterDesign, _Mapping]] = ..., table: _Optional[_Union[ParameterTable, _Mapping]] = ..., draws: _Optional[_Union[ParameterDraws, _Mapping]] = ..., outputs: _Optional[_Iterable[str]] = ..., frequency: _Optional[_Union[Frequency, str]] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class RunEnsembleResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _jobs_pb2.Job
+    def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
