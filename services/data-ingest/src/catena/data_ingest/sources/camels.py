@@ -25,19 +25,11 @@ from typing import ClassVar
 import xarray as xr
 
 from catena.data_ingest.sources import camels_tables, camels_text, caravan
-from catena.data_ingest.sources.base import (
-    Archive,
-    ArchiveFile,
-    Description,
-    Entry,
-    Facets,
-    Found,
-    describe_dataset,
-    matches,
-)
+from catena.data_ingest.sources.base import Archive, ArchiveFile, Entry
 from catena.data_ingest.sources.tables import (
     Member,
     Record,
+    TableSource,
     chosen,
     first_line,
     joined,
@@ -74,15 +66,15 @@ _FIXED = ("attributes", "scores")
 _DATED = "date,prcp(mm/day)"
 
 
-class Camels:
+class Camels(TableSource):
     """CAMELS-US in its text layout, and Caravan."""
 
     name: ClassVar[str] = "camels"
+    place: ClassVar[str] = "basin"
 
-    def search(self, archive: Archive, facets: Facets | None = None) -> Found:
-        """Datasets by product; the facet ``basin`` picks basins inside them."""
-        wanted = dict(facets or {})
-        patterns = wanted.pop("basin", None)
+    def _datasets(
+        self, archive: Archive, patterns: Sequence[str] | None
+    ) -> tuple[list[Entry], list[Finding]]:
         files = archive.find()
         groups, refused = _classify(archive, files)
         entries: list[Entry] = []
@@ -101,13 +93,7 @@ class Camels:
             lambda basin: chosen(basin, patterns),
         )
         entries += [*basins, *_whole_tables(archive, files)]
-        refused += again
-        kept = tuple(entry for entry in entries if matches(entry.facets, wanted))
-        return Found(kept, tuple(sorted(refused, key=lambda finding: finding.file)))
-
-    def describe(self, archive: Archive, entry: Entry) -> Description:
-        """Variables, period and size."""
-        return describe_dataset(self.open(archive, entry), entry.files)
+        return entries, [*refused, *again]
 
     def open(self, archive: Archive, entry: Entry) -> xr.Dataset:
         """The entry, lazily; files that cannot be read are left out by name.

@@ -18,28 +18,20 @@ Clocks stay as they are: UTC in ELM's forcing, local standard time elsewhere (at
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import ClassVar
 
 import xarray as xr
 
 from catena.data_ingest.sources import cardamom, flux_netcdf, flux_tables
-from catena.data_ingest.sources.base import (
-    Archive,
-    ArchiveFile,
-    Description,
-    Entry,
-    Facets,
-    Found,
-    describe_dataset,
-    matches,
-)
+from catena.data_ingest.sources.base import Archive, ArchiveFile, Entry
 from catena.data_ingest.sources.flux_layout import Place, place_of
 from catena.data_ingest.sources.flux_sites import Sites
 from catena.data_ingest.sources.tables import (
     Member,
     Record,
+    TableSource,
     chosen,
     joined,
     refuse,
@@ -54,15 +46,15 @@ _GROUPED = {"fluxnet_monthly": "MS", "cardamom": "MS"}
 _CBF = re.compile(r"flux_site_(\d+)\.cbf$")
 
 
-class Flux:
+class Flux(TableSource):
     """Sites of flux towers."""
 
     name: ClassVar[str] = "flux"
+    place: ClassVar[str] = "site"
 
-    def search(self, archive: Archive, facets: Facets | None = None) -> Found:
-        """Datasets by product; the facet ``site`` picks sites, also inside of datasets."""
-        wanted = dict(facets or {})
-        patterns = wanted.pop("site", None)
+    def _datasets(
+        self, archive: Archive, patterns: Sequence[str] | None
+    ) -> tuple[list[Entry], list[Finding]]:
         refused: list[Finding] = []
         groups: dict[str, list[tuple[Place, ArchiveFile]]] = {}
         files = archive.find()
@@ -79,12 +71,7 @@ class Flux:
             refused += again
             if members:
                 entries.append(_entry(group, members))
-        kept = tuple(entry for entry in entries if matches(entry.facets, wanted))
-        return Found(kept, tuple(sorted(refused, key=lambda finding: finding.file)))
-
-    def describe(self, archive: Archive, entry: Entry) -> Description:
-        """Variables, period and size."""
-        return describe_dataset(self.open(archive, entry), entry.files)
+        return entries, refused
 
     def open(self, archive: Archive, entry: Entry) -> xr.Dataset:
         """The entry, lazily; files that cannot be read are left out by name.

@@ -14,7 +14,7 @@ Series without dates are refused: nothing says which days they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import ClassVar
@@ -25,17 +25,9 @@ import xarray as xr
 
 from catena.data_ingest.sources import reservoir_california as california
 from catena.data_ingest.sources import reservoir_tables as tables
-from catena.data_ingest.sources.base import (
-    Archive,
-    ArchiveFile,
-    Description,
-    Entry,
-    Facets,
-    Found,
-    describe_dataset,
-    matches,
-)
+from catena.data_ingest.sources.base import Archive, ArchiveFile, Entry
 from catena.data_ingest.sources.tables import (
+    TableSource,
     chosen,
     first_line,
     refuse,
@@ -74,15 +66,15 @@ _KINDS = {
 }
 
 
-class Reservoir:
+class Reservoir(TableSource):
     """Tables of reservoirs and hydropower."""
 
     name: ClassVar[str] = "reservoir"
+    place: ClassVar[str] = "site"
 
-    def search(self, archive: Archive, facets: Facets | None = None) -> Found:
-        """Datasets by product; the facet ``site`` picks sites when they are opened."""
-        wanted = {name: values for name, values in (facets or {}).items() if name != "site"}
-        sites = (facets or {}).get("site")
+    def _datasets(
+        self, archive: Archive, patterns: Sequence[str] | None
+    ) -> tuple[list[Entry], list[Finding]]:
         entries: list[Entry] = []
         refused: list[Finding] = []
         for file in archive.find():
@@ -90,13 +82,8 @@ class Reservoir:
             if isinstance(products, Finding):
                 refused.append(products)
                 continue
-            entries += [_entry(file, product, sites) for product in products]
-        kept = tuple(entry for entry in entries if matches(entry.facets, wanted))
-        return Found(kept, tuple(refused))
-
-    def describe(self, archive: Archive, entry: Entry) -> Description:
-        """Variables, period and size."""
-        return describe_dataset(self.open(archive, entry), entry.files)
+            entries += [_entry(file, product, patterns) for product in products]
+        return entries, refused
 
     def open(self, archive: Archive, entry: Entry) -> xr.Dataset:
         """The entry, (site, time), in the units of the table; what nothing proves is left out.
@@ -140,11 +127,12 @@ def _dataset(panel: tables.Panel, sites: list[str]) -> xr.Dataset:
     return with_bounds(dataset, "1D").chunk({"site": 1})
 
 
-def _entry(file: ArchiveFile, product: str, sites: object) -> Entry:
+def _entry(file: ArchiveFile, product: str, patterns: Sequence[str] | None) -> Entry:
     facets = {"product": product, "frequency": "day", "table_id": "site"}
     facets["source_id"] = PurePosixPath(file.path).stem
-    if isinstance(sites, list | tuple):
-        facets["site"] = "|".join(map(str, sites))
+    if patterns is not None:
+        # The file is not read before it is opened; which sites it has is known then.
+        facets["site"] = "|".join(patterns)
     part = product.removeprefix("california") if product.startswith("california") else ""
     return Entry(
         key=slug(str(PurePosixPath(file.path).with_suffix(""))) + part,

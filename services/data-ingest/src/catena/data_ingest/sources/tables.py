@@ -1,4 +1,4 @@
-"""What sources of many small tables share: a table as a :class:`Record`, and findings about it.
+"""What sources of many small tables share: the search, a table as a :class:`Record`, and findings.
 
 A reader turns one file into a record; :func:`catena.data_ingest.sources.tables_stack.stack` puts
 records of one kind side by side along ``basin`` or ``site``.
@@ -9,16 +9,26 @@ from __future__ import annotations
 import io
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from catena.data_ingest.sources.base import Archive, ArchiveFile
+from catena.data_ingest.sources.base import (
+    Archive,
+    ArchiveFile,
+    Description,
+    Entry,
+    Facets,
+    Found,
+    describe_dataset,
+    matches,
+)
 from catena.shared.checks.findings import Finding
 from catena.shared.errors import InvalidData
 
@@ -78,6 +88,41 @@ class Member:
     name: str
     file: ArchiveFile
     read: Callable[[], Record]
+
+
+class TableSource(ABC):
+    """What sources of tables share: a search whose facet :attr:`place` also picks inside datasets.
+
+    Attributes
+    ----------
+    place : str
+        ``basin`` or ``site``.
+    """
+
+    name: ClassVar[str]
+    place: ClassVar[str]
+
+    def search(self, archive: Archive, facets: Facets | None = None) -> Found:
+        """Datasets by product; the facet of places picks places inside them."""
+        wanted = dict(facets or {})
+        patterns = wanted.pop(self.place, None)
+        entries, refused = self._datasets(archive, patterns)
+        kept = tuple(entry for entry in entries if matches(entry.facets, wanted))
+        return Found(kept, tuple(sorted(refused, key=lambda finding: finding.file)))
+
+    def describe(self, archive: Archive, entry: Entry) -> Description:
+        """Variables, period and size."""
+        return describe_dataset(self.open(archive, entry), entry.files)
+
+    @abstractmethod
+    def open(self, archive: Archive, entry: Entry) -> xr.Dataset:
+        """The entry, lazily; InvalidData when nothing of it can be read."""
+
+    @abstractmethod
+    def _datasets(
+        self, archive: Archive, patterns: Sequence[str] | None
+    ) -> tuple[list[Entry], list[Finding]]:
+        """All datasets with the places that are asked for, and the files that none holds."""
 
 
 def refuse(
