@@ -73,6 +73,12 @@ def late_rain(good: xr.Dataset) -> xr.Dataset:
     return planted(good, "pr", lambda v: np.concatenate([v[:, :1] * np.nan, v[:, :-1]], axis=1))
 
 
+def _rain_without_31_december(good: xr.Dataset) -> xr.Dataset:
+    """Neither the rain of the missing day is there nor that of the day before, labelled with it."""
+    without = _missing(579)(_last_rain_missing(good))
+    return planted(without, "pr", lambda v: np.where(np.arange(800) == 578, np.nan, v))
+
+
 @fault(
     "daily_basin", "clock", "pr", "-43200 s", "multiple of the step", outcome="refused", gone="pr"
 )
@@ -189,6 +195,42 @@ def stamps_at_noon(good: xr.Dataset) -> xr.Dataset:
     return times(good, _mid(good))
 
 
+@fault(
+    "daily_noleap", "time_stamp", "time", "middle of the interval (2003-11-01T11:30", "start (2003"
+)
+def stamps_near_noon(good: xr.Dataset) -> xr.Dataset:
+    return times(good, _mid(good) - HOUR.astype(object) / 2)
+
+
+@fault(
+    "daily_levels", "time_stamp", "time", "stamps at 18:00", "bounds", outcome="noted",
+    truth=lambda good: _later(good, 18 * HOUR),
+)  # fmt: skip
+def stamps_in_the_evening(good: xr.Dataset) -> xr.Dataset:
+    return times(good, good["time"].values + 18 * HOUR)
+
+
+@fault(
+    "monthly_gridded", "time_stamp", "time", "no bounds, stamps from 2000-01-01", "bounds",
+    outcome="noted",
+)  # fmt: skip
+def stamps_on_the_first_without_bounds(good: xr.Dataset) -> xr.Dataset:
+    return times(good, good["time"].values)
+
+
+@fault(
+    "yearly_gridded", "time_stamp", "time", "no bounds, stamps from 1990-01-01", "bounds",
+    outcome="noted",
+)  # fmt: skip
+def stamps_at_new_year_without_bounds(good: xr.Dataset) -> xr.Dataset:
+    return times(good, good["time"].values)
+
+
+def _later(good: xr.Dataset, shift: np.timedelta64) -> xr.Dataset:
+    moved = times(good, good["time"].values + shift, bounds=True)
+    return moved.assign_coords(time_bnds=(("time", "bnds"), good["time_bnds"].values + shift))
+
+
 @fault("hourly_site", "time_stamp", "time", "middle of the interval (2004-02-20T00:30", "20T00:00")
 def stamps_at_half_hours(good: xr.Dataset) -> xr.Dataset:
     return times(good, _mid(good))
@@ -220,3 +262,69 @@ def bounds_of_twenty_days(good: xr.Dataset) -> xr.Dataset:
     middle = _mid(good)
     edges = np.stack([middle - 10 * DAY, middle + 10 * DAY], axis=1)
     return times(good.assign_coords(time_bnds=(("time", "bnds"), edges)), middle, bounds=True)
+
+
+def _years(good: xr.Dataset, stamps: str, first: str, last: str) -> xr.Dataset:
+    """Stamps and bounds at dates of each year, given as ``-MM-DDTHH``."""
+    years = [str(year) for year in good["time"].dt.year.values]
+    edges = [[year + first, year + last] for year in years]
+    dates = np.array([year + stamps for year in years], dtype="datetime64[us]")
+    bounds = np.array(edges, dtype="datetime64[us]")
+    return times(good.assign_coords(time_bnds=(("time", "bnds"), bounds)), dates, bounds=True)
+
+
+# As in CMIP6-ng, whose years go from the stamp to the middle of December, or from that of January.
+
+
+@fault("yearly_gridded", "bounds", "time", "1990-07-01T06", "one 1 year around time 1990-07-01T06")
+def bounds_of_half_a_year(good: xr.Dataset) -> xr.Dataset:
+    return _years(good, "-07-01T06", "-07-01T06", "-12-16T12")
+
+
+@fault("yearly_gridded", "bounds", "time", "1990-01-16T12", "one 1 year around time 1990-07-01T06")
+def bounds_of_eleven_months(good: xr.Dataset) -> xr.Dataset:
+    return _years(good, "-07-01T06", "-01-16T12", "-12-16T12")
+
+
+def years_from_october(good: xr.Dataset) -> xr.Dataset:
+    """Stamps and bounds of water years."""
+    edges = np.arange("1989-10", "2019-11", 12, dtype="datetime64[M]").astype("datetime64[us]")
+    bounds = np.stack([edges[:-1], edges[1:]], axis=1)
+    return times(good.assign_coords(time_bnds=(("time", "bnds"), bounds)), edges[:-1], bounds=True)
+
+
+@fault(
+    "yearly_gridded", "bounds", "time", "years from October", "calendar years",
+    outcome="noted", truth=years_from_october,
+)  # fmt: skip
+def water_years(good: xr.Dataset) -> xr.Dataset:
+    good = years_from_october(good)
+    return times(good, _mid(good), bounds=True)
+
+
+@fault("yearly_gridded", "bounds", "time", "1990-06-01", "years", outcome="refused")
+def a_season_of_each_year(good: xr.Dataset) -> xr.Dataset:
+    return _years(good, "-07-16", "-06-01", "-09-01")
+
+
+@fault(
+    "daily_basin", "duplicate", "time", "1 times again, first 2003-06-06", "once",
+    truth=_last_rain_missing,
+)  # fmt: skip
+def late_rain_with_a_day_twice(good: xr.Dataset) -> xr.Dataset:
+    return exact_duplicate(late_rain(good))
+
+
+@fault("daily_basin", "duplicate", "time", "pr ", "one value", outcome="refused")
+def late_rain_that_contradicts_itself(good: xr.Dataset) -> xr.Dataset:
+    def wetter(values: np.ndarray) -> np.ndarray:
+        values[2, 6] += 1e-3
+        return values
+
+    return planted(late_rain_with_a_day_twice(good), "pr", wetter)
+
+
+@fault("daily_basin", "clock", "pr", "+86400 s off", "-86400 s", truth=_rain_without_31_december)
+def late_rain_of_years_without_31_december(good: xr.Dataset) -> xr.Dataset:
+    # The rain that is labelled 1 January belongs to the day that is missing.
+    return _without_steps(late_rain(good), 579)

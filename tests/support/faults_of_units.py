@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from support.faulty_datasets import fault, planted, times, without
+from support.faulty_datasets import Plant, fault, planted, times, without
 
 FOOT3 = 0.3048**3
 
@@ -125,6 +125,84 @@ def since_midnight(good: xr.Dataset) -> xr.Dataset:
 
     ends = times(good, good["time"].values + np.timedelta64(1, "h"))
     return planted(ends, "pr", days, units="kg m-2")[["pr"]].rename(pr="tp_forecast")
+
+
+def _rain_where(*missing: int) -> Plant:
+    """Hourly rain, not known at some hours."""
+
+    def truth(good: xr.Dataset) -> xr.Dataset:
+        lost = xr.DataArray(np.isin(np.arange(good.sizes["time"]), missing), dims="time")
+        rain = good[["pr"]].assign_coords(time_bnds=good["time_bnds"])
+        return rain.assign(pr=rain["pr"].where(~lost))
+
+    return truth
+
+
+def beside_instants(amounts: xr.Dataset, good: xr.Dataset) -> xr.Dataset:
+    """Amounts since midnight with temperatures at the instant of each stamp."""
+    instants = good["tas"].assign_attrs(cell_methods="time: point")
+    ends = good["time"] + np.timedelta64(1, "h")
+    return amounts.assign(tas=instants.assign_coords(time=ends).sel(time=amounts["time"]))
+
+
+def _at_hours(good: xr.Dataset, *hours: int) -> xr.Dataset:
+    """Amounts since midnight at some hours of the day only."""
+    whole = since_midnight(good)
+    return whole.isel(time=np.isin(whole["time"].dt.hour.values, hours))
+
+
+def _every(hours: int) -> Plant:
+    """Mean rain over some hours, which begin at midnight."""
+
+    def truth(good: xr.Dataset) -> xr.Dataset:
+        rain = good[["pr"]].coarsen(time=hours).mean(keep_attrs=True)
+        starts = good["time"].values[::hours]
+        edges = np.stack([starts, starts + np.timedelta64(hours, "h")], axis=1)
+        return rain.assign_coords(time=starts, time_bnds=(("time", "bnds"), edges))
+
+    return truth
+
+
+@fault(
+    "hourly_site", "accumulation", "tp_forecast", "since the start of the forecast", "s-1'",
+    truth=_rain_where(50, 51, 52, *range(92, 119), *range(144, 168)),
+)  # fmt: skip
+def since_midnight_with_gaps(good: xr.Dataset) -> xr.Dataset:
+    # Hours of a day, then over a midnight into the late hours, then a whole day.
+    gone = [50, 51, *range(92, 118), *range(144, 168)]
+    return since_midnight(good).isel(time=np.setdiff1d(np.arange(240), gone))
+
+
+@fault(
+    "hourly_site", "accumulation", "tp_forecast", "since the start of the forecast", "s-1'",
+    truth=_every(6),
+)  # fmt: skip
+def since_midnight_every_six_hours(good: xr.Dataset) -> xr.Dataset:
+    return _at_hours(good, 0, 6, 12, 18)
+
+
+@fault(
+    "hourly_site", "accumulation", "tp_forecast", "since the start of the forecast", "s-1'",
+    truth=_every(24),
+)  # fmt: skip
+def since_midnight_once_a_day(good: xr.Dataset) -> xr.Dataset:
+    return _at_hours(good, 0)
+
+
+@fault(
+    "hourly_site", "accumulation", "tp_forecast", "over 12 hour", "over the step of 1 day",
+    outcome="refused", gone="pr",
+)  # fmt: skip
+def since_midnight_at_noon_only(good: xr.Dataset) -> xr.Dataset:
+    return beside_instants(_at_hours(good, 12), good)
+
+
+@fault(
+    "hourly_site", "accumulation", "tp_forecast", "over 6 hour to 12 hour", "over the step of",
+    outcome="refused", gone="pr",
+)  # fmt: skip
+def since_midnight_at_noon_and_in_the_evening(good: xr.Dataset) -> xr.Dataset:
+    return beside_instants(_at_hours(good, 12, 18), good)
 
 
 @fault("monthly_gridded", "positive", "slhf", "the opposite", "up")

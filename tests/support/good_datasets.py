@@ -12,6 +12,7 @@ from catena.shared.lexicon import variable
 MONTHS = 36
 DAYS = 800
 HOURS = 240
+YEARS = 30
 
 
 def _array(
@@ -82,6 +83,21 @@ def monthly_gridded() -> xr.Dataset:
         {"time": time, **_grid()},
     )
     return _with_bounds(dataset, np.stack([time, ends], axis=1)).chunk(time=12)
+
+
+def yearly_gridded() -> xr.Dataset:
+    """tas and pr, 30 years on a 6 x 8 grid."""
+    rng = np.random.default_rng(7)
+    shape, dims = (YEARS, 6, 8), ("time", "lat", "lon")
+    edges = np.arange("1990", "2021", dtype="datetime64[Y]").astype("datetime64[us]")
+    dataset = xr.Dataset(
+        {
+            "tas": _array("tas", dims, 285 + rng.normal(0, 2, shape)),
+            "pr": _array("pr", dims, rng.gamma(4, 1e-5, shape)),
+        },
+        {"time": edges[:-1], **_grid()},
+    )
+    return _with_bounds(dataset, np.stack([edges[:-1], edges[1:]], axis=1)).chunk(time=10)
 
 
 def daily_levels() -> xr.Dataset:
@@ -193,6 +209,7 @@ def forecast() -> xr.Dataset:
 
 GOOD: dict[str, Callable[[], xr.Dataset]] = {
     "monthly_gridded": monthly_gridded,
+    "yearly_gridded": yearly_gridded,
     "daily_levels": daily_levels,
     "hourly_site": hourly_site,
     "daily_basin": daily_basin,

@@ -79,6 +79,26 @@ def test_months_counted_from_january_in_a_record_that_begins_in_november_are_fou
     assert len(set(months)) == len(months)
 
 
+def test_years_of_cmip6_ng_are_whole_years_whatever_their_bounds_say() -> None:
+    """Their bounds go from January or July to the middle of December."""
+    paths = sorted(DATA.glob("cmip6/mesmer_cmip6ng/*/ann/**/*.nc"))
+    assert len(paths) >= 12
+    for path in paths:
+        raw = _open(path)
+        normal, inspection = normalise(raw, vocabulary="cmip6_ng", key=path.stem)
+        assert normal is not None
+        assert "bounds" in _checks(inspection, "converted"), path.name
+        years = raw["time"].dt.year.values.astype(str)
+        starts = years.astype("datetime64[Y]")
+        edges = np.stack([starts, starts + 1], axis=1).astype("datetime64[us]")
+        np.testing.assert_array_equal(normal["time"].values, edges[:, 0], err_msg=path.name)
+        np.testing.assert_array_equal(normal["time_bnds"].values, edges, err_msg=path.name)
+        name = path.name.partition("_")[0]
+        np.testing.assert_allclose(
+            float(normal[name].mean()), float(raw[name].mean()), rtol=1e-4, err_msg=path.name
+        )
+
+
 def test_site_drivers_hold_real_days_and_relative_humidity() -> None:
     raw = xr.open_dataset(DATA / "flux_sites/drivers/US-Ha1_forcing.nc4", decode_times=False)
     steps = np.arange(raw.sizes["DTIME"])

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 
 from catena.shared.checks import clock
 from catena.shared.checks.findings import Finding, Fix
+from catena.shared.checks.fixes_time import accumulated, covers_step
 from catena.shared.checks.view import View, converted, noted, number, refused_variable
 from catena.shared.errors import InvalidData
 from catena.shared.lexicon import Row, factor_offset, same_units
 
-DAILY_RESET = 86400.0
+LOST_AT_MOST = 0.2
+"""Share of values that may become NaN for want of the amount one step before."""
 
 
 def known_scale(view: View) -> Iterator[Finding]:
@@ -137,22 +142,17 @@ def _flipped(view: View, name: str, found: str, why: str) -> Finding:
 
 def _to_rate(view: View, name: str, kind: str, label: str) -> Iterator[Finding]:
     rate = f"{label} s-1"
-    dataset = view.dataset
+    step = view.step
     fix: Fix | None = None
     if kind == "forecast":
-        dim = "leadtime" if "leadtime" in dataset[name].dims else "time"
-        reset = DAILY_RESET if dim == "time" else None
-        if dim in dataset[name].dims:
-            fix = Fix("deaccumulate", {"variable": name, "dim": dim, "reset_s": reset})
-            rate_fix = Fix("set_attributes", {"variable": name, "attributes": {"units": rate}})
-            yield converted(
-                f"'{label}' since the start of the forecast", f"'{rate}'",
-                "differences from step to step", fix, rate_fix,
-                variable=view.source(name), dimension=dim,
-            )  # fmt: skip
+        dims = view.dataset[name].dims
+        if "leadtime" in dims:
+            yield from _differences(view, name, label, "leadtime", None, None)
+            return
+        if "time" in dims and step is not None and step.kind == "seconds":
+            yield from _differences(view, name, label, "time", clock.DAY, step.seconds)
             return
     elif kind in ("step", "month"):
-        step = view.step
         if step is not None and (kind == "step" or step.kind == "month"):
             fix = Fix("divide_by_interval", {"variable": name, "step": step.plain, "units": rate})
     else:
@@ -161,7 +161,7 @@ def _to_rate(view: View, name: str, kind: str, label: str) -> Iterator[Finding]:
     if fix is None:
         yield refused_variable(
             view, name, f"amounts over a {kind}", "a time axis that says how long that is",
-            f"the step of time is {view.step or 'not regular'}; correct the lexicon's row",
+            f"the step of time is {step or 'not known'}; correct the lexicon's row",
             dimension="time",
         )  # fmt: skip
         return
@@ -170,6 +170,42 @@ def _to_rate(view: View, name: str, kind: str, label: str) -> Iterator[Finding]:
         f"'{label}' over {over}", f"'{rate}'", "amounts divided by their time",
         fix, variable=view.source(name), dimension="time",
     )  # fmt: skip
+
+
+def _differences(
+    view: View, name: str, label: str, dim: str, reset_s: float | None, step_s: float | None
+) -> Iterator[Finding]:
+    """Amounts since the start of a forecast, or since midnight, become rates from step to step."""
+    first, seconds = accumulated(view.dataset, dim, reset_s)
+    covers = covers_step(first, seconds, step_s)
+    lost, total = int((~covers).sum()), int(covers.size)
+    if not covers.any() or (step_s is not None and lost > LOST_AT_MOST * total):
+        step = clock.Step("seconds", step_s) if step_s is not None else None
+        wanted = f"over the step of {step}" if step else f"{dim} that increases"
+        yield refused_variable(
+            view, name, f"amounts over {_lengths(seconds)} from one value to the next", wanted,
+            f"{lost} of {total} values along {dim} lack the amount one step before them: take the "
+            "data at all of their steps",
+            dimension=dim,
+        )  # fmt: skip
+        return
+    why = f"differences from value to value, over {_lengths(seconds[covers])}"
+    if lost:
+        why += f"; {lost} of {total} values along {dim} become NaN for want of the one before"
+    if dim == "time":
+        view.ends.add(name)
+    rate = f"{label} s-1"
+    yield converted(
+        f"'{label}' since the start of the forecast", f"'{rate}'", why,
+        Fix("deaccumulate", {"variable": name, "dim": dim, "reset_s": reset_s, "step_s": step_s}),
+        Fix("set_attributes", {"variable": name, "attributes": {"units": rate}}),
+        variable=view.source(name), dimension=dim,
+    )  # fmt: skip
+
+
+def _lengths(seconds: np.ndarray[Any, Any]) -> str:
+    low, high = (str(clock.Step("seconds", float(each))) for each in (min(seconds), max(seconds)))
+    return low if low == high else f"{low} to {high}"
 
 
 def _label(view: View, name: str) -> str:
@@ -254,4 +290,4 @@ def _area_words(view: View) -> str:
     return f"{number(low)} {label}" if low == high else f"{number(low)} to {number(high)} {label}"
 
 
-__all__ = ["accumulation", "clock", "direction", "known_scale", "units"]
+__all__ = ["accumulation", "direction", "known_scale", "units"]

@@ -11,6 +11,7 @@ from catena.shared.checks import clock
 from catena.shared.checks.fixes import _changed, operation
 from catena.shared.errors import InvalidData
 
+Array = np.ndarray[Any, Any]
 BOUNDS = "time_bnds"
 
 
@@ -67,9 +68,18 @@ def shift_time(dataset: xr.Dataset, seconds: float) -> xr.Dataset:
 
 
 @operation
-def shift_values(dataset: xr.Dataset, variable: str, steps: int) -> xr.Dataset:
-    """Move one variable along time by whole steps; the end that nothing moves into is NaN."""
-    return _changed(dataset, variable, lambda array: array.shift(time=steps))
+def shift_values(dataset: xr.Dataset, variable: str, seconds: float) -> xr.Dataset:
+    """Move one variable along increasing time; where there is nothing to move in it is NaN.
+
+    A value whose new time has no stamp is lost: it would otherwise be another step's.
+    """
+    source, found = shifted_from(dataset["time"].values, seconds)
+    there = xr.DataArray(found, dims="time")
+
+    def move(array: xr.DataArray) -> xr.DataArray:
+        return array.copy(data=array.isel(time=source).data).where(there)
+
+    return _changed(dataset, variable, move)
 
 
 @operation
@@ -129,7 +139,11 @@ def regular_time(dataset: xr.Dataset, step: float | str) -> xr.Dataset:
 
 @operation
 def deaccumulate(
-    dataset: xr.Dataset, variable: str, dim: str, reset_s: float | None = None
+    dataset: xr.Dataset,
+    variable: str,
+    dim: str,
+    reset_s: float | None = None,
+    step_s: float | None = None,
 ) -> xr.Dataset:
     """Amounts accumulated since a start become rates: differences over the length of each step.
 
@@ -141,20 +155,17 @@ def deaccumulate(
         ``leadtime``, or ``time`` where accumulation starts anew every `reset_s` seconds.
     reset_s : float, optional
         Counted from midnight; a value at 24 h belongs to the day that ends.
+    step_s : float, optional
+        Seconds that a rate must be over; others are NaN. Without it they are over the time since
+        the value before, however long.
     """
-    lead = lead_seconds(dataset, dim, reset_s)
-    index = dataset[dim]
+    first, seconds = accumulated(dataset, dim, reset_s)
+    covers = covers_step(first, seconds, step_s)
+    begins = xr.DataArray(first, dims=dim)
+    length = xr.DataArray(np.where(covers, seconds, np.nan), dims=dim)
 
     def differences(array: xr.DataArray) -> xr.DataArray:
-        before = array.shift({dim: 1})
-        previous = np.concatenate([[np.nan], lead[:-1]])
-        fresh = ~(lead > np.nan_to_num(previous, nan=np.inf))
-        begins = xr.DataArray(fresh, dims=dim, coords={dim: index})
-        length = xr.DataArray(np.where(fresh, lead, lead - previous), dims=dim, coords={dim: index})
-        amount = array.where(begins, array - before)
-        # The first step of a record in the middle of a day has no start; lead 0 has no length.
-        known = ~begins | (length <= _first_length(lead))
-        return (amount / length.where(length > 0)).where(known)
+        return array.where(begins, array - array.shift({dim: 1})) / length
 
     return _changed(dataset, variable, differences)
 
@@ -163,9 +174,11 @@ def deaccumulate(
 def divide_by_interval(
     dataset: xr.Dataset, variable: str, step: float | str, units: str = ""
 ) -> xr.Dataset:
-    """Amounts become rates: divided by the seconds of their step."""
+    """Amounts become rates: divided by the seconds between their bounds, else of their step."""
     values = dataset["time"].values
-    if isinstance(step, str):
+    if BOUNDS in dataset.variables and clock.is_time(dataset[BOUNDS].values):
+        seconds = np.diff(clock.elapsed_seconds(dataset[BOUNDS].values.ravel()))[::2]
+    elif isinstance(step, str):
         # Whole months, wherever in them the stamps lie.
         values = clock.floor(values, "month" if step == "month" else "year")
         ends = clock.following(values, clock.step_of(step))
@@ -190,7 +203,78 @@ def mask_times(dataset: xr.Dataset, variable: str, ranges: list[list[int]]) -> x
     return _changed(dataset, variable, lambda array: array.where(keep))
 
 
-def lead_seconds(dataset: xr.Dataset, dim: str, reset_s: float | None) -> np.ndarray[Any, Any]:
+def shifted_from(values: Array, seconds: float) -> tuple[Array, Array]:
+    """Where values that move along increasing time come from.
+
+    Parameters
+    ----------
+    values : array of times
+    seconds : float
+        By which they move, to the later if positive.
+
+    Returns
+    -------
+    source : array of int
+        For each time, the position of the value that moves to it (the first of equal times).
+    found : array of bool
+        Whether there is one.
+    """
+    elapsed = clock.elapsed_seconds(values)
+    source = np.searchsorted(elapsed, elapsed - seconds - 0.5).clip(max=values.size - 1)
+    return source, np.abs(elapsed[source] + seconds - elapsed) < 0.5
+
+
+def accumulated(dataset: xr.Dataset, dim: str, reset_s: float | None) -> tuple[Array, Array]:
+    """Over what the difference of each value of an accumulated amount from the one before is.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    dim : str
+    reset_s : float, optional
+        As in :func:`deaccumulate`.
+
+    Returns
+    -------
+    first : array of bool
+        Whether no value before belongs to the same accumulation, so that the value stands alone.
+    seconds : array of float
+        From the value before, or else from the start of the accumulation. Not positive where time
+        stands still or goes back.
+    """
+    lead = _lead_seconds(dataset, dim, reset_s)
+    first = np.zeros(lead.shape, dtype=bool)
+    first[:1] = True
+    if reset_s is not None:
+        # Amounts that are far apart can seem to grow on, hours of one day upon those of another.
+        starts = clock.elapsed_seconds(dataset[dim].values) - lead
+        first[1:] = np.abs(np.diff(starts)) > 0.5
+    return first, np.where(first, lead, np.diff(lead, prepend=0.0))
+
+
+def covers_step(first: Array, seconds: Array, step_s: float | None) -> Array:
+    """Whether differences, as of :func:`accumulated`, are over one step.
+
+    Parameters
+    ----------
+    first : array of bool
+    seconds : array of float
+    step_s : float, optional
+        Seconds of the step. Without it all are that are not longer than the usual one, if they
+        stand alone (the record may begin in the middle of a forecast), or have a length at all.
+
+    Returns
+    -------
+    array of bool
+    """
+    if step_s is not None:
+        return np.abs(seconds - step_s) <= 0.01 * step_s
+    later = seconds[~first & (seconds > 0)]
+    usual = np.median(later) if later.size else np.inf
+    return (seconds > 0) & ~(first & (seconds > usual))
+
+
+def _lead_seconds(dataset: xr.Dataset, dim: str, reset_s: float | None) -> Array:
     """Seconds since the accumulation of each value began."""
     values = dataset[dim].values
     if reset_s is not None:
@@ -206,12 +290,7 @@ def lead_seconds(dataset: xr.Dataset, dim: str, reset_s: float | None) -> np.nda
     return clock.elapsed_seconds(values)
 
 
-def _first_length(lead: np.ndarray[Any, Any]) -> float:
-    steps = np.diff(lead)
-    return float(np.median(steps[steps > 0])) if (steps > 0).any() else float(np.max(lead))
-
-
-def _with_times(dataset: xr.Dataset, name: str, values: np.ndarray[Any, Any]) -> xr.Dataset:
+def _with_times(dataset: xr.Dataset, name: str, values: Array) -> xr.Dataset:
     before = dataset[name]
     return dataset.assign_coords({name: (before.dims, values, dict(before.attrs))})
 

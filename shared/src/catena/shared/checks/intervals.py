@@ -9,8 +9,9 @@ import numpy as np
 
 from catena.shared.checks import clock
 from catena.shared.checks.findings import Finding, Fix
+from catena.shared.checks.fixes_time import shifted_from
 from catena.shared.checks.time_axis import has_interval_bounds
-from catena.shared.checks.view import View, converted, refused
+from catena.shared.checks.view import View, converted, noted, refused, refused_variable
 
 Array = np.ndarray[Any, Any]
 
@@ -19,26 +20,28 @@ def time_stamps(view: View) -> Iterator[Finding]:
     """Means, sums and extremes are labelled by the start of their interval.
 
     Bounds decide where there are any. Without them the step does: a month's stamp lies in the
-    month, a day's at its noon or midnight, an hour's in its middle or at its end (a record of whole
-    days whose last stamp is midnight is labelled at the ends).
+    month, a day's near its noon or at midnight, an hour's in its middle or at its end (a record of
+    whole days whose last stamp is midnight is labelled at the ends). Where the step does not say it
+    either, they are taken for the start, and that is noted.
     """
     values = view.times
     if values is None or not _has_intervals(view):
         return
-    ends = [name for name in view.variables if _was_since_start(view, name)]
-    if ends:
-        yield from _from_ends(view, ends)
+    step = view.step
+    ends = [name for name in view.variables if name in view.ends]
+    if ends and step is not None:
+        yield from _from_ends(view, values, step, ends)
         return
     if has_interval_bounds(view):
-        edges = view.dataset["time_bnds"].values
-        yield from _from_bounds(view, values, edges[:, 0])
+        yield from _from_bounds(view, values)
         return
-    step = view.step
     if step is None:
         return
     if any(view.defects_of(name, "shift_s") for name in view.variables):
         return  # What the stamps mean is known of this product, and was put right before.
     position, fix = _position(values, step)
+    if position == "unknown":
+        yield _assumed(values, step)
     if fix is None:
         return
     instants = [name for name in view.variables if _is_instant(view, name)]
@@ -95,37 +98,49 @@ def _is_instant(view: View, name: str) -> bool:
     return "time: point" in str(view.dataset[name].attrs.get("cell_methods", ""))
 
 
-def _was_since_start(view: View, name: str) -> bool:
-    """Whether a variable was accumulated along time up to each stamp."""
-    dims = view.dataset[name].dims
-    return view.rows[name].accumulated == "forecast" and "time" in dims and "leadtime" not in dims
-
-
-def _from_ends(view: View, ends: list[str]) -> Iterator[Finding]:
+def _from_ends(view: View, values: Array, step: clock.Step, ends: list[str]) -> Iterator[Finding]:
     """Differences of accumulated amounts belong to the step that ends at the stamp."""
-    values, step = view.times, view.step
-    if step is None or step.kind != "seconds":
-        return
     found, wanted = f"end of the interval ({clock.iso(values[0])})", "start"
     why = "amounts accumulated up to a stamp belong to the step before it"
     timed = [name for name in view.variables if "time" in view.dataset[name].dims]
     if set(timed) == set(ends):
+        # Their interval is known; bounds that the file may have can only repeat or contradict it.
+        bounds = (Fix("drop", {"names": ["time_bnds"]}),) if has_interval_bounds(view) else ()
         yield converted(
-            found, wanted, why, Fix("shift_time", {"seconds": -step.seconds}), dimension="time"
-        )
+            found, wanted, why, *bounds, Fix("shift_time", {"seconds": -step.seconds}),
+            dimension="time",
+        )  # fmt: skip
         return
+    if has_interval_bounds(view):
+        starts, stops = view.dataset["time_bnds"].values.T
+        if (values == stops).all():
+            yield from _from_bounds(view, values)  # the interval of all that the file holds
+            return
+        if (values != starts).any():
+            for name in ends:
+                yield refused_variable(
+                    view, name, f"amounts up to {clock.iso(values[0])}",
+                    f"up to {clock.iso(stops[0])}, by the bounds of time",
+                    "the other variables are of other intervals: split the file in the source",
+                    dimension="time",
+                )  # fmt: skip
+            yield from _from_bounds(view, values)
+            return
+    _, there = shifted_from(values, -step.seconds)
     for name in ends:
         yield converted(
-            found, wanted, why, Fix("shift_values", {"variable": name, "steps": -1}),
+            found, wanted,
+            f"{why}; the other variables stay, and {int((~there).sum())} stamps have none after",
+            Fix("shift_values", {"variable": name, "seconds": -step.seconds}),
             variable=view.source(name), dimension="time",
         )  # fmt: skip
 
 
-def _from_bounds(view: View, values: Array, starts: Array) -> Iterator[Finding]:
+def _from_bounds(view: View, values: Array) -> Iterator[Finding]:
+    starts, ends = view.dataset["time_bnds"].values.T
     off = np.flatnonzero(values != starts)
     if not off.size:
         return
-    ends = view.dataset["time_bnds"].values[:, 1]
     position = "end" if (values == ends).all() else "middle"
     yield converted(
         f"{position} of the interval ({clock.iso(values[off[0]])})",
@@ -135,18 +150,24 @@ def _from_bounds(view: View, values: Array, starts: Array) -> Iterator[Finding]:
 
 
 def _position(values: Array, step: clock.Step) -> tuple[str, Fix | None]:
-    """Where in their interval stamps without bounds lie, and what moves them to its start."""
+    """Where in their interval stamps without bounds lie, and what moves them to its start.
+
+    ``unknown`` where they may lie anywhere: on the first of a month are those of its start, as well
+    as those at the end of the month before (as land models write them).
+    """
     if step.kind != "seconds":
         starts = clock.floor(values, step.kind)
         if (starts == values).all():
-            return "start", None
+            return "unknown", None
         return "middle", Fix("start_of_interval", {"source": step.kind})
     clocks = clock.seconds_of_day(values)
     if step.seconds >= clock.DAY:
-        hour = float(clocks[0]) / 3600
-        if step.seconds == clock.DAY and (clocks == clocks[0]).all() and (hour == 12 or hour >= 23):
-            return ("middle" if hour == 12 else "end"), Fix("start_of_interval", {"source": "day"})
-        return "start", None
+        daily, hours = step.seconds == clock.DAY, clocks / 3600
+        if daily and ((hours >= 11) & (hours <= 13)).all():
+            return "middle", Fix("start_of_interval", {"source": "day"})
+        if daily and (hours >= 23).all():
+            return "end", Fix("start_of_interval", {"source": "day"})
+        return ("start" if daily and (hours == 0).all() else "unknown"), None
     phase = np.mod(clocks, step.seconds) / step.seconds
     if np.abs(phase - 0.5).max() < 0.01:
         return "middle", Fix("shift_time", {"seconds": -step.seconds / 2})
@@ -157,6 +178,21 @@ def _position(values: Array, step: clock.Step) -> tuple[str, Fix | None]:
     if whole_days and np.isclose(clocks[0], step.seconds) and np.isclose(clocks[-1], 0):
         return "end", Fix("shift_time", {"seconds": -step.seconds})
     return "start", None
+
+
+def _assumed(values: Array, step: clock.Step) -> Finding:
+    """What was taken for granted about stamps that nothing explains."""
+    if step.kind == "seconds" and not (clock.seconds_of_day(values) == 0).all():
+        found = f"no bounds, stamps at {clock.iso(values[0])[11:]}"
+    else:
+        found = f"no bounds, stamps from {clock.iso(values[0])}"
+    span = step.kind if step.kind != "seconds" else f"interval of {step}"
+    return noted(
+        found, "bounds of time, or stamps that say where they lie",
+        f"the stamp is taken as the start of the {span}; if it is the end, say so with bounds in "
+        "the source",
+        dimension="time",
+    )  # fmt: skip
 
 
 def _moved(values: Array, fix: Fix) -> Array:

@@ -28,7 +28,6 @@ ALIASES = {
     "bnds": ("nv", "nbnd", "bound", "d2", "axis_nbounds", "bounds", "two"),
 }
 PRESSURE_UNITS = ("pa", "hpa", "mb", "mbar", "millibar", "millibars", "kpa")
-PRESSURE_NAMES = {"isobaricInhPa": "hPa", "isobaricInPa": "Pa"}
 
 
 def dimension_names(view: View) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from catena.shared.checks import clock
 from catena.shared.checks.findings import Finding, Fix
-from catena.shared.checks.view import View, converted, number, refused
+from catena.shared.checks.view import View, converted, noted, number, refused
 from catena.shared.errors import InvalidData
 from catena.shared.lexicon import factor_offset, same_units
 
@@ -136,6 +137,10 @@ def bounds(view: View) -> Iterator[Finding]:
         flat, edges = np.atleast_1d(values), edges.reshape(-1, 2)
         wrong, wanted = _outside(flat, edges), f"bounds that enclose {name}"
         if wrong is None and name == "time":
+            own_year = _own_year(view, edges)
+            if own_year is not None:
+                yield own_year
+                continue
             wrong, wanted = _odd_interval(view, edges), f"one {view.step} around time"
         if wrong is not None:
             yield converted(
@@ -149,19 +154,51 @@ def bounds(view: View) -> Iterator[Finding]:
 def _odd_interval(view: View, edges: Array) -> int | None:
     """Position of the first interval that is not one step of time long; None if all are.
 
-    Months must be those of the calendar: some archives count the days of other months than they
-    label, or give twenty days around the middle.
+    Months and years must be those of the calendar: some archives count the days of other months
+    than they label, give twenty days around the middle, or let a year end with the middle of its
+    last month.
     """
     step = view.step
-    if step is None or step.kind == "year" or not clock.is_time(edges):
+    if step is None or not clock.is_time(edges):
         return None
     starts, ends = edges[:, 0], edges[:, 1]
-    if step.kind == "month":
-        bad = (clock.floor(starts, "month") != starts) | (clock.following(starts, step) != ends)
+    if step.kind != "seconds":
+        bad = (clock.floor(starts, step.kind) != starts) | (clock.following(starts, step) != ends)
     else:
         lengths = np.diff(clock.elapsed_seconds(edges.ravel()))[::2]
         bad = np.abs(lengths - step.seconds) > 0.01 * step.seconds
     return int(np.argmax(bad)) if bad.any() else None
+
+
+def _own_year(view: View, edges: Array) -> Finding | None:
+    """What is to be said of yearly values over the same whole months each year; None if nothing.
+
+    A year that begins later than January (a water year) is as good as the calendar's. Less or more
+    than a year may be meant so or be a mistake, which the bounds alone do not tell.
+    """
+    step = view.step
+    if step is None or step.kind != "year" or not clock.is_time(edges):
+        return None
+    starts, ends = edges[:, 0], edges[:, 1]
+    if (clock.floor(edges.ravel(), "month") != edges.ravel()).any():
+        return None
+    first, length = clock.months(starts) % 12, clock.months(ends) - clock.months(starts)
+    if (first != first[0]).any() or (length != length[0]).any():
+        return None
+    if length[0] == 12 and first[0] > 0:
+        return noted(
+            f"years from {calendar.month_name[first[0] + 1]}", "calendar years",
+            "each is one whole year, and kept", dimension="time",
+        )  # fmt: skip
+    if length[0] > 0 and length[0] != 12:
+        return refused(
+            f"bounds {_word(starts[0])} to {_word(ends[0])} ({length[0]} months) each year",
+            "whole years",
+            "seasons and running means cannot be told from wrong bounds: leave the bounds out if "
+            "the values are of whole years",
+            dimension="time",
+        )  # fmt: skip
+    return None
 
 
 def _outside(values: Array, edges: Array) -> int | None:

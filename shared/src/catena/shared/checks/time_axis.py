@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ def clock_offset(view: View) -> Iterator[Finding]:
             yield from _to_utc(defect.number, defect.note, step)
     for name in view.variables:
         for defect in view.defects_of(name, "shift_s"):
-            yield from _shift_values(view, name, defect.number, defect.note, step)
+            yield from _shift_values(view, values, name, defect.number, defect.note)
 
 
 def time_order(view: View) -> Iterator[Finding]:
@@ -105,12 +105,12 @@ def time_order(view: View) -> Iterator[Finding]:
 def duplicated_times(view: View) -> Iterator[Finding]:
     """Each time occurs once: exact duplicates are dropped, contradicting ones refused."""
     values = view.times
-    if values is None or values.size < 2:
+    if values is None:
         return
-    again = np.flatnonzero(values[1:] == values[:-1]) + 1
+    again = _again(values)
     if not again.size:
         return
-    differing = _contradiction(view, again - 1, again)
+    differing = _contradiction(view, view.variables, again - 1, again)
     first = clock.iso(values[again[0]])
     if differing is None:
         yield converted(
@@ -194,10 +194,11 @@ def _to_utc(hours: float, note: str, step: clock.Step | None) -> Iterator[Findin
 
 
 def _shift_values(
-    view: View, name: str, seconds: float, note: str, step: clock.Step | None
+    view: View, values: Array, name: str, seconds: float, note: str
 ) -> Iterator[Finding]:
     if "time" not in view.dataset[name].dims:
         return
+    step = view.step
     whole = seconds / step.seconds if step is not None and step.kind == "seconds" else np.nan
     if whole != round(whole):
         yield refused_variable(
@@ -205,16 +206,27 @@ def _shift_values(
             f"{note}; shift the values in the source", dimension="time",
         )  # fmt: skip
         return
+    again = _again(values)
+    if again.size and _contradiction(view, [name], again - 1, again):
+        # Moved, one of the two would win; as they are, the check of duplicates refuses them.
+        return
     yield converted(
         f"values labelled {-seconds:+g} s off", f"moved by {seconds:+g} s", note,
-        Fix("shift_values", {"variable": name, "steps": int(whole)}),
+        Fix("shift_values", {"variable": name, "seconds": seconds}),
         variable=view.source(name), dimension="time",
     )  # fmt: skip
 
 
-def _contradiction(view: View, first: Array, second: Array) -> tuple[str, str, str, str] | None:
-    """The first variable whose values at equal times differ, with time and both values."""
-    for name in view.variables:
+def _again(values: Array) -> Array:
+    """Positions of times, in order, that are equal to the one before."""
+    return np.flatnonzero(values[1:] == values[:-1]) + 1
+
+
+def _contradiction(
+    view: View, names: Iterable[str], first: Array, second: Array
+) -> tuple[str, str, str, str] | None:
+    """The first of some variables whose values at equal times differ: time and both values."""
+    for name in names:
         array = view.dataset[name]
         if "time" not in array.dims:
             continue

@@ -38,6 +38,8 @@ class View:
         Canonical name -> row of the lexicon, for each variable that is still in.
     converted : bool
         Whether any fix was made so far.
+    ends : set
+        Canonical names of the variables whose values were accumulated up to their stamp in time.
     """
 
     dataset: xr.Dataset
@@ -46,6 +48,7 @@ class View:
     file: str
     rows: dict[str, Row] = field(default_factory=dict)
     converted: bool = False
+    ends: set[str] = field(default_factory=set)
     raw: dict[str, tuple[float, float, str]] = field(default_factory=dict)
     _statistics: dict[str, Statistics] = field(default_factory=dict)
     _step: tuple[clock.Step | None] | None = None
