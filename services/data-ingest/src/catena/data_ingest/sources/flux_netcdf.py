@@ -1,83 +1,20 @@
 """Sites in netCDF: ELM's site forcing, PEcAn's and PLUMBER2's meteorology, CalLMIP's daily fluxes.
 
-Each file is one place: dimensions of size one go, its position becomes scalar coordinates.
+What these files look like is known to :mod:`catena.shared.site_netcdf`; here they are files of an
+archive.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Literal
-
-import cftime
-import numpy as np
-import pandas as pd
 import xarray as xr
 
 from catena.data_ingest.sources.base import Archive, ArchiveFile
 from catena.data_ingest.sources.formats import in_chunks
-from catena.data_ingest.sources.tables import refuse, with_findings, with_places
-from catena.shared.checks.findings import Finding
+from catena.data_ingest.sources.tables import with_findings, with_places
 from catena.shared.errors import InvalidData
-from catena.shared.lexicon import rows
+from catena.shared.site_netcdf import LAYOUTS, SITE, layout_of, open_raw, open_site_file, site_in
 
-Label = Literal["start", "middle", "end"]
-
-SITE = re.compile(r"(?<![A-Za-z])([A-Z]{2}-[A-Za-z0-9]{3})(?![A-Za-z0-9])")
-"""Site code of FLUXNET in a file's name."""
-
-
-_UNITS = re.compile(
-    r"^\s*(second|minute|hour|day)s?\s+since\s+(\d{1,4})-(\d{1,2})-(\d{1,2})"
-    r"(?:[ T](\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?)?\s*(Z|UTC|[+-]\d{1,2}(?::?\d{2})?)?\s*$"
-)
-_UNIT_MINUTES = {"second": 1 / 60, "minute": 1.0, "hour": 60.0, "day": 1440.0}
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One kind of file.
-
-    Parameters
-    ----------
-    name : str
-        Product; also the vocabulary.
-    signature : frozenset of str
-        Variables that a file of this kind has.
-    drop : tuple of str
-        Auxiliary variables that are no data.
-    """
-
-    name: str
-    signature: frozenset[str]
-    drop: tuple[str, ...] = ()
-
-
-LAYOUTS = (
-    Layout(
-        "elm_site",
-        frozenset({"DTIME", "TBOT", "FSDS", "LATIXY"}),
-        ("EDGEW", "EDGEE", "EDGES", "EDGEN", "start_year", "end_year", "ZBOT"),
-    ),
-    Layout("callmip", frozenset({"NEE_daily", "Qle_daily", "Qh_daily"})),
-    Layout("plumber2", frozenset({"SWdown", "Tair", "Wind"})),
-    Layout("plumber2", frozenset({"Qle", "Qh", "NEE"})),
-    Layout(
-        "pecan_met", frozenset({"air_temperature", "surface_downwelling_shortwave_flux_in_air"})
-    ),
-)
-_POSITIONS = {
-    "lat": ("LATIXY", "latitude", "lat"),
-    "lon": ("LONGXY", "longitude", "lon"),
-}
-
-
-def layout_of(names: Iterable[str]) -> Layout | None:
-    """Kind of a file by its variables; None if it is no site file that is known."""
-    have = set(names)
-    return next((layout for layout in LAYOUTS if layout.signature <= have), None)
+__all__ = ["LAYOUTS", "SITE", "layout_of", "open_site", "site_of", "variables_of"]
 
 
 def variables_of(archive: Archive, file: ArchiveFile) -> list[str]:
@@ -88,25 +25,13 @@ def variables_of(archive: Archive, file: ArchiveFile) -> list[str]:
     InvalidData
         When it is no netCDF that can be read.
     """
-    with _raw(archive, file) as dataset:
+    with open_raw(archive.local(file), file.path) as dataset:
         return [str(name) for name in dataset.variables]
-
-
-def _raw(archive: Archive, file: ArchiveFile) -> xr.Dataset:
-    """A site's file without decoded times: small enough to be on this machine, whole."""
-    try:
-        return xr.open_dataset(archive.local(file), engine="netcdf4", decode_times=False)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise InvalidData(
-            f"file {file.path}: found no netCDF that can be read ({str(error).splitlines()[0]}), "
-            "wanted a whole one; fetch it again"
-        ) from error
 
 
 def site_of(file: ArchiveFile, default: str = "") -> str:
     """Site code in a file's name, or its stem."""
-    match = SITE.search(PurePosixPath(file.path).name)
-    return match[1] if match else default or PurePosixPath(file.path).stem.split(".")[0]
+    return site_in(file.path, default)
 
 
 def open_site(archive: Archive, key: str, file: ArchiveFile) -> xr.Dataset:
@@ -117,148 +42,9 @@ def open_site(archive: Archive, key: str, file: ArchiveFile) -> xr.Dataset:
     InvalidData
         When it is not one of the known kinds, or its times are no even steps.
     """
-    dataset = _raw(archive, file)
-    layout = layout_of(str(name) for name in dataset.variables)
-    if layout is None:
-        raise InvalidData(
-            f"dataset {key}: file {file.path}: found the variables "
-            f"{', '.join(map(str, list(dataset.variables)[:8]))}, wanted those of "
-            f"{', '.join(sorted({known.name for known in LAYOUTS}))}"
-        )
-    position = {name: _position(dataset, candidates) for name, candidates in _POSITIONS.items()}
-    taken = [*layout.drop, *(name for names in _POSITIONS.values() for name in names)]
-    dataset = dataset.drop_vars([name for name in taken if name in dataset.variables])
-    dims = [
-        dim for dim, size in dataset.sizes.items() if size == 1 and dim not in ("time", "DTIME")
-    ]
-    dataset = dataset.squeeze(dims, drop=True)
-    if "DTIME" in dataset.dims:
-        dataset = dataset.rename({"DTIME": "time"})
+    try:
+        dataset, _, findings = open_site_file(archive.local(file), file=file.path)
+    except InvalidData as error:
+        raise InvalidData(f"dataset {key}: {error}") from error
     dataset = in_chunks(dataset, f"{key}-{file.path}")
-    dataset = dataset.assign_coords(site=site_of(file))
-    dataset = dataset.assign_coords(
-        {name: value for name, value in position.items() if value is not None}
-    )
-    dataset = with_places(_without_empty(dataset, file))
-    return _even_steps(dataset, layout, file)
-
-
-def _position(dataset: xr.Dataset, candidates: Iterable[str]) -> float | None:
-    for name in candidates:
-        if name in dataset.variables and dataset[name].size == 1:
-            return float(np.ravel(dataset[name].values)[0])
-    return None
-
-
-def _without_empty(dataset: xr.Dataset, file: ArchiveFile) -> xr.Dataset:
-    """Variables that hold no measurement by the file's own words are left out."""
-    empty = [
-        str(name)
-        for name, array in dataset.data_vars.items()
-        if str(array.attrs.get("comment", "")).strip().startswith("0.0% = non-missing")
-    ]
-    findings = [
-        refuse(file.path, "0.0% = non-missing data, in the file's own words", "measurements",
-               "a constant stands in for a sensor that did not measure", check="placeholder",
-               variable=name)
-        for name in empty
-    ]  # fmt: skip
-    return with_findings(dataset.drop_vars(empty), findings)
-
-
-def _even_steps(dataset: xr.Dataset, layout: Layout, file: ArchiveFile) -> xr.Dataset:
-    """Stamps as starts of whole steps; what the file has instead is a finding."""
-    clock = _Clock.of(dataset["time"], file)
-    raw = clock.minutes()
-    step = max(1, round(float(np.median(np.diff(raw)))))
-    even = np.round((raw - raw[0]) / step) * step + round(raw[0])
-    off = float(np.abs(even - raw).max()) * 60
-    if off > 0.1 * step * 60:
-        raise InvalidData(
-            f"file {file.path}: dimension time: found stamps up to {off:.0f} s off steps of {step} "
-            "minutes, wanted even steps; repair the time axis"
-        )
-    label = _label(layout, even[0], step)
-    findings: list[Finding] = []
-    if off > 0.1:
-        findings.append(_time_finding(file, f"up to {off:.2g} s off a whole step", "whole steps",
-                                      "days were rounded when the file was written"))  # fmt: skip
-    if label != "start":
-        findings.append(_time_finding(file, f"stamps at the {label} of {step} minutes",
-                                      "at the start", "as this kind of file has them"))  # fmt: skip
-    shift = {"start": 0.0, "middle": step / 2, "end": step}[label]
-    minutes = np.round(even - shift).astype(np.int64)
-    dataset = dataset.assign_coords(time=("time", clock.dates(minutes)))
-    known = rows(layout.name)
-    for name, array in dataset.data_vars.items():
-        # Site files hold means over their steps, also of temperature and wind.
-        if name in known and "time" in array.dims:
-            array.attrs.setdefault("cell_methods", "time: mean")
-    zone = "UTC" if layout.name == "elm_site" else clock.zone
-    zone = f"UTC{zone}" if zone.startswith(("+", "-")) else zone
-    dataset.attrs["time_zone"] = zone or "local standard time"
-    return with_findings(dataset, findings)
-
-
-def _time_finding(file: ArchiveFile, found: str, wanted: str, why: str) -> Finding:
-    return Finding(
-        check="time", action="converted", found=found, wanted=wanted, why=why, file=file.path,
-        dimension="time",
-    )  # fmt: skip
-
-
-def _label(layout: Layout, first: float, step: int) -> Label:
-    """What a stamp means, by the first one in minutes of its day.
-
-    ELM's site files begin at midnight (starts) or one step later (ends); stamps half a step after
-    midnight are middles.
-    """
-    if layout.name == "elm_site" and first % 1440:
-        return "end"
-    return "middle" if first % step == step / 2 else "start"
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """Time axis of a file as it stands there: numbers, and what they count.
-
-    Decoding 300,000 dates of another calendar takes a second, so it is done once, at the end.
-    """
-
-    numbers: np.ndarray
-    origin: tuple[int, int, int, int]
-    unit: float
-    calendar: str
-    zone: str
-
-    @classmethod
-    def of(cls, times: xr.DataArray, file: ArchiveFile) -> _Clock:
-        units = str(times.attrs.get("units", ""))
-        match = _UNITS.match(units)
-        if match is None or times.ndim != 1 or times.size < 2:
-            raise InvalidData(
-                f"file {file.path}: dimension time: found {times.size} steps in '{units}', "
-                "wanted at least 2, in units like 'days since 2000-01-01'"
-            )
-        word, year, month, day, hour, minute, zone = match.groups()
-        calendar = str(times.attrs.get("calendar", "standard")).lower()
-        return cls(
-            times.values.astype(np.float64),
-            (int(year), int(month), int(day), 60 * int(hour or 0) + int(minute or 0)),
-            _UNIT_MINUTES[word],
-            "noleap" if calendar == "365_day" else calendar,
-            "UTC" if (zone or "").strip() in ("Z", "UTC") else (zone or "").strip(),
-        )
-
-    def minutes(self) -> np.ndarray:
-        """Minutes since midnight of the date of origin."""
-        return self.numbers * self.unit + self.origin[3]
-
-    def dates(self, minutes: np.ndarray) -> np.ndarray | pd.Index:
-        """Dates of minutes since midnight of the date of origin."""
-        year, month, day, _ = self.origin
-        if self.calendar in ("standard", "gregorian", "proleptic_gregorian"):
-            start = pd.Timestamp(year=year, month=month, day=day)
-            return pd.DatetimeIndex(start + pd.to_timedelta(minutes, unit="min")).as_unit("ns")
-        since = f"minutes since {year:04d}-{month:02d}-{day:02d}"
-        return np.asarray(cftime.num2date(minutes, since, calendar=self.calendar))
+    return with_findings(with_places(dataset), findings)
