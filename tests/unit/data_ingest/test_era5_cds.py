@@ -16,7 +16,7 @@ from catena.data_ingest.http import Http
 from catena.data_ingest.retries import Patience
 from catena.data_ingest.sources.cds_account import CdsAccount
 from catena.data_ingest.sources.era5_cds import Cds
-from catena.data_ingest.sources.era5_retrieve import monthly_requests, retrieve
+from catena.data_ingest.sources.era5_retrieve import retrieve
 from catena.shared.errors import (
     CatenaError,
     FailedPrecondition,
@@ -225,12 +225,3 @@ def test_the_key_comes_from_the_environment_or_the_users_file(tmp_path: Path) ->
     with pytest.raises(FailedPrecondition, match="closed in 2024") as caught:
         CdsAccount.from_environment({"CDSAPI_KEY": "1234:old-key"})
     assert "old-key" not in str(caught.value)
-
-
-def test_a_period_becomes_one_request_a_month() -> None:
-    requests = list(monthly_requests(["2m_temperature"], (2019, 11), (2020, 2), area=[1, 2, 3, 4]))
-    months = [(one["year"][0], one["month"][0]) for one in requests]
-    assert months == [("2019", "11"), ("2019", "12"), ("2020", "01"), ("2020", "02")]
-    assert all(one["area"] == [1, 2, 3, 4] and len(one["time"]) == 24 for one in requests)
-    with pytest.raises(InvalidRequest, match="swap"):
-        list(monthly_requests(["2m_temperature"], (2020, 2), (2020, 1)))

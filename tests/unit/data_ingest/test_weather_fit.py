@@ -14,7 +14,6 @@ from catena.data_ingest.weather import VARIABLES, generate, weather_dataset
 from catena.data_ingest.weather_air import saturation_pressure
 from catena.data_ingest.weather_climate import CLIMATES, basis, feasible, innovation
 from catena.data_ingest.weather_fit import (
-    daily_humidity,
     fit_weather,
     gamma_regression,
     gamma_shape,
@@ -155,7 +154,9 @@ def daily_forcing(path: Path) -> tuple[xr.Dataset, float]:
                 )
             },
         }  # fmt: skip
-        columns["hurs"] = daily_humidity(vapour.mean(axis=1), columns["tasmin"], columns["tasmax"])
+        # As the generator means it: at the mean of the day's extremes.
+        middle = saturation_pressure((columns["tasmin"] + columns["tasmax"]) / 2)
+        columns["hurs"] = np.minimum(100 * vapour.mean(axis=1) / middle, 100.0)
         time = xr.date_range(
             f"{int(forcing['start_year'][0])}-01-01",
             periods=temperature.shape[0],

@@ -72,18 +72,6 @@ class Grid:
         width = np.abs(np.diff(np.radians(self.lon_edges)))
         return np.outer(height, width)
 
-    def same_as(self, other: Grid, tolerance: float = 1e-4) -> bool:
-        """Whether the cells are the same and in the same order, to so many degrees."""
-        return self.shape == other.shape and all(
-            np.allclose(mine, yours, rtol=0.0, atol=tolerance)
-            for mine, yours in (
-                (self.lat, other.lat),
-                (self.lon, other.lon),
-                (self.lat_edges, other.lat_edges),
-                (self.lon_edges, other.lon_edges),
-            )
-        )
-
     def part(self, lat: tuple[float, float], lon: tuple[float, float]) -> Grid:
         """The cells whose centres lie in a box; `lon` may cross any meridian.
 

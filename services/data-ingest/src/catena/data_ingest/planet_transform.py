@@ -137,11 +137,6 @@ class Transform:
         mean: Array = np.einsum("ij...,j->...", fields, self.weights) / self.nlon
         return mean
 
-    def mean_square(self, coefficients: Array) -> Array:
-        """Global mean of the square of each field, from its coefficients, shape (F,)."""
-        square: Array = np.square(coefficients).sum(axis=(0, 1, 2))
-        return square
-
     def random(self, generator: np.random.Generator, count: int, low: int, high: int) -> Array:
         """White noise in the total wavenumbers low .. high, shape (2, m, n - m, count)."""
         noise = generator.standard_normal((*self.shape, count))

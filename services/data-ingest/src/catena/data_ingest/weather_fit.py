@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import digamma, expit, logit, ndtri
 
-from catena.data_ingest.weather_air import saturation_pressure, standard_pressure
+from catena.data_ingest.weather_air import standard_pressure
 from catena.data_ingest.weather_climate import (
     CLEARNESS_RANGE,
     CLIMATES,
@@ -287,9 +287,3 @@ def _correlations(residuals: Array, next_day: Mask, base: Climate) -> tuple[Arra
 def _correlation(one: Array, other: Array) -> float:
     both = np.isfinite(one) & np.isfinite(other)
     return float(np.corrcoef(one[both], other[both])[0, 1])
-
-
-def daily_humidity(vapour_pressure: Array, tasmin: Array, tasmax: Array) -> Array:
-    """Relative humidity (%) as the generator means it: at the mean of the day's extremes."""
-    humidity: Array = 100 * vapour_pressure / saturation_pressure((tasmin + tasmax) / 2)
-    return np.minimum(humidity, 100.0)

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -119,44 +118,6 @@ def digest(dataset: str, request: dict[str, Any]) -> str:
     """Sixteen letters that stand for a request, whatever the order of its fields."""
     text = json.dumps([dataset, request], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def monthly_requests(
-    variables: list[str],
-    start: tuple[int, int],
-    end: tuple[int, int],
-    **more: Any,
-) -> Iterator[dict[str, Any]]:
-    """Requests for hourly fields, one per month: what the store's limits allow and its tapes like.
-
-    Parameters
-    ----------
-    variables : list of str
-        Long names, e.g. ``2m_temperature``.
-    start, end : tuple of int
-        First and last (year, month), both included.
-    **more
-        Other fields of the request: ``area`` [north, west, south, east], ``pressure_level``, ...
-
-    Raises
-    ------
-    InvalidRequest
-        When the end lies before the start.
-    """
-    if end < start:
-        raise InvalidRequest(f"ERA5 request: end {end} lies before start {start}; swap them")
-    for month in range(12 * start[0] + start[1] - 1, 12 * end[0] + end[1]):
-        yield {
-            "product_type": ["reanalysis"],
-            "variable": variables,
-            "year": [f"{month // 12:04d}"],
-            "month": [f"{month % 12 + 1:02d}"],
-            "day": [f"{day:02d}" for day in range(1, 32)],
-            "time": [f"{hour:02d}:00" for hour in range(24)],
-            "data_format": "netcdf",
-            "download_format": "unarchived",
-            **more,
-        }
 
 
 def _unpacked(path: Path) -> Path:
