@@ -10,7 +10,7 @@ from catena.data_ingest.places import open_source
 from catena.data_ingest.queries import DescribeDatasetQuery, IngestDatasetQuery, SearchCatalogQuery
 from catena.data_ingest.sources.base import Description, Entry
 from catena.data_ingest.storage import read_ingest
-from catena.data_ingest.vocabulary import Region, facet_table
+from catena.data_ingest.vocabulary import facet_table
 from catena.shared.artifacts import Artifact, ArtifactStore
 from catena.shared.catalog import Catalog
 from catena.shared.catalog_files import KIND, PARQUET
@@ -57,7 +57,7 @@ def search_catalog(query: SearchCatalogQuery, catalogs: CatalogCache) -> pb.Sear
         facet_table(query.facets),
         time=(query.start, query.end) if query.start or query.end else None,
         lat=(box.south, box.north) if box else None,
-        lon=_longitudes(box) if box else None,
+        lon=box.longitudes if box else None,
         page_size=query.page_size,
         page_token=query.page_token,
     )
@@ -169,11 +169,6 @@ def _refusals(findings: Iterable[Finding]) -> list[pb.Finding]:
 
 def _texts(row: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in row.items() if value not in ("", None)}
-
-
-def _longitudes(box: Region) -> tuple[float, float]:
-    # Catalogs have longitudes in [-180, 180).
-    return tuple(((x + 180.0) % 360.0) - 180.0 for x in (box.west, box.east))  # type: ignore[return-value]
 
 
 def _offset(token: str) -> int:

@@ -1,29 +1,21 @@
-"""Reading one dataset: opened by its source, cut to what was asked for, checked.
-
-The cut comes between the checks of places and times, which read no values, and those of values, so
-that nothing outside it is read.
-"""
+"""Reading one dataset: opened by its source, cut to what was asked for, checked."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
+from catena.data_ingest.cut import checks_with_cut
 from catena.data_ingest.sources.base import Archive, Entry, Found, Source
 from catena.data_ingest.sources.tables import FINDINGS, source_findings
-from catena.data_ingest.vocabulary import Region, Selection
-from catena.shared.checks import CHECKS, Finding, Fix, Inspection, apply, inspect
+from catena.data_ingest.vocabulary import Selection
+from catena.shared.checks import Finding, Fix, Inspection, apply, inspect
 from catena.shared.checks.statistics import collect
-from catena.shared.checks.view import Check, View
 from catena.shared.errors import CatenaError, InvalidData, InvalidRequest, NotFound
-
-_AFTER = "duplicate"
-"""The last check of places and times: names, coordinates and order are canonical behind it."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +151,7 @@ def _inspected(
             vocabulary=entry.vocabulary,
             dataset_key=entry.key,
             file=file,
-            checks=_checks(selection),
+            checks=checks_with_cut(selection),
         )
     except (CatenaError, MemoryError):
         raise
@@ -204,94 +196,3 @@ def _mark(entry: Entry, opened: xr.Dataset) -> str:
             digest.update(repr(values.tolist()).encode() if values.dtype == object
                           else values.tobytes())  # fmt: skip
     return digest.hexdigest()
-
-
-def _checks(selection: Selection) -> tuple[Check, ...]:
-    if selection == Selection(facets=selection.facets):
-        return CHECKS
-    place = [check.name for check in CHECKS].index(_AFTER) + 1
-    cut = Check("selection", lambda view: _cut(view, selection))
-    return (*CHECKS[:place], cut, *CHECKS[place:])
-
-
-def _cut(view: View, selection: Selection) -> Iterator[Finding]:
-    if selection.variables:
-        yield from _choose(view, selection.variables)
-    if selection.start or selection.end:
-        yield from _period(view, selection.start, selection.end)
-    if selection.region is not None:
-        yield from _region(view, selection.region)
-
-
-def _choose(view: View, variables: tuple[str, ...]) -> Iterator[Finding]:
-    rest = [name for name in view.variables if name not in variables]
-    if not set(variables) & set(view.variables):
-        yield _nothing(", ".join(view.variables), ", ".join(variables), "")
-    elif rest:
-        yield _cut_to("all variables", ", ".join(variables), "", Fix("drop", {"names": rest}))
-
-
-def _period(view: View, start: str, end: str) -> Iterator[Finding]:
-    times = view.times
-    if times is None:
-        return
-    days = [str(value)[:10] for value in times]  # ISO 8601 sorts as text, in every calendar
-    inside = np.flatnonzero(
-        [(not start or day >= start) and (not end or day <= end) for day in days]
-    )
-    yield from _keep("time", inside, len(days), f"{days[0]} to {days[-1]}", f"{start} to {end}")
-
-
-def _region(view: View, region: Region) -> Iterator[Finding]:
-    dataset = view.dataset
-    west, east = (((x + 180.0) % 360.0) - 180.0 for x in (region.west, region.east))
-    inside: dict[str, np.ndarray] = {}
-    for name, low, high in (("lat", region.south, region.north), ("lon", west, east)):
-        if name not in dataset.coords or dataset[name].ndim != 1:
-            continue
-        values, dim = dataset[name].values, str(dataset[name].dims[0])
-        across = low > high  # 180 degrees
-        between = (
-            (values >= low) | (values <= high) if across else (values >= low) & (values <= high)
-        )
-        # Sites and basins have both on one dimension; a grid has one on each.
-        inside[dim] = inside.get(dim, True) & between
-    wanted = f"{region.south:g} to {region.north:g} N, {west:g} to {east:g} E"
-    for dim, mask in inside.items():
-        yield from _keep(dim, np.flatnonzero(mask), mask.size, f"{mask.size} places", wanted)
-
-
-def _keep(dim: str, inside: np.ndarray, size: int, found: str, wanted: str) -> Iterator[Finding]:
-    if not inside.size:
-        yield _nothing(found, wanted, dim)
-    elif inside.size < size:
-        runs = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
-        if len(runs) == 1:
-            fix = Fix("keep", {"dim": dim, "start": int(inside[0]), "stop": int(inside[-1]) + 1})
-        else:
-            ranges = [[int(run[0]), int(run[-1]) + 1] for run in runs]
-            fix = Fix("keep_ranges", {"dim": dim, "ranges": ranges})
-        yield _cut_to(found, wanted, dim, fix)
-
-
-def _cut_to(found: str, wanted: str, dim: str, fix: Fix) -> Finding:
-    return Finding(
-        "selection",
-        "noted",
-        found,
-        wanted,
-        "cut to what was asked for",
-        dimension=dim,
-        fixes=(fix,),
-    )
-
-
-def _nothing(found: str, wanted: str, dim: str) -> Finding:
-    return Finding(
-        "selection",
-        "refused",
-        found,
-        wanted,
-        "nothing of what was asked for is in it",
-        dimension=dim,
-    )

@@ -77,7 +77,7 @@ class Facet(QueryModel):
 
 
 class Region(QueryModel):
-    """A box in degrees; west may exceed east, across 180."""
+    """A box in degrees; west may exceed east, across 180. From -180 to 180 it goes all around."""
 
     south: Annotated[float, Field(ge=-90, le=90)] = 0.0
     north: Annotated[float, Field(ge=-90, le=90)] = 0.0
@@ -90,8 +90,20 @@ class Region(QueryModel):
             yield FieldViolation(
                 "north", f"got {self.south:g} to {self.north:g}; wanted south < north"
             )
-        if self.west == self.east:
-            yield FieldViolation("east", f"got {self.west:g} twice; wanted two longitudes")
+        if self.west - self.east in (0.0, 360.0):
+            yield FieldViolation(
+                "east",
+                f"got {self.west:g} to {self.east:g}, one meridian; wanted two longitudes, or -180 "
+                "to 180 for all",
+            )
+
+    @property
+    def longitudes(self) -> tuple[float, float] | None:
+        """West and east as canonical data have them, in [-180, 180); None: all around."""
+        if self.east - self.west >= 360.0:
+            return None
+        west, east = (((x + 180.0) % 360.0) - 180.0 for x in (self.west, self.east))
+        return west, east
 
 
 def days_in_order(start: str, end: str) -> Iterator[FieldViolation]:
