@@ -39,7 +39,8 @@ def _of(inspection: Inspection, check: str) -> Finding:
 
 
 @pytest.mark.parametrize(("cut", "lost"), [
-    (slice(0, None), 0), (slice(5, None), 1), ([0, 1, 4, 5, 6, *range(9, 240)], 2),
+    (slice(0, None), 0), (slice(5, None), 1), (slice(5, 8), 1),
+    ([0, 1, 4, 5, 6, *range(9, 240)], 2),
 ])  # fmt: skip
 def test_the_finding_says_how_many_values_an_accumulation_loses(cut: object, lost: int) -> None:
     faulty = since_midnight(hourly_site()).isel(time=cut)

@@ -15,7 +15,7 @@ from catena.shared.errors import InvalidData
 from catena.shared.lexicon import Row, factor_offset, same_units
 
 LOST_AT_MOST = 0.2
-"""Share of values that may become NaN for want of the amount one step before."""
+"""Share of values after the first that may become NaN for want of the amount one step before."""
 
 
 def known_scale(view: View) -> Iterator[Finding]:
@@ -179,7 +179,9 @@ def _differences(
     first, seconds = accumulated(view.dataset, dim, reset_s)
     covers = covers_step(first, seconds, step_s)
     lost, total = int((~covers).sum()), int(covers.size)
-    if not covers.any() or (step_s is not None and lost > LOST_AT_MOST * total):
+    # The first value of a record has none before it, however short the record is.
+    too_many = step_s is not None and (~covers[1:]).sum() > LOST_AT_MOST * total
+    if too_many or not covers.any():
         step = clock.Step("seconds", step_s) if step_s is not None else None
         wanted = f"over the step of {step}" if step else f"{dim} that increases"
         yield refused_variable(
