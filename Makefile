@@ -10,7 +10,8 @@ BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/.installed
 BUF_VERSION := 1.75.0
 BUF := .tools/node_modules/.bin/buf
-PACKAGES := shared shared/models coupler services/data-ingest services/calibrator deploy/flows
+PACKAGES := shared shared/models coupler services/data-ingest services/calibrator \
+	services/ensemble-runner deploy/flows
 SOURCES := $(addsuffix /src,$(PACKAGES))
 PROTO_DIR := shared/proto
 PROTOS := $(sort $(shell cd $(PROTO_DIR) && find catena -name '*.proto'))

@@ -71,6 +71,12 @@ DISTRIBUTIONS = {
         ("catena.calibrator.server", "catena.calibrator.jobs"),
         ("prefect", "ray"),
     ),
+    "catena-ensemble-runner": Distribution(
+        "services/ensemble-runner",
+        ("catena-shared", "catena-coupler"),
+        ("catena.ensemble_runner.server", "catena.ensemble_runner.jobs"),
+        ("torch", "prefect", "ray", "sklearn", "matplotlib"),
+    ),
     "catena-flows": Distribution(
         "deploy/flows",
         ("catena-shared",),
@@ -188,6 +194,8 @@ OURS = {
     "models": "catena-models",
     "data_ingest": "catena-data-ingest",
     "calibrator": "catena-calibrator",
+    "ensemble_runner": "catena-ensemble-runner",
+    "coupler": "catena-coupler",
     "flows": "catena-flows",
 }
 # Imported inside a function that only those call who have it.

@@ -144,22 +144,34 @@ class ParameterDraws(_message.Message):
     def __init__(self, draws: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., site: _Optional[str] = ..., members: _Optional[int] = ...) -> None: ...
 
 class Forcing(_message.Message):
-    __slots__ = ("dataset", "key", "files", "file", "utc_offset_h", "first_year", "last_year")
+    __slots__ = ("dataset", "key", "files", "file", "site", "utc_offset_h", "fill_gaps", "first_year", "last_year", "co2_ppm", "co2", "co2_file", "n_deposition")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
     UTC_OFFSET_H_FIELD_NUMBER: _ClassVar[int]
+    FILL_GAPS_FIELD_NUMBER: _ClassVar[int]
     FIRST_YEAR_FIELD_NUMBER: _ClassVar[int]
     LAST_YEAR_FIELD_NUMBER: _ClassVar[int]
+    CO2_PPM_FIELD_NUMBER: _ClassVar[int]
+    CO2_FIELD_NUMBER: _ClassVar[int]
+    CO2_FILE_FIELD_NUMBER: _ClassVar[int]
+    N_DEPOSITION_FIELD_NUMBER: _ClassVar[int]
     dataset: _artifacts_pb2.ArtifactRef
     key: str
     files: _artifacts_pb2.ArtifactRef
     file: str
+    site: str
     utc_offset_h: float
+    fill_gaps: bool
     first_year: int
     last_year: int
-    def __init__(self, dataset: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., key: _Optional[str] = ..., files: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., file: _Optional[str] = ..., utc_offset_h: _Optional[float] = ..., first_year: _Optional[int] = ..., last_year: _Optional[int] = ...) -> None: ...
+    co2_ppm: float
+    co2: _artifacts_pb2.ArtifactRef
+    co2_file: str
+    n_deposition: float
+    def __init__(self, dataset: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., key: _Optional[str] = ..., files: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., file: _Optional[str] = ..., site: _Optional[str] = ..., utc_offset_h: _Optional[float] = ..., fill_gaps: _Optional[bool] = ..., first_year: _Optional[int] = ..., last_year: _Optional[int] = ..., co2_ppm: _Optional[float] = ..., co2: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., co2_file: _Optional[str] = ..., n_deposition: _Optional[float] = ...) -> None: ...
 
 class PftFraction(_message.Message):
     __slots__ = ("name", "fraction")
@@ -188,16 +200,18 @@ class Surface(_message.Message):
     def __init__(self, pfts: _Optional[_Iterable[_Union[PftFraction, _Mapping]]] = ..., soil: _Optional[_Iterable[_Union[SoilLayer, _Mapping]]] = ...) -> None: ...
 
 class Stage(_message.Message):
-    __slots__ = ("kind", "years", "co2_ppm", "n_deposition")
+    __slots__ = ("kind", "years", "co2_ppm", "n_deposition", "first_year")
     KIND_FIELD_NUMBER: _ClassVar[int]
     YEARS_FIELD_NUMBER: _ClassVar[int]
     CO2_PPM_FIELD_NUMBER: _ClassVar[int]
     N_DEPOSITION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_YEAR_FIELD_NUMBER: _ClassVar[int]
     kind: StageKind
     years: int
     co2_ppm: float
     n_deposition: float
-    def __init__(self, kind: _Optional[_Union[StageKind, str]] = ..., years: _Optional[int] = ..., co2_ppm: _Optional[float] = ..., n_deposition: _Optional[float] = ...) -> None: ...
+    first_year: int
+    def __init__(self, kind: _Optional[_Union[StageKind, str]] = ..., years: _Optional[int] = ..., co2_ppm: _Optional[float] = ..., n_deposition: _Optional[float] = ..., first_year: _Optional[int] = ...) -> None: ...
 
 class Restart(_message.Message):
     __slots__ = ("artifact", "file", "mode")

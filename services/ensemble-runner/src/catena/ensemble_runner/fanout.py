@@ -1,0 +1,128 @@
+"""Blocks of members to the CPUs: as Ray tasks where there is a Ray, else one after the other here.
+
+A task holds one CPU and computes with one thread. A few more tasks than CPUs are handed out at a
+time, so that no CPU waits and results do not pile up.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catena.ensemble_runner.blocks import Span
+from catena.ensemble_runner.models import BlockRun, Column, Frequency, Setup, open_model
+from catena.shared.errors import CatenaError, Unavailable, VersionMismatch
+from catena.shared.jobs.threads import set_threads
+from catena.shared.version import code_version
+
+_PER_CPU = 2
+_RETRIES = 2
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every block of an ensemble needs to know."""
+
+    model: str
+    setup: Setup
+    columns: tuple[Column, ...]
+    frequency: Frequency
+
+    def run(self, rows: NDArray[np.float64]) -> BlockRun:
+        """Run members, here and now."""
+        return open_model(self.model).run_block(self.setup, self.columns, rows, self.frequency)
+
+
+def run_blocks(
+    work: Work, rows: NDArray[np.float64], spans: Sequence[Span]
+) -> Iterator[tuple[Span, BlockRun]]:
+    """Run blocks; they come in the order in which they are done.
+
+    Parameters
+    ----------
+    work : Work
+    rows : array (member, column)
+        Of all members.
+    spans : sequence of Span
+        The blocks that are to be run.
+
+    Raises
+    ------
+    Unavailable
+        When the process of a block dies again and again.
+    CatenaError
+        Whatever the model raises.
+    """
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
+        yield from ((span, work.run(rows[span.rows])) for span in spans)
+        return
+    yield from _on_ray(ray, work, rows, spans)
+
+
+def _on_ray(
+    ray: Any, work: Work, rows: NDArray[np.float64], spans: Sequence[Span]
+) -> Iterator[tuple[Span, BlockRun]]:
+    task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_task)
+    shared = ray.put(work)
+    version = code_version()
+    waiting = list(reversed(spans))
+    running: dict[Any, Span] = {}
+    try:
+        while waiting or running:
+            room = _PER_CPU * max(1, int(ray.cluster_resources().get("CPU", 1)))
+            while waiting and len(running) < room:
+                span = waiting.pop()
+                running[task.remote(shared, rows[span.rows], version)] = span
+            done, _ = ray.wait(list(running), num_returns=1)
+            for ref in done:
+                yield running[ref], _result(ray, ref, running[ref])
+                del running[ref]
+    finally:
+        for ref in running:
+            ray.cancel(ref, force=True)
+
+
+def _result(ray: Any, ref: Any, span: Span) -> BlockRun:
+    try:
+        run, error = ray.get(ref)
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as died:
+        raise Unavailable(
+            f"members {span.first} to {span.stop - 1}: the process that ran them died "
+            f"{_RETRIES + 1} times ({type(died).__name__}; often the machine is out of memory); "
+            "ask again, finished members are kept",
+            retry_after_s=30.0,
+        ) from None
+    if error is not None:
+        raise error
+    found: BlockRun = run
+    return found
+
+
+def _task(
+    work: Work, rows: NDArray[np.float64], version: str
+) -> tuple[BlockRun | None, CatenaError | None]:
+    # An error as a value: Ray would wrap it into one of its own.
+    if code_version() != version:
+        return None, VersionMismatch(
+            "a worker runs other code than the job; install the same packages on all nodes, and "
+            "start Ray again after an edit"
+        )
+    set_threads(1)
+    _numba_threads(1)
+    try:
+        return work.run(rows), None
+    except CatenaError as error:
+        return None, error
+
+
+def _numba_threads(count: int) -> None:
+    numba = sys.modules.get("numba")
+    if numba is not None:
+        set_num_threads: Callable[[int], None] = numba.set_num_threads
+        set_num_threads(count)

@@ -1,0 +1,327 @@
+"""How a land model runs a block of members: the one thing that the ensemble runner asks of it.
+
+Two models are known: the embedded one, which runs many members in one process, and ELM, whose
+members are jobs of a machine of their own. What is common to all members is a :class:`Setup`; the
+members are rows of a table whose columns are parameters.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catena.coupler.forcing import FORCING, DailyForcing, calendar
+from catena.coupler.forcing.co2 import CO2Record, of_days
+from catena.shared.errors import FieldViolation, NotFound
+
+Array = NDArray[np.float64]
+Frequency = Literal["daily", "monthly", "yearly"]
+StageKind = Literal["ad_spinup", "final", "transient"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a model.
+
+    Parameters
+    ----------
+    name, units, long_name : str
+    per_pft : bool
+        Whether it has a value for each plant functional type.
+    low, high : float or None
+        Range from which it is drawn unless another one is given; None where there is no usual one.
+    lowest, highest : float
+        Outermost values that the model takes.
+    defaults : tuple of float
+        One value, or one for each PFT.
+    """
+
+    name: str
+    units: str
+    long_name: str
+    per_pft: bool
+    low: float | None
+    high: float | None
+    lowest: float
+    highest: float
+    defaults: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model gives: name, units, what it is."""
+
+    name: str
+    units: str
+    long_name: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A parameter, of one PFT or (without one) of all."""
+
+    name: str
+    pft: str = ""
+
+    @property
+    def label(self) -> str:
+        """``flnr``, or ``flnr.c4_grass``."""
+        return f"{self.name}.{self.pft}" if self.pft else self.name
+
+    @classmethod
+    def from_label(cls, label: str) -> Column:
+        """Inverse of :attr:`label`."""
+        name, _, pft = label.partition(".")
+        return cls(name, pft)
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One stage of a run.
+
+    Parameters
+    ----------
+    kind : str
+    years : int
+        0: once through the forcing.
+    first_year : int
+        Calendar year in which it begins; 0: that of the forcing.
+    co2 : float or CO2Record, optional
+        ppm; None: that of the forcing.
+    ndep : float, optional
+        gN m-2 yr-1; None: that of the forcing.
+    """
+
+    kind: StageKind
+    years: int = 0
+    first_year: int = 0
+    co2: float | CO2Record | None = None
+    ndep: float | None = None
+
+    def forcing(self, record: DailyForcing) -> DailyForcing:
+        """The record as this stage sees it: repeated, under its own CO2 and deposition."""
+        if not self.years and not self.first_year:
+            made = record
+        else:
+            years = self.years or record.end.year - record.start.year + 1
+            made = record.cycle(years=years, first_year=self.first_year or None)
+        if self.co2 is None and self.ndep is None:
+            return made
+        co2 = made.co2 if self.co2 is None else of_days(self.co2, made.dates())
+        return made.with_co2(co2, self.ndep)
+
+    def dates(self, record: DailyForcing) -> NDArray[np.datetime64]:
+        """Its days, datetime64[D] (day,); in noleap without 29 February."""
+        if not self.years and not self.first_year:
+            return record.dates()
+        first = self.first_year or record.start.year
+        years = self.years or record.end.year - record.start.year + 1
+        count = calendar.length_of_years(first, years, record.calendar)
+        return calendar.dates(dt.date(first, 1, 1), count, record.calendar)
+
+    def described(self) -> list[Any]:
+        """As JSON."""
+        co2 = self.co2
+        plain = [[*pair] for pair in co2.by_year.items()] if isinstance(co2, CO2Record) else co2
+        return [self.kind, self.years, self.first_year, plain, self.ndep]
+
+
+@dataclass(frozen=True)
+class Land:
+    """A cell's surface.
+
+    Parameters
+    ----------
+    pfts : tuple of (str, float)
+        Name and fraction of the vegetated area.
+    soil : tuple of (float, float, float)
+        Lower edge (m), sand (%) and clay (%) of each layer, from the top down.
+    """
+
+    pfts: tuple[tuple[str, float], ...]
+    soil: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that members have in common.
+
+    Parameters
+    ----------
+    forcing : DailyForcing
+        The record of the weather.
+    stages : tuple of StageRun
+        The last one is the one that outputs are of.
+    land : tuple of Land
+        One for each cell.
+    fixed : tuple of (Column, float)
+        Parameters that are not the model's defaults; members may override them.
+    outputs : tuple of str
+    restart : bytes, optional
+        Content of a restart file to begin from.
+    restart_mode : {"hotstart", "resume"}
+    """
+
+    forcing: DailyForcing
+    stages: tuple[StageRun, ...]
+    land: tuple[Land, ...]
+    fixed: tuple[tuple[Column, float], ...]
+    outputs: tuple[str, ...]
+    restart: bytes | None = None
+    restart_mode: Literal["hotstart", "resume"] = "hotstart"
+
+    def described(self) -> dict[str, Any]:
+        """All that decides the results, as JSON: the weather and the state by their digests."""
+        return {
+            "forcing": _forcing_digest(self.forcing),
+            "stages": [stage.described() for stage in self.stages],
+            "land": [[land.pfts, land.soil] for land in dict.fromkeys(self.land)],
+            "land_of_cells": _indices(self.land),
+            "fixed": [[column.label, value] for column, value in self.fixed],
+            "outputs": self.outputs,
+            "restart": self.restart and hashlib.sha256(self.restart).hexdigest(),
+            "restart_mode": self.restart_mode,
+        }
+
+    @property
+    def member_days(self) -> int:
+        """Days x cells of one member, roughly."""
+        days = sum(stage.years * 365 or self.forcing.days for stage in self.stages)
+        return days * self.forcing.cells
+
+
+def _forcing_digest(forcing: DailyForcing) -> str:
+    digest = hashlib.sha256(f"{forcing.start} {forcing.calendar} {forcing.days}".encode())
+    for array in (forcing.lat, forcing.lon, forcing.co2, forcing.ndep):
+        digest.update(np.ascontiguousarray(array, dtype="<f8").data)
+    for name in FORCING:
+        digest.update(np.ascontiguousarray(forcing.variables[name], dtype="<f8").data)
+    return digest.hexdigest()
+
+
+def _indices(land: Sequence[Land]) -> list[int]:
+    """Which of the different surfaces each cell has; one number where all have the same."""
+    numbers = {one: i for i, one in enumerate(dict.fromkeys(land))}
+    return [numbers[one] for one in land] if len(numbers) > 1 else [0]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A member that did not come to its end.
+
+    Parameters
+    ----------
+    member : int
+        Its row.
+    stage : str
+    day : str
+        Day in that stage, ISO 8601; empty where the model does not say.
+    cause : str
+        In words.
+    """
+
+    member: int
+    stage: str
+    day: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class BlockRun:
+    """What a block of members gave.
+
+    Parameters
+    ----------
+    values : mapping of str to float32 array (member, time, cell)
+        Means over the steps of the wanted frequency; NaN for members that failed.
+    failures : tuple of Failure
+    """
+
+    values: Mapping[str, NDArray[np.float32]]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class CaseRun:
+    """What one parameter set gave.
+
+    Parameters
+    ----------
+    history : mapping
+        For each frequency the outputs, float32 (time, cell).
+    notes : mapping
+        What else the model says, as JSON: how well its budgets close, for one.
+    """
+
+    history: Mapping[Frequency, Mapping[str, NDArray[np.float32]]]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Model(Protocol):
+    """A land model as the ensemble runner sees it."""
+
+    name: str
+    version: str
+    "Changes when results may; blocks of another version are not reused."
+    parameters: Sequence[Parameter]
+    outputs: Sequence[Output]
+    pfts: Sequence[str]
+    stages: Sequence[StageKind]
+
+    def member_s(self, setup: Setup) -> float:
+        """CPU seconds of one member, roughly."""
+
+    def check(self, setup: Setup) -> Sequence[FieldViolation]:
+        """What is wrong with a setup, before anything is run; field paths begin at the setup."""
+
+    def run_block(
+        self, setup: Setup, columns: Sequence[Column], rows: Array, frequency: Frequency
+    ) -> BlockRun:
+        """Run members; the result does not depend on which members are run together.
+
+        Parameters
+        ----------
+        setup : Setup
+        columns : sequence of Column
+        rows : array (member, column)
+        frequency : str
+        """
+
+    def run_case(self, setup: Setup, frequencies: Sequence[Frequency], restart: Path) -> CaseRun:
+        """Run the fixed parameters and write the state at the end to `restart`.
+
+        Raises
+        ------
+        InvalidData
+            When the run fails: with the day and the cause.
+        """
+
+
+MODELS = {"embedded": "catena.ensemble_runner.embedded:EmbeddedRunner"}
+"""Name of each model and where its class is."""
+
+
+def open_model(name: str) -> Model:
+    """A model by its name.
+
+    Raises
+    ------
+    NotFound
+        When there is none of that name.
+    """
+    if name not in MODELS:
+        raise NotFound(
+            f"there is no land model '{name}' for cases and ensembles; known are "
+            f"{', '.join(sorted(MODELS))}"
+        )
+    module, _, attribute = MODELS[name].partition(":")
+    made: Model = getattr(import_module(module), attribute)()
+    return made

@@ -1,0 +1,147 @@
+"""Checks of a request against the model and the artifacts that it names, before a job is made.
+
+What a job would find out minutes later is said at once. Only small JSON files are read here; the
+numbers in the forcing are checked by the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from catena.ensemble_runner import members, vocabulary
+from catena.ensemble_runner.inputs import dataset_row, site_of
+from catena.ensemble_runner.models import Column, Model, open_model
+from catena.ensemble_runner.queries import RunCaseQuery, RunEnsembleQuery
+from catena.shared.artifacts import Artifact, ArtifactStore
+from catena.shared.contracts import nearest
+from catena.shared.errors import FieldViolation, InvalidRequest, NotFound
+
+FORCING_NEEDED = ("tas", "rsds", "rlds", "ps", "pr", "sfcWind")
+HUMIDITIES = ("vp", "huss", "hurs", "vpd", "tdps")
+
+
+def asked_model(name: str) -> Model:
+    """The model that a request names.
+
+    Raises
+    ------
+    InvalidRequest
+        When there is none of that name.
+    """
+    try:
+        return open_model(name)
+    except NotFound as error:
+        found = [FieldViolation("model", error.message)]
+        raise InvalidRequest("the model is not known", violations=found) from None
+
+
+def check_run(query: RunCaseQuery | RunEnsembleQuery, store: ArtifactStore) -> None:
+    """Raise what is wrong with a request to run something.
+
+    Raises
+    ------
+    InvalidRequest
+        With every field at fault.
+    NotFound, FailedPrecondition, ArtifactCorrupt
+        When a reference does not lead to the artifact that it says.
+    """
+    model = asked_model(query.model)
+    opened = {field: store.open(ref) for field, ref in query.refs()}
+    found = [
+        *_setup(model, query.setup, opened),
+        *_outputs(model, query.outputs),
+    ]
+    if isinstance(query, RunEnsembleQuery):
+        found += _members(model, query, opened)
+    if found:
+        raise InvalidRequest(f"{model.name} cannot be run so", violations=found)
+
+
+def check_draw(model: Model, design: vocabulary.ParameterDesign) -> None:
+    """Raise what is wrong with a design; InvalidRequest with every field at fault."""
+    found = members.design_fits(model, design)
+    if found:
+        raise InvalidRequest("the parameters cannot be drawn", violations=found)
+
+
+def _setup(
+    model: Model, setup: vocabulary.Setup, opened: dict[str, Artifact]
+) -> Iterator[FieldViolation]:
+    forcing = setup.forcing
+    if forcing.dataset is not None:
+        yield from _dataset(opened["setup.forcing.dataset"], forcing.key)
+    for field, name in (("files", forcing.file), ("co2", forcing.co2_file)):
+        if f"setup.forcing.{field}" in opened:
+            where = "setup.forcing." + {"files": "file", "co2": "co2_file"}[field]
+            yield from _file(where, name, opened[f"setup.forcing.{field}"])
+    if setup.restart is not None:
+        yield from _file("setup.restart.file", setup.restart.file, opened["setup.restart.artifact"])
+    if not setup.surfaces:
+        facts = site_of(forcing)
+        if facts is None or not facts.soil:
+            yield FieldViolation(
+                "setup.surfaces",
+                "is missing, and nothing is known of the place of this forcing; give its plants "
+                "and its soil",
+            )
+    for i, surface in enumerate(setup.surfaces):
+        for j, pft in enumerate(surface.pfts):
+            yield from members.pft_known(model, pft.name, f"setup.surfaces[{i}].pfts[{j}].name")
+    for i, stage in enumerate(setup.stages):
+        if stage.kind not in model.stages:
+            yield FieldViolation(
+                f"setup.stages[{i}].kind",
+                f"got {stage.kind}; {model.name} has {', '.join(model.stages)}",
+            )
+    values = [(Column(item.name, item.pft), item.value) for item in setup.fixed]
+    yield from members.single_values(model, values, "setup.fixed")
+
+
+def _dataset(artifact: Artifact, key: str) -> Iterator[FieldViolation]:
+    try:
+        row = dataset_row(artifact, key)
+    except InvalidRequest as error:
+        for each in error.violations:
+            yield FieldViolation(f"setup.forcing.{each.field}", each.description)
+        return
+    there = {variable["name"] for variable in row["variables"]}
+    missing = [name for name in FORCING_NEEDED if name not in there]
+    if not there.intersection(HUMIDITIES):
+        missing.append(f"one of {', '.join(HUMIDITIES)}")
+    if missing:
+        yield FieldViolation(
+            "setup.forcing.dataset",
+            f"has no {', '.join(missing)}; it has {', '.join(sorted(there))}: ingest these "
+            "variables as well",
+        )
+
+
+def _file(field: str, name: str, artifact: Artifact) -> Iterator[FieldViolation]:
+    if name not in artifact.names:
+        there = ", ".join(artifact.names[:8]) + (", ..." if len(artifact.names) > 8 else "")
+        yield FieldViolation(field, f"got {name!r}, but the artifact holds: {there}")
+
+
+def _outputs(model: Model, names: tuple[str, ...]) -> Iterator[FieldViolation]:
+    known = [output.name for output in model.outputs]
+    for i, name in enumerate(names):
+        if name not in known:
+            guess = nearest(name, known)
+            hint = f"did you mean {guess}?" if guess else "DescribeModel lists them"
+            yield FieldViolation(f"outputs[{i}]", f"got {name!r}, no output; {hint}")
+
+
+def _members(
+    model: Model, query: RunEnsembleQuery, opened: dict[str, Artifact]
+) -> Iterator[FieldViolation]:
+    if query.draw is not None:
+        yield from members.design_fits(model, query.draw)
+    elif query.table is not None:
+        yield from members.table_fits(model, query.table)
+    elif query.draws is not None:
+        artifact = opened["draws.draws"]
+        about = artifact.read_json(f"{artifact.kind}.json")["about"]
+        for name in about["prior"]["names"]:
+            _, wrong = members.find(model, Column.from_label(name), "draws.draws")
+            for each in wrong:
+                yield FieldViolation("draws.draws", f"its parameter {name}: {each.description}")

@@ -1,0 +1,61 @@
+"""The ensemble runner's rpcs: each checks its request, then answers or submits a job."""
+
+from __future__ import annotations
+
+import grpc
+
+from catena.api.ensemble_runner.v1 import ensemble_runner_pb2 as pb
+from catena.api.ensemble_runner.v1 import ensemble_runner_pb2_grpc
+from catena.ensemble_runner import jobs, members, queries
+from catena.ensemble_runner.describe import members_message, model_message
+from catena.ensemble_runner.preflight import asked_model, check_draw, check_run
+from catena.shared.server import Runtime
+
+
+class EnsembleRunner(ensemble_runner_pb2_grpc.EnsembleRunnerServiceServicer):
+    """Implementation of ``catena.api.ensemble_runner.v1.EnsembleRunnerService``."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.store = runtime.store
+        self.jobs = runtime.jobs
+
+    def DescribeModel(
+        self, request: pb.DescribeModelRequest, context: grpc.ServicerContext
+    ) -> pb.DescribeModelResponse:
+        """Say what a model has and gives."""
+        query = queries.DescribeModelQuery.from_message(request)
+        return model_message(asked_model(query.model))
+
+    def DrawParameters(
+        self, request: pb.DrawParametersRequest, context: grpc.ServicerContext
+    ) -> pb.DrawParametersResponse:
+        """Draw parameters, inline."""
+        query = queries.DrawParametersQuery.from_message(request)
+        model = asked_model(query.model)
+        check_draw(model, query.draw)
+        return members_message(members.drawn(model, query.draw))
+
+    def RunCase(
+        self, request: pb.RunCaseRequest, context: grpc.ServicerContext
+    ) -> pb.RunCaseResponse:
+        """Run one parameter set."""
+        query = queries.RunCaseQuery.from_message(request)
+        check_run(query, self.store)
+        job = self.jobs.submit(jobs.run_case, query, validate_only=query.validate_only)
+        return pb.RunCaseResponse(job=job)
+
+    def RunEnsemble(
+        self, request: pb.RunEnsembleRequest, context: grpc.ServicerContext
+    ) -> pb.RunEnsembleResponse:
+        """Run many members."""
+        query = queries.RunEnsembleQuery.from_message(request)
+        check_run(query, self.store)
+        job = self.jobs.submit(jobs.run_ensemble, query, validate_only=query.validate_only)
+        return pb.RunEnsembleResponse(job=job)
+
+
+def add_services(server: grpc.Server, runtime: Runtime) -> None:
+    """Register the ensemble runner's rpcs at `server`."""
+    ensemble_runner_pb2_grpc.add_EnsembleRunnerServiceServicer_to_server(  # type: ignore[no-untyped-call]
+        EnsembleRunner(runtime), server
+    )

@@ -1,0 +1,130 @@
+"""What the ensemble runner's artifacts hold.
+
+============  =====================================================================================
+kind          files
+============  =====================================================================================
+runs          ``runs.json``, ``runs.zarr`` (member, time, cell): a variable for each output, the
+              parameters of all members, the table of those that failed
+case          ``case.json``, ``history_<frequency>.zarr`` (time, cell), ``restart.nc``
+block         ``block.json``, ``values/<output>.safetensors`` (member, time, cell)
+============  =====================================================================================
+
+A block is a part of an ensemble that whoever asks for the same members finds again. Ensembles hold
+copies, so blocks may be collected as garbage; then their members are run anew when an ensemble is
+extended.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catena.ensemble_runner.blocks import Span
+from catena.ensemble_runner.models import BlockRun, Failure
+from catena.shared.artifacts import Artifact, ArtifactStore, Lineage
+from catena.shared.errors import ArtifactCorrupt, NotFound
+from catena.shared.jobs.safety import removed
+from catena.shared.version import code_version
+
+SERVICE = "ensemble-runner"
+RUNS = "runs.zarr"
+MEMBER_CHUNK = 64
+"""Members that are read at once when an ensemble is put together, whatever its blocks are."""
+
+
+class BlockStore:
+    """Finished blocks by their digest.
+
+    Parameters
+    ----------
+    store : ArtifactStore
+    """
+
+    folder = f"jobs/{SERVICE}/RunBlock"
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self._store = store
+        self._known = frozenset() if removed("checkpoint") else frozenset(store.ls(self.folder))
+
+    def has(self, digest: str) -> bool:
+        """Whether a block was finished before this object was made."""
+        if digest not in self._known:
+            return False
+        try:
+            self._store.open(f"{self.folder}/{digest}")
+        except (NotFound, ArtifactCorrupt):
+            return False
+        return True
+
+    def put(self, digest: str, run: BlockRun, described: Mapping[str, Any]) -> Artifact:
+        """Keep a block; one that is there already stays."""
+        # Two ensembles may run the same members at once: each writes files of its own.
+        writer = self._store.writer(
+            f"{SERVICE}/RunBlock/{digest}", attempt=secrets.randbelow(1 << 31)
+        )
+        for name, values in run.values.items():
+            writer.write_arrays(_file(name), {name: values})
+        writer.write_json("block.json", {"failures": [asdict(each) for each in run.failures]})
+        ref = writer.commit(
+            kind="block",
+            lineage=Lineage(
+                service=SERVICE,
+                method="RunBlock",
+                request=dict(described),
+                code_version=code_version(),
+            ),
+        )
+        return self._store.open(ref)
+
+    def open(self, digest: str) -> Artifact:
+        """A finished block; errors as in :meth:`ArtifactStore.open`."""
+        return self._store.open(f"{self.folder}/{digest}")
+
+
+def _file(name: str) -> str:
+    return f"values/{name}.safetensors"
+
+
+def block_failures(block: Artifact, span: Span) -> list[Failure]:
+    """Members of a block that failed, by their number in the ensemble."""
+    return [
+        Failure(**{**row, "member": span.first + int(row["member"])})
+        for row in block.read_json("block.json")["failures"]
+    ]
+
+
+def joined(blocks: Sequence[tuple[Span, Artifact]], name: str, shape: tuple[int, int]) -> Any:
+    """One output of all members, lazily.
+
+    Parameters
+    ----------
+    blocks : sequence of (Span, Artifact)
+        In the order of the members.
+    name : str
+    shape : (time, cell)
+
+    Returns
+    -------
+    dask array (member, time, cell), float32
+        Its chunks do not tell in which blocks it was run: an extended ensemble is, byte by byte,
+        one that was run at once.
+    """
+    import dask.array
+    from dask.delayed import delayed
+
+    da: Any = dask.array
+    read: Callable[..., Any] = delayed(_values, pure=True)
+    parts = [
+        da.from_delayed(read(block, name), (span.count, *shape), dtype=np.float32)
+        for span, block in blocks
+    ]
+    return da.concatenate(parts, axis=0).rechunk((MEMBER_CHUNK, -1, -1))
+
+
+def _values(block: Artifact, name: str) -> NDArray[np.float32]:
+    return block.read_arrays(_file(name))[name]
