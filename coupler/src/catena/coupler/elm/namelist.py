@@ -70,7 +70,7 @@ def replace_entries(text: str, changes: Mapping[str, str]) -> str:
 
 
 def user_namelist(config: ElmConfig, run: StageRun) -> str:
-    """Content of `user_nl_elm` for a stage. spinup_state is not in it: CIME sets it by an option."""
+    """Content of `user_nl_elm` for a stage, without spinup_state: an option of CIME sets that."""
     values: dict[str, Any] = {
         "fsurdat": str(config.surface_file),
         "paramfile": str(config.parameter_file),

@@ -46,7 +46,7 @@ def xml_settings(config: ElmConfig, run: StageRun) -> dict[str, str]:
         "STOP_OPTION": "nyears",
         "STOP_N": run.years,
         "REST_OPTION": "nyears",
-        "REST_N": min(config.restart_years or config.forcing_years, run.years),
+        "REST_N": restart_interval(run.years, config.restart_years or config.forcing_years),
         "RUN_STARTDATE": f"{run.start:04d}-01-01",
         "CONTINUE_RUN": "FALSE",
     }
@@ -71,6 +71,15 @@ def xml_settings(config: ElmConfig, run: StageRun) -> dict[str, str]:
             values["DIN_LOC_ROOT_CLMFORC"] = config.forcing.directory
     values |= config.xml | run.stage.xml
     return {name: str(value) for name, value in values.items()}
+
+
+def restart_interval(years: int, wished: int) -> int:
+    """Years between restart files: the largest up to `wished` with a file at the end too.
+
+    ELM writes restart files at multiples of REST_N only, so one that does not divide the length
+    leaves the end of the run without a file.
+    """
+    return max(n for n in range(1, min(wished, years) + 1) if years % n == 0)
 
 
 def bgc_spinup(run: StageRun) -> str:

@@ -26,7 +26,7 @@ class Stage(BaseModel):
     compset: str | None = None
     """Of this stage alone: a transient stage has another one."""
     hand_over: Literal["hybrid", "branch"] = "hybrid"
-    """How it starts from the stage before: ``hybrid`` at its own date, ``branch`` as its next year."""
+    """How it follows the stage before: ``hybrid`` at its own date, ``branch`` at that one's end."""
     start_year: int | None = Field(default=None, ge=1, le=9999)
     namelist: dict[str, Any] = Field(default_factory=dict)
     xml: dict[str, str | int | float] = Field(default_factory=dict)

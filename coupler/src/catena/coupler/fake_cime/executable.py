@@ -112,7 +112,7 @@ def main(cime: str, bypass: bool) -> int:
         date = (year + 1) * 10000 + 101
         _history(run, year + 1, reference, [Record(begin, begin + 365.0, date, pools, yielded)])
         last = year + 1 == first + years
-        if restarts and ((year + 1 - first) % every == 0 or last):
+        if restarts and (year + 1 - run.start) % every == 0:
             _restart(run, year + 1, pools, broken and last)
         run.log("cpl", f" tStamp_write: model date = {date:08d}")
     if fault(run.cime, "no_termination", folder) is None:
