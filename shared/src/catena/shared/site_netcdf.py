@@ -19,6 +19,7 @@ import pandas as pd
 import xarray as xr
 
 from catena.shared.checks.findings import Finding
+from catena.shared.classic_netcdf import lacking_bytes
 from catena.shared.errors import InvalidData
 from catena.shared.lexicon import rows
 
@@ -99,11 +100,18 @@ def open_raw(path: Path, file: str) -> xr.Dataset:
         When it is no netCDF that can be read.
     """
     try:
+        lacking = lacking_bytes(path)
+        if lacking:
+            raise InvalidData(
+                f"file {file}: found it {lacking} bytes shorter than its header says, wanted a "
+                "whole one; fetch it again"
+            )
         return xr.open_dataset(path, engine="netcdf4", decode_times=False)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
+        why = str(error).splitlines()[0].replace(str(path), file)
         raise InvalidData(
-            f"file {file}: found no netCDF that can be read ({str(error).splitlines()[0]}), "
-            "wanted a whole one; fetch it again"
+            f"file {file}: found no netCDF that can be read ({why}), wanted a whole one; fetch it "
+            "again"
         ) from error
 
 

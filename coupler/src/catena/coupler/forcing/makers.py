@@ -93,6 +93,9 @@ def site_forcing(
         refusals = "; ".join(str(finding) for finding in inspection.of("refused"))
         if dataset is None:
             raise InvalidData(f"file {path.name}: nothing in it can be used: {refusals}")
+        if "Snowf" in raw and "Precip" not in raw and {"pr", "prsn"} <= set(dataset):
+            # PLUMBER2 splits precipitation on request; then Rainf is rain alone.
+            dataset["pr"] = (dataset["pr"] + dataset["prsn"]).assign_attrs(dataset["pr"].attrs)
         try:
             made = daily_forcing(
                 dataset,
