@@ -27,7 +27,7 @@ def model_message(model: Model) -> pb.DescribeModelResponse:
             for one in model.parameters
         ],
         outputs=[
-            pb.OutputInfo(name=one.name, units=one.units, long_name=one.long_name)
+            pb.OutputInfo(name=one.name, units=one.units, long_name=one.long_name, usual=one.usual)
             for one in model.outputs
         ],
         pfts=model.pfts,

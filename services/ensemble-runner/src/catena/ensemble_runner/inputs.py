@@ -44,7 +44,7 @@ class Asked(Protocol):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of outputs; empty: all."""
+        """Names of outputs; empty: the usual ones."""
 
 
 def read_setup(query: Asked, model: Model, open_ref: Open) -> Setup:
@@ -72,7 +72,7 @@ def read_setup(query: Asked, model: Model, open_ref: Open) -> Setup:
         stages=tuple(_stage(stage, co2) for stage in asked.stages),
         land=_land(asked, forcing.cells),
         fixed=tuple((Column(item.name, item.pft), item.value) for item in asked.fixed),
-        outputs=query.outputs or tuple(output.name for output in model.outputs),
+        outputs=query.outputs or tuple(one.name for one in model.outputs if one.usual),
         restart=None if restart is None else open_ref(restart.artifact).read_bytes(restart.file),
         restart_mode="hotstart" if restart is None else restart.mode,
     )

@@ -57,11 +57,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Output:
-    """What a model gives: name, units, what it is."""
+    """What a model gives; `usual` if it is written unless others are named."""
 
     name: str
     units: str
     long_name: str
+    usual: bool = True
 
 
 @dataclass(frozen=True)

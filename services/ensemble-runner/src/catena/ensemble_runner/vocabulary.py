@@ -54,6 +54,13 @@ def label(name: str, pft: str) -> str:
     return f"{name}.{pft}" if pft else name
 
 
+def needed(model: QueryModel, *fields: str) -> Iterator[FieldViolation]:
+    """Lists that must not be empty. (As a bound of the field, it would count bad items as none.)"""
+    for name in fields:
+        if not getattr(model, name):
+            yield FieldViolation(name, "is missing; give at least one")
+
+
 class ParameterRange(QueryModel):
     """A parameter, of one PFT or of all, and where it may lie; without bounds, the model's."""
 
@@ -115,11 +122,12 @@ class ParameterDesign(QueryModel):
     design: DesignName = "sobol"
     members: Members
     seed: Seed = 0
-    parameters: Annotated[tuple[ParameterRange, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
+    parameters: Annotated[tuple[ParameterRange, ...], Field(max_length=MOST_COLUMNS)]
     first_size: Annotated[int, Field(ge=0, le=1 << 20)] = 0
 
     def violations(self) -> Iterator[FieldViolation]:
         """Each parameter once; an extension is larger than what it extends."""
+        yield from needed(self, "parameters")
         yield from repeated("parameters", self.parameters)
         if self.first_size and self.design == "sobol":
             yield FieldViolation(
@@ -137,13 +145,14 @@ class ParameterDesign(QueryModel):
 class ParameterTable(QueryModel):
     """Members as they are, one row each."""
 
-    columns: Annotated[tuple[ParameterColumn, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
+    columns: Annotated[tuple[ParameterColumn, ...], Field(max_length=MOST_COLUMNS)]
     values: Annotated[tuple[_Any, ...], Field(min_length=1, max_length=INLINE_NUMBERS)]
 
     def violations(self) -> Iterator[FieldViolation]:
         """Whole rows of finite numbers, each column once."""
+        yield from needed(self, "columns")
         yield from repeated("columns", self.columns)
-        if len(self.values) % len(self.columns):
+        if self.columns and len(self.values) % len(self.columns):
             yield FieldViolation(
                 "values",
                 f"got {len(self.values)} values for {len(self.columns)} columns; wanted whole rows",
@@ -232,17 +241,18 @@ class SoilLayer(QueryModel):
 class Surface(QueryModel):
     """What the land is like."""
 
-    pfts: Annotated[tuple[PftFraction, ...], Field(min_length=1, max_length=32)]
-    soil: Annotated[tuple[SoilLayer, ...], Field(min_length=1, max_length=32)]
+    pfts: Annotated[tuple[PftFraction, ...], Field(max_length=32)]
+    soil: Annotated[tuple[SoilLayer, ...], Field(max_length=32)]
 
     def violations(self) -> Iterator[FieldViolation]:
         """PFTs once each and adding up to 1; layers from the top down."""
+        yield from needed(self, "pfts", "soil")
         names = [pft.name for pft in self.pfts]
         for i, name in enumerate(names):
             if name in names[:i]:
                 yield FieldViolation(f"pfts[{i}].name", f"got {name!r} twice; name each PFT once")
         total = math.fsum(pft.fraction for pft in self.pfts)
-        if abs(total - 1) > 1e-6:
+        if self.pfts and abs(total - 1) > 1e-6:
             yield FieldViolation(
                 "pfts", f"got fractions that add up to {total:g}; wanted 1, of the vegetated area"
             )
@@ -278,12 +288,13 @@ class Setup(QueryModel):
 
     forcing: Forcing
     surfaces: Annotated[tuple[Surface, ...], Field(max_length=MOST_CELLS)] = ()
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=20)]
+    stages: Annotated[tuple[Stage, ...], Field(max_length=20)]
     restart: Restart | None = None
     fixed: Annotated[tuple[ParameterValue, ...], Field(max_length=500)] = ()
 
     def violations(self) -> Iterator[FieldViolation]:
         """Stages in the order in which a model can go through them; each parameter once."""
+        yield from needed(self, "stages")
         order = ("ad_spinup", "final", "transient")
         kinds = [stage.kind for stage in self.stages]
         for i, (before, after) in enumerate(pairwise(kinds)):

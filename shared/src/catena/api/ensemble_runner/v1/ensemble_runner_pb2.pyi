@@ -72,14 +72,16 @@ class ParameterInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., units: _Optional[str] = ..., long_name: _Optional[str] = ..., per_pft: _Optional[bool] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., defaults: _Optional[_Iterable[float]] = ..., lowest: _Optional[float] = ..., highest: _Optional[float] = ...) -> None: ...
 
 class OutputInfo(_message.Message):
-    __slots__ = ("name", "units", "long_name")
+    __slots__ = ("name", "units", "long_name", "usual")
     NAME_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     LONG_NAME_FIELD_NUMBER: _ClassVar[int]
+    USUAL_FIELD_NUMBER: _ClassVar[int]
     name: str
     units: str
     long_name: str
-    def __init__(self, name: _Optional[str] = ..., units: _Optional[str] = ..., long_name: _Optional[str] = ...) -> None: ...
+    usual: bool
+    def __init__(self, name: _Optional[str] = ..., units: _Optional[str] = ..., long_name: _Optional[str] = ..., usual: _Optional[bool] = ...) -> None: ...
 
 class ParameterRange(_message.Message):
     __slots__ = ("name", "pft", "low", "high")
