@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from typing import Any
 
+import numpy as np
+import xarray as xr
 from support.bucket_model import GRASS, TREES
 
 from catena.data_ingest.jobs import ingest_dataset
@@ -72,3 +75,50 @@ def shared_weather() -> tuple[ArtifactStore, dict[str, str]]:
     """One store with weather of three sites for all tests of a process that only read it."""
     store = ArtifactStore("memory://ensembles")
     return store, weather(store)
+
+
+def canonical_weather(cells: int = 2, days: int = 730) -> xr.Dataset:
+    """Daily weather in canonical form, without a calendar year's gap."""
+    rng = np.random.default_rng(1)
+    season = 10 * np.sin(2 * np.pi * (np.arange(days) - 100) / 365)[:, None]
+    tas = 283 + season + rng.normal(0, 2, (days, cells))
+    values = {
+        "tas": (tas, "K"),
+        "tasmin": (tas - 5, "K"),
+        "tasmax": (tas + 5, "K"),
+        "rsds": (180 + 8 * season + 0 * tas, "W m-2"),
+        "rlds": (300 + 0 * tas, "W m-2"),
+        "huss": (0.002 + 0 * tas, "1"),
+        "ps": (98_000 + 0 * tas, "Pa"),
+        "pr": (rng.exponential(2e-5, tas.shape), "kg m-2 s-1"),
+        "sfcWind": (3 + 0 * tas, "m s-1"),
+    }
+    times = xr.date_range("2001-01-01", periods=days, calendar="noleap", use_cftime=True)
+    made = xr.Dataset(
+        {
+            name: (("time", "site"), array, {"units": units})
+            for name, (array, units) in values.items()
+        },
+        coords={
+            "time": times,
+            "site": [f"s{i}" for i in range(cells)],
+            "lat": ("site", 38.0 + np.arange(cells)),
+            "lon": ("site", -92.0 + np.arange(cells)),
+        },
+    )
+    ends = xr.date_range("2001-01-02", periods=days, calendar="noleap", use_cftime=True)
+    made.coords["time_bnds"] = (("time", "bnds"), np.stack([times, ends], axis=1))
+    return made
+
+
+def dataset_artifact(store: ArtifactStore, dataset: xr.Dataset, key: str = "w") -> dict[str, str]:
+    """A dataset as data-ingest would keep it, but unchecked: it may be as bad as a test wants."""
+    tag = hashlib.sha256(dataset.to_dict().__repr__().encode()).hexdigest()
+    writer = store.writer(f"data-ingest/IngestDataset/{tag}", 1)
+    name = f"data/{key}.zarr"
+    writer.write_dataset(name, dataset)
+    variables = [{"name": str(each)} for each in dataset.data_vars]
+    writer.write_json(
+        "ingest.json", {"datasets": [{"key": key, "name": name, "variables": variables}]}
+    )
+    return plain(writer.commit(kind="dataset"))
