@@ -12,12 +12,14 @@ from catena.coupler.elm.actions import Action, Command, Submit
 from catena.coupler.elm.commands import CommandLog
 from catena.coupler.elm.config import ElmConfig
 from catena.coupler.elm.execution import JobRecord, JobRunner
+from catena.coupler.elm.hand_over import hand_over_problem
+from catena.coupler.elm.history import history_files
 from catena.coupler.elm.outcome import Outcome, logs, run_outcome, whole_restart
 from catena.coupler.elm.settings import restart_interval, xml_settings
 from catena.coupler.elm.stages import StageRun
 from catena.coupler.elm.state import CaseState, changes, digest
 from catena.coupler.elm.steps import STEPS, CaseSteps
-from catena.shared.errors import FailedPrecondition, JobFailed
+from catena.shared.errors import FailedPrecondition, InvalidData, JobFailed
 
 
 class ElmCase:
@@ -113,18 +115,19 @@ class ElmCase:
         if self.state.done("run") == self._run_digest():
             return
         before = self.state.get("ran_with") or {}
-        what = changes(before, self._ran_with())
+        what = changes(before, self.ran_with())
         raise FailedPrecondition(
             f"stage {self.stage.name} of {self.stage.case} has run with other settings ({what}); "
             "set them back, take another case_name, or call start_over(), which removes its output"
         )
 
-    def _ran_with(self) -> dict[str, str]:
+    def ran_with(self) -> dict[str, str]:
+        """Settings that the model's numbers follow from, for a digest."""
         namelist = self.steps.actions("namelist")[0]
         return {**self._settings(), "user_nl_elm": digest(str(namelist))}
 
     def _run_digest(self) -> str:
-        return digest(self._ran_with())
+        return digest(self.ran_with())
 
     def _change(self, step: str, done: str | None) -> None:
         if step == "create":
@@ -220,10 +223,21 @@ class ElmCase:
                 break
         if not outcome.finished:
             raise JobFailed(self._failure(outcome, end), cause_code="FAILED_PRECONDITION")
+        self._check_hand_over()
         if end == self.stage.end and self.state.done("run") is None:
-            self.state.update(ran_with=self._ran_with())
+            self.state.update(ran_with=self.ran_with())
             self.state.record("run", self._run_digest())
         return outcome
+
+    def _check_hand_over(self) -> None:
+        before = self.stage.before
+        files = history_files(self.run_folder, self.stage.case)
+        if before is None or not files or self.stage.stage.hand_over == "branch":
+            return
+        restart = self.run_folder / before.restart_name
+        problem = hand_over_problem(restart, files[0], self.stage.spinup_state)
+        if problem:
+            raise InvalidData(f"{self.stage.case}: {problem}")
 
     def _failure(self, outcome: Outcome, end: int) -> str:
         done = outcome.reached

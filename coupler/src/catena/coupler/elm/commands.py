@@ -31,6 +31,8 @@ _ADVICE = (
     (r"BUILD FAIL|No CMAKE_\w+_COMPILER", "read the log that it names; the compiler and netCDF of "
      "`machine` and `compiler` must be there"),
     (r"Unknown Job Queue|invalid account|invalid partition", "correct queue and project"),
+    (r"No default value found for flanduse_timeseries", "give land_use_file, or leave it out: then "
+     "the land's cover does not change"),
     (r"missing file|Could not find all inputdata", "download with `./check_input_data --download` "
      "where there is a network, or name files that exist"),
     (r"xmllint not found", "install libxml2's xmllint"),
@@ -53,7 +55,13 @@ def essence(output: str) -> str:
         return "\n".join(missing)
     starts = [number for number, line in enumerate(lines) if line.startswith("ERROR")]
     told = lines[starts[-1] :] if starts else lines[-_LINES:]
-    return "\n".join(line[:1500] for line in told[:_LINES])
+    if len(told) > _LINES:  # the command first, the cause last
+        told = [told[0], "...", *told[2 - _LINES :]]
+    return "\n".join(_shortened(line) for line in told)
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) < 900 else f"{line[:300]} ... {line[-500:]}"
 
 
 class CommandLog:

@@ -90,6 +90,8 @@ class ElmConfig(_Section):
     surface_file: Path
     domain_file: Path
     parameter_file: Path
+    land_use_file: Path | None = None
+    """flanduse_timeseries of the transient stage; without it the land's cover does not change."""
     finidat: Path | None = None
     """Restart file of the first stage; without it the first stage starts cold."""
     forcing: Annotated[BypassForcing | DatmForcing, Field(discriminator="kind")]

@@ -26,6 +26,7 @@ OWNED_NAMELIST = {
     "metdata_bypass": "forcing.directory",
     "co2_file": "forcing.co2_file",
     "aero_file": "forcing.aerosol_file",
+    "flanduse_timeseries": "land_use_file",
     "nyears_ad_carbon_only": "nyears_ad_carbon_only",
     "suplphos": "phosphorus_in_ad",
     "hist_empty_htapes": "history",
@@ -154,7 +155,7 @@ def _machine_has_moab(root: Path, machine: str) -> bool:
 
 
 def _files(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
-    for name in ("surface_file", "domain_file", "parameter_file", "finidat"):
+    for name in ("surface_file", "domain_file", "parameter_file", "finidat", "land_use_file"):
         value = data.get(name)
         if value is not None and not Path(str(value)).is_file():
             yield FieldViolation(name, f"there is no file '{value}'")

@@ -80,7 +80,14 @@ class JobRunner:
                 ) from error
         return self._psij
 
-    def submit(self, argv: Sequence[str], folder: Path, name: str, log: Path) -> JobRecord:
+    def submit(
+        self,
+        argv: Sequence[str],
+        folder: Path,
+        name: str,
+        log: Path,
+        pre_launch: Path | None = None,
+    ) -> JobRecord:
         """Start a program.
 
         Parameters
@@ -90,6 +97,8 @@ class JobRunner:
         name : str
         log : Path
             Takes what it prints. Without a file a local job would stop at a full pipe.
+        pre_launch : Path, optional
+            A shell script to source before it, as CIME's `.env_mach_specific.sh` with the modules.
 
         Raises
         ------
@@ -130,6 +139,7 @@ class JobRunner:
                 account=self.executor.project,
             ),
             launcher=self.executor.launcher,
+            pre_launch=pre_launch,
         )
         job = Job(spec)
         try:

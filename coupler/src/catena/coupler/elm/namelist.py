@@ -81,6 +81,12 @@ def user_namelist(config: ElmConfig, run: StageRun) -> str:
         values["nyears_ad_carbon_only"] = config.nyears_ad_carbon_only
         if config.phosphorus_in_ad == "supplemented":
             values["suplphos"] = "ALL"
+    if run.name == "transient":
+        # The namelist builder has no default for a point; a blank keeps the cover of fsurdat. The
+        # restart file is of another year than the start, which ELM would refuse.
+        values["flanduse_timeseries"] = str(config.land_use_file or " ")
+        values["check_finidat_year_consistency"] = False
+        values["check_finidat_fsurdat_consistency"] = False
     if isinstance(config.forcing, BypassForcing):
         values |= {
             "metdata_type": "site",

@@ -90,6 +90,7 @@ def _columns(records: Sequence[Record]) -> list[tuple[str, str, list[float]]]:
         ("NEE", flux, [(item.hr - item.npp) * rate for item in years]),
         ("EFLX_LH_TOT", "W/m^2", [item.latent_heat for item in years]),
         ("TLAI", "none", [item.lai for item in years]),
+        ("LEAFC", pool, [item.leaf for item in pools]),
         ("DEADSTEMC", pool, [item.deadstem for item in pools]),
         ("CWDC", pool, [item.cwd for item in pools]),
         ("SOIL3C", pool, [item.soil3 for item in pools]),
@@ -125,7 +126,8 @@ def write_restart(
             active = (np.arange(kind.size) == first).astype("i4")
             if dimension == "pft":
                 active = (np.arange(kind.size) == _PFT_SLOT).astype("i4")
-                file.createVariable("pfts1d_wtcol", "f8", (dimension,))[:] = active
+                for weight in ("pfts1d_wtcol", "pfts1d_wtxy"):
+                    file.createVariable(weight, "f8", (dimension,))[:] = active
             file.createVariable(f"{prefix}_ityplun", "i4", (dimension,))[:] = kind
             file.createVariable(f"{prefix}_active", "i4", (dimension,))[:] = active
         values = asdict(pools)
