@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import pytest
 from support import bucket_model, ensembles
 
-from catena.ensemble_runner import models
+from catena.ensemble_runner import fanout, models
 from catena.shared.artifacts import ArtifactStore
 
 
 @pytest.fixture(autouse=True)
 def _bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(models.MODELS, "bucket", "support.bucket_model:BucketRunner")
+    # Another test may have connected this process to a Ray, whose workers know no bucket.
+    monkeypatch.setattr(fanout, "connected", lambda: None)
     bucket_model.RUN.clear()
     yield
 

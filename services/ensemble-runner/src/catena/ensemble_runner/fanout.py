@@ -58,11 +58,17 @@ def run_blocks(
     CatenaError
         Whatever the model raises.
     """
-    ray = sys.modules.get("ray")
-    if ray is None or not ray.is_initialized():
+    ray = connected()
+    if ray is None:
         yield from ((span, work.run(rows[span.rows])) for span in spans)
         return
     yield from _on_ray(ray, work, rows, spans)
+
+
+def connected() -> Any:
+    """The module ``ray`` if this process is connected to one, else None."""
+    ray = sys.modules.get("ray")
+    return ray if ray is not None and ray.is_initialized() else None
 
 
 def _on_ray(
