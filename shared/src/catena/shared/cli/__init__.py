@@ -1,7 +1,7 @@
 """The ``catena`` command.
 
-One file per group of commands. What a command needs is imported when it runs, so that help and
-completion answer at once.
+One file per group of commands; other packages bring groups of their own (``installed``). What a
+command needs is imported when it runs, so that help and completion answer at once.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import typer
 
 from catena.shared.cli import artifacts, catalog, flow, jobs, system
-from catena.shared.cli.common import Group, options
+from catena.shared.cli.common import options
+from catena.shared.cli.installed import Root
 
 app = typer.Typer(
     name="catena",
-    cls=Group,
+    cls=Root,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="A chain of services around a land model. Settings come from CATENA_* variables.",
