@@ -168,6 +168,55 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
     ),
 ]
 
+LAND = {
+    "pfts": [{"name": "c4_grass", "fraction": 1.0}],
+    "soil": [{"bottom_m": 1.0, "sand_percent": 40, "clay_percent": 20}],
+}
+SETUP = {
+    "forcing": {"dataset": ref("dataset")},
+    "surfaces": [LAND],
+    "stages": [{"kind": "final", "years": 10}, {"kind": "transient"}],
+}
+GOLDEN += [
+    (
+        "ensemble-runner",
+        "RunCase",
+        1,
+        {"setup": SETUP, "frequencies": ["daily", "yearly"]},
+        "8cbee79c7553bcc92ced22e60679f70164ce0a6f83b56ae21a75238e44b2e8dc",
+    ),
+    (
+        "ensemble-runner",
+        "RunEnsemble",
+        1,
+        {
+            "setup": SETUP | {"fixed": [{"name": "br_mr", "value": 2e-6}]},
+            "draw": {
+                "members": 1000,
+                "seed": 3,
+                "parameters": [{"name": "flnr", "pft": "c4_grass"}],
+            },
+        },
+        "2ae88507b7457baeab50d566e4b1d5743e6862f064667b5669ff73842b76d595",
+    ),
+    (
+        "ensemble-runner",
+        "RunEnsemble",
+        1,
+        {
+            "setup": SETUP
+            | {
+                "forcing": {"files": ref("files"), "file": "US-MMS.nc", "utc_offset_h": -5},
+                "surfaces": [],
+                "restart": {"artifact": ref("case")},
+            },
+            "draws": {"draws": ref("draws"), "site": "US-MMS", "members": 100},
+            "frequency": "daily",
+        },
+        "6f21ab4002c670cbb5ae401e3ad8d8c4e82a6310602f00997ab8f91952836ba7",
+    ),
+]
+
 
 def package(service: str, module: str) -> Any:
     return import_module(f"catena.{service.replace('-', '_')}.{module}")

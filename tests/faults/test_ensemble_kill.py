@@ -27,7 +27,7 @@ from catena.shared.artifacts import Artifact, ArtifactStore
 
 pytestmark = pytest.mark.slow
 
-MEMBERS = 192
+MEMBERS = 96
 YEARS = 250
 """So that a block has 16 members."""
 
@@ -113,7 +113,7 @@ def kill_in_the_middle(cluster: RayCluster, store: ArtifactStore, namespace: str
     """Kill the job's process with SIGKILL when it has finished some of its blocks."""
     with Submitted(cluster, store, namespace) as submitted:
         uri = f"jobs/{submitted.next()['name']}"
-        until(lambda: len(store.ls(BlockStore.folder)) >= 3, "three blocks", timeout_s=120)
+        until(lambda: len(store.ls(BlockStore.folder)) >= 2, "two blocks", timeout_s=120)
         process = store.read_json(f"{uri}/attempts/1/.job/start.json")["process"]
         os.kill(process["pid"], signal.SIGKILL)
         kept = members_kept(store)
