@@ -56,6 +56,7 @@ def water_stress(potential, frost, traits, share):  # type: ignore[no-untyped-de
         share[layer] = part
         total += part
     if total > 0.0:
+        per_total = 1.0 / total
         for layer in range(N_LAYERS):
-            share[layer] /= total
+            share[layer] *= per_total
     return total * frost

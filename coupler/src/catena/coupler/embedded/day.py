@@ -118,11 +118,11 @@ def water_and_energy(  # type: ignore[no-untyped-def]
     washed : float
         Share of the soil's water that drained.
     """
-    tables, porous, layer_weights = soil
+    tables, porous, per_porous, layer_weights = soil
     into_ground = warm_soil(column, weather[W_AIR])
     celsius = column[S_TSOIL] - FREEZING
     frost = min(max(0.5 * (celsius + 2.0), 0.0), 1.0)
-    moisture = soil_state(column, tables, porous, layer_weights, potential)
+    moisture = soil_state(column, tables, per_porous, layer_weights, potential)
 
     evaporated, rain, net, open_ground, to_ground = 0.0, 0.0, 0.0, 0.0, 0.0
     leaf_area, btran, g_both, emitted = 0.0, 0.0, 0.0, 0.0
@@ -148,7 +148,7 @@ def water_and_energy(  # type: ignore[no-untyped-def]
     before = 0.0
     for layer in range(N_LAYERS):
         before += column[layer]
-    runoff, drained = infiltrate(column[:N_LAYERS], rain + melted, tables, porous)
+    runoff, drained = infiltrate(column[:N_LAYERS], rain + melted, tables, porous, per_porous)
 
     transpired = 0.0
     for k in range(plants.shape[0]):
@@ -160,7 +160,7 @@ def water_and_energy(  # type: ignore[no-untyped-def]
         weather,
         to_ground - into_ground * open_ground,
         column[S_SNOW],
-        column[0] / porous[0],
+        column[0] * per_porous[0],
         open_ground,
         BARE_CONDUCTANCE * weather[W_WIND],
     )
@@ -248,7 +248,7 @@ def carbon_and_nitrogen(  # type: ignore[no-untyped-def]
         asked += weights[k] * parts[A_FROM_SOIL]
     carbon, nitrogen = column[S_C : S_C + N_POOLS], column[S_N : S_N + N_POOLS]
     immobilised, mineralised = potential_decomposition(
-        carbon, nitrogen, celsius, moisture, rates, scalars, accelerated, cascade
+        carbon, nitrogen, celsius, moisture, rates, accelerated, cascade
     )
     column[S_SMINN] = compete(
         column[S_SMINN],
@@ -285,7 +285,16 @@ def carbon_and_nitrogen(  # type: ignore[no-untyped-def]
             litter[0],
             litter[1],
         )
-    respired = decompose(carbon, nitrogen, litter[0], litter[1], mineral[M_FPI], scalars, cascade)
+    respired = decompose(
+        carbon,
+        nitrogen,
+        litter[0],
+        litter[1],
+        mineral[M_FPI],
+        scalars[i.CWD_FCEL],
+        rates,
+        cascade,
+    )
     out[o.O_GPP] = gpp
     out[o.O_MR] = mr
     out[o.O_GR] = gr

@@ -17,8 +17,8 @@ from catena.coupler.embedded.grid import THICKNESS
 N_NODES = 513
 """Nodes of the tables, saturation 0 to 1."""
 T_DRAINED, T_POTENTIAL, T_DECOMPOSITION = range(3)
-"""Tables: saturation after one day of free drainage; water potential (m, negative); the moisture
-factor of decomposition."""
+"""Tables: free drainage of one day (kg m-2); water potential (m, negative); the moisture factor of
+decomposition."""
 N_TABLES = 3
 DRIEST = 0.02
 """Saturation below which nothing leaves a layer."""
@@ -96,9 +96,8 @@ def soil_tables(
     wettest = -0.002
     for layer in range(sand.size):
         psi = potential[layer] * wet ** -b[layer]
-        tables[layer, T_DRAINED] = np.where(
-            s > DRIEST, np.maximum(drained(s, porous[layer], conductivity[layer], b[layer]), 0), s
-        )
+        left = drained(s, porous[layer], conductivity[layer], b[layer])
+        tables[layer, T_DRAINED] = np.where(s > DRIEST, porous[layer] * np.maximum(s - left, 0), 0)
         tables[layer, T_POTENTIAL] = psi
         mpa = np.minimum(psi * 9.80665e-3, wettest)
         factor = np.log(driest_potential / mpa) / np.log(driest_potential / wettest)

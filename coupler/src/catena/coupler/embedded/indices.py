@@ -30,12 +30,8 @@ RATES = tuple(_S[f"k_{pool}"] for pool in ("l1", "l2", "l3", "frag", "s1", "s2",
 DEPTHS = tuple(
     _S[f"depth_{p}"] for p in ("litr1", "litr2", "litr3", "cwd", "soil1", "soil2", "soil3", "soil4")
 )
-RF_L1S1 = _S["rf_l1s1"]
-RF_L2S2 = _S["rf_l2s2"]
-RF_L3S3 = _S["rf_l3s3"]
-RF_S1S2 = _S["rf_s1s2"]
-RF_S2S3 = _S["rf_s2s3"]
-RF_S3S4 = _S["rf_s3s4"]
+RF_LITTER = tuple(_S[f"rf_{step}"] for step in ("l1s1", "l2s2", "l3s3"))
+RF_SOIL = tuple(_S[f"rf_{step}"] for step in ("s1s2", "s2s3", "s3s4"))
 CWD_FCEL = _S["cwd_fcel"]
 CN_SOIL = tuple(_S[f"cn_s{n}"] for n in (1, 2, 3, 4))
 DNP = _S["dnp"]

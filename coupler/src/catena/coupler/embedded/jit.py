@@ -25,13 +25,27 @@ def source_digest() -> str:
 
 
 def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function that allocates no memory.
+
+    It then need not count references to the arrays that it slices, which would cost as much time as
+    the model itself.
+    """
+    return _compile(function, _nrt=False)
+
+
+def compiled_loop(function: Callable[..., Any]) -> Any:
+    """Compile a function that allocates memory: the loops over days."""
+    return _compile(function)
+
+
+def _compile(function: Callable[..., Any], **options: bool) -> Any:
     """Compile a function to machine code on its first call, and keep that on disk.
 
     Neither ``fastmath`` nor ``parallel``: one member alone gives the same bits as among others.
     Numba's cache looks at the file of the function only, so that an edited equation in another
     file would go unnoticed; here every source of the model is the stamp.
     """
-    made = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    made = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     cache = getattr(made, "_cache", None)  # none where compilation is switched off
     if cache is not None and hasattr(cache, "_cache_file"):
         cache._cache_file._source_stamp = source_digest()

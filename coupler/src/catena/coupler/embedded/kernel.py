@@ -13,29 +13,30 @@ from catena.coupler.embedded.day import (
     triggers,
     water_and_energy,
 )
-from catena.coupler.embedded.decomposition import D_RESPIRED, N_DECOMPOSITION, respired_fractions
+from catena.coupler.embedded.decomposition import N_DECOMPOSITION
 from catena.coupler.embedded.grid import N_LAYERS
-from catena.coupler.embedded.jit import compiled
+from catena.coupler.embedded.jit import compiled_loop
 from catena.coupler.embedded.nitrogen import N_MINERAL
 from catena.coupler.embedded.outputs import N_OUTPUTS
 from catena.coupler.embedded.state import N_COLUMN, N_PLANT, S_TSOIL
 from catena.coupler.embedded.status import OK
 from catena.coupler.embedded.surface import N_FLUX
 from catena.coupler.embedded.traits import N_RATES, N_TRAITS, fill_rates, fill_traits
-from catena.coupler.embedded.weather import N_WEATHER, derive
+from catena.coupler.embedded.weather import N_WEATHER, derive, kinetics_table
 
 
-@compiled
+@compiled_loop
 def derive_days(forcing, co2, ndep, sun, day_of_year):  # type: ignore[no-untyped-def]
     """Derived weather of one cell, float64 (day, N_WEATHER)."""
     days = forcing.shape[0]
     out = np.empty((days, N_WEATHER))
+    warmths = kinetics_table()
     for day in range(days):
-        derive(forcing[day], co2[day], ndep[day], sun[day_of_year[day]], out[day])
+        derive(forcing[day], co2[day], ndep[day], sun[day_of_year[day]], warmths, out[day])
     return out
 
 
-@compiled
+@compiled_loop
 def run_members(  # type: ignore[no-untyped-def]
     weather,
     day_of_year,
@@ -66,7 +67,7 @@ def run_members(  # type: ignore[no-untyped-def]
     period : int64 (total days,)
         Where each day's outputs are added up; -1 for nowhere.
     soil : tuple
-        Tables, porous water and weights of the layers.
+        Tables, water that fills the layers, one over that, weights of the layers.
     edge, ground_share : float64
     scalars, pfts : float64 (member, ...)
     slots : int64 (slot,)
@@ -105,7 +106,6 @@ def run_members(  # type: ignore[no-untyped-def]
             plant_parameters[k] = pfts[member, slots[k]]
             grows = 1.0 if slots[k] > 0 else 0.0
             fill_traits(plant_parameters[k], constants, edge, grows, traits[k])
-        respired_fractions(constants, cascade[D_RESPIRED:])
         column = state[member, :N_COLUMN]
         plants = state[member, N_COLUMN:].reshape(slots_n, N_PLANT)
         plant_totals(plants, traits, weights, before)

@@ -119,7 +119,7 @@ def stressed(plant, scalars, soil, potential, daylength):  # type: ignore[no-unt
 def display(plant):  # type: ignore[no-untyped-def]
     """Move transfer pools into tissue: 2/(n + 1) of them with n days left, declining to the end.
 
-    Source: the rate 2/n of Oleson et al. (2013, equation 20.3), discretised so that nothing is left.
+    Source: the rate 2/n of Oleson et al. (2013, equation 20.3), so that nothing is left.
     """
     if plant[P_ONSET_COUNTER] <= 0.0:
         return

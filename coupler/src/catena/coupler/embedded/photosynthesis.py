@@ -58,7 +58,7 @@ def internal_co2(co2, root_d, slope):  # type: ignore[no-untyped-def]
 
 @compiled
 def assimilation_c3(vcmax, electrons, ci, km, gamma):  # type: ignore[no-untyped-def]
-    """Gross assimilation, umol m-2 s-1: Farquhar et al. 1980, co-limited by Collatz et al. (1991)."""
+    """Gross assimilation, umol m-2 s-1: Farquhar et al. 1980, co-limited (Collatz et al. 1991)."""
     excess = max(ci - gamma, 0.0)
     rubisco = vcmax * excess / (ci + km)
     light = electrons * excess / (4.0 * ci + 8.0 * gamma)

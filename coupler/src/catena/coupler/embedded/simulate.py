@@ -163,7 +163,7 @@ def simulate(
             weather,
             days.day_of_year[:forced],
             period,
-            (tables, porous, DECOMPOSITION_WEIGHTS),
+            (tables, porous, 1.0 / porous, DECOMPOSITION_WEIGHTS),
             EDGE,
             GROUND_SHARE,
             parameters.scalars[low:high],

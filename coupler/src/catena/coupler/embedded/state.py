@@ -1,7 +1,8 @@
 """The state of a column and of the plants on it, as one row of numbers.
 
 Row: the column's :data:`N_COLUMN` numbers, then :data:`N_PLANT` for each PFT that shares the
-column. Pools of the column are per area of the column, pools of a PFT per area of that PFT, as in ELM.
+column. Pools of the column are per area of the column, pools of a PFT per area of that PFT, as in
+ELM.
 
 The nitrogen of plant tissue follows from its carbon by the PFT's C:N ratios, which ELM holds fixed;
 so do N of soil1 to soil4 (Oleson et al. 2013, table 15.2), but these are kept, for the budget.

@@ -64,11 +64,11 @@ N_FLUX = F_ALLOCATION + N_ALLOCATION
 
 
 @compiled
-def soil_state(column, tables, porous, weights, potential):  # type: ignore[no-untyped-def]
+def soil_state(column, tables, per_porous, weights, potential):  # type: ignore[no-untyped-def]
     """Water potential of each layer (m), and the moisture factor of decomposition."""
     moisture = 0.0
     for layer in range(N_LAYERS):
-        node, way = place(column[layer] / porous[layer], N_NODES)
+        node, way = place(column[layer] * per_porous[layer], N_NODES)
         potential[layer] = interpolate(tables[layer, T_POTENTIAL], node, way)
         if weights[layer] > 0.0:
             factor = interpolate(tables[layer, T_DECOMPOSITION], node, way)

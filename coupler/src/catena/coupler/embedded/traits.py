@@ -9,7 +9,7 @@ from catena.coupler.embedded.constants import DAYS_PER_YEAR, KARMAN, REFERENCE_H
 from catena.coupler.embedded.grid import N_LAYERS
 from catena.coupler.embedded.jit import compiled
 from catena.coupler.embedded.roots import root_fractions
-from catena.coupler.embedded.state import N_POOLS, N_TISSUES
+from catena.coupler.embedded.state import LITR1, N_POOLS, N_TISSUES, SOIL1, SOIL4
 
 (
     T_VCMAX,
@@ -34,7 +34,11 @@ R_LN_Q10_MR, R_LN_Q10_HR, R_MAINTENANCE, R_MORTALITY, R_LIVEWOOD = range(5)
 wood (d-1)."""
 R_DECOMPOSITION = 5
 """Decomposition rates at 25 degC and optimal moisture, of the whole column (d-1)."""
-N_RATES = R_DECOMPOSITION + N_POOLS
+R_RESPIRED = R_DECOMPOSITION + N_POOLS
+"""Respired fraction of what leaves each pool."""
+R_BOUND = R_RESPIRED + N_POOLS
+"""Nitrogen that the receiver binds for the carbon that leaves a pool, gN gC-1."""
+N_RATES = R_BOUND + N_POOLS
 
 
 @compiled
@@ -104,3 +108,13 @@ def fill_rates(scalars, out):  # type: ignore[no-untyped-def]
     out[R_LIVEWOOD] = scalars[i.LWTOP_ANN] / DAYS_PER_YEAR
     for pool in range(N_POOLS):
         out[R_DECOMPOSITION + pool] = scalars[i.RATES[pool]] * scalars[i.DEPTHS[pool]]
+        out[R_RESPIRED + pool] = 0.0
+        out[R_BOUND + pool] = 0.0
+    for step in range(3):
+        # litr1, 2, 3 to soil1, 2, 3; soil1, 2, 3 to soil2, 3, 4.
+        litter, soil = scalars[i.RF_LITTER[step]], scalars[i.RF_SOIL[step]]
+        out[R_RESPIRED + LITR1 + step] = litter
+        out[R_BOUND + LITR1 + step] = (1.0 - litter) / scalars[i.CN_SOIL[step]]
+        out[R_RESPIRED + SOIL1 + step] = soil
+        out[R_BOUND + SOIL1 + step] = (1.0 - soil) / scalars[i.CN_SOIL[step + 1]]
+    out[R_RESPIRED + SOIL4] = 1.0

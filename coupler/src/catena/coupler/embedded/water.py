@@ -37,8 +37,15 @@ def melt(snow, degrees):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def infiltrate(water, inflow, tables, porous):  # type: ignore[no-untyped-def]
+def infiltrate(water, inflow, tables, porous, per_porous):  # type: ignore[no-untyped-def]
     """Let water through the layers: each drains for a day, what is beyond saturation goes on.
+
+    Parameters
+    ----------
+    water, porous, per_porous : float64 (layer,)
+        Held, what fills the layer, and one over that.
+    inflow : float
+    tables : float64 (layer, N_TABLES, N_NODES)
 
     Returns
     -------
@@ -46,14 +53,14 @@ def infiltrate(water, inflow, tables, porous):  # type: ignore[no-untyped-def]
         Out of the top when the column is full, and out of the bottom.
     """
     flow = inflow
-    drainage = 0.0
+    down, beyond = 0.0, 0.0
     for layer in range(N_LAYERS):
         full = porous[layer]
         held = water[layer] + flow
         beyond = max(held - full, 0.0)
         held -= beyond
-        node, way = place(held / full, N_NODES)
-        down = max(held - full * interpolate(tables[layer, T_DRAINED], node, way), 0.0)
+        node, way = place(held * per_porous[layer], N_NODES)
+        down = min(interpolate(tables[layer, T_DRAINED], node, way), held)
         water[layer] = held - down
         flow = down + beyond
     # The last layer drains into the ground below, but only what it can conduct.

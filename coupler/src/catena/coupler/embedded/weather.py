@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from catena.coupler.embedded.constants import (
     DRY_AIR,
     EMISSIVITY,
@@ -19,7 +21,7 @@ from catena.coupler.embedded.constants import (
     VAPORISATION,
     WATER_TO_AIR,
 )
-from catena.coupler.embedded.jit import compiled
+from catena.coupler.embedded.jit import compiled, compiled_loop
 from catena.coupler.embedded.sun import (
     G_DAYLENGTH,
     G_EXTRATERRESTRIAL,
@@ -97,24 +99,42 @@ def arrhenius(activation, kelvin):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def kinetics(kelvin, pressure, point):  # type: ignore[no-untyped-def]
-    """Rubisco's kinetics at a temperature, Pa (Bernacchi et al. 2001, table 1; Jmax: 2003).
+def kinetics(kelvin, row):  # type: ignore[no-untyped-def]
+    """Rubisco's kinetics at a temperature (Bernacchi et al. 2001, table 1; Jmax: 2003).
 
-    Vcmax is cut above 38 degC as in Oleson et al. (2013, equation 8.14), which Bernacchi's fit to
-    10 to 40 degC does not cover.
+    Vcmax falls around 43 degC, which Bernacchi's fit to 10 to 40 degC does not cover.
+
+    Parameters
+    ----------
+    kelvin : float
+    row : float64 (5,)
+        Filled: factors of Vcmax and Jmax, Michaelis constant and compensation point (mol mol-1),
+        saturation pressure (Pa).
     """
-    celsius = kelvin - FREEZING
-    heat = 1.0 / (1.0 + math.exp(0.3 * (celsius - 43.0)))
-    point[X_VCMAX] = arrhenius(65330.0, kelvin) * heat
-    point[X_JMAX] = arrhenius(43540.0, kelvin) * heat
-    carboxylation = 404.9e-6 * arrhenius(79430.0, kelvin)
+    heat = 1.0 / (1.0 + math.exp(0.3 * (kelvin - FREEZING - 43.0)))
+    row[0] = arrhenius(65330.0, kelvin) * heat
+    row[1] = arrhenius(43540.0, kelvin) * heat
     oxygenation = 278.4e-3 * arrhenius(36380.0, kelvin)
-    point[X_KM] = pressure * carboxylation * (1.0 + OXYGEN / oxygenation)
-    point[X_GAMMA] = pressure * 42.75e-6 * arrhenius(37830.0, kelvin)
+    row[2] = 404.9e-6 * arrhenius(79430.0, kelvin) * (1.0 + OXYGEN / oxygenation)
+    row[3] = 42.75e-6 * arrhenius(37830.0, kelvin)
+    row[4] = saturation_pressure(kelvin - FREEZING)
+
+
+COLDEST, STEPS_PER_KELVIN, N_WARMTHS = 193.15, 8.0, 1200
+"""The table of kinetics: from -80 to 70 degC; linear between its nodes, within 3e-5."""
+
+
+@compiled_loop
+def kinetics_table():  # type: ignore[no-untyped-def]
+    """:func:`kinetics` on a grid of temperatures, float64 (N_WARMTHS + 1, 5)."""
+    table = np.empty((N_WARMTHS + 1, 5))
+    for node in range(N_WARMTHS + 1):
+        kinetics(COLDEST + node / STEPS_PER_KELVIN, table[node])
+    return table
 
 
 @compiled
-def derive(row, co2, ndep, sun, out):  # type: ignore[no-untyped-def]
+def derive(row, co2, ndep, sun, warmths, out):  # type: ignore[no-untyped-def]
     """Fill ``out`` (N_WEATHER,) from a day's forcing.
 
     Parameters
@@ -126,6 +146,8 @@ def derive(row, co2, ndep, sun, out):  # type: ignore[no-untyped-def]
         gN m-2 yr-1.
     sun : float64 (N_SUN,)
         The day's row of :func:`catena.coupler.embedded.sun.sun_table`.
+    warmths : float64 (N_WARMTHS + 1, 5)
+        :func:`kinetics_table`.
     """
     kelvin, pressure, vapour = row[_TAS], row[_PS], row[_VP]
     celsius = kelvin - FREEZING
@@ -175,8 +197,17 @@ def derive(row, co2, ndep, sun, out):  # type: ignore[no-untyped-def]
         point[X_BEAM] = light * sine * (1.0 - diffuse)
         point[X_DIFFUSE] = light * sine * diffuse
         point[X_EXTINCTION] = 0.5 / max(sine, 0.1)
-        kinetics(now, pressure, point)
-        d = max(saturation_pressure(now - FREEZING) - vapour, MINIMUM_VPD)
+        place = min(max((now - COLDEST) * STEPS_PER_KELVIN, 0.0), N_WARMTHS - 1e-9)
+        node = int(place)
+        way = place - node
+        point[X_VCMAX] = warmths[node, 0] + way * (warmths[node + 1, 0] - warmths[node, 0])
+        point[X_JMAX] = warmths[node, 1] + way * (warmths[node + 1, 1] - warmths[node, 1])
+        km = warmths[node, 2] + way * (warmths[node + 1, 2] - warmths[node, 2])
+        gamma = warmths[node, 3] + way * (warmths[node + 1, 3] - warmths[node, 3])
+        saturated = warmths[node, 4] + way * (warmths[node + 1, 4] - warmths[node, 4])
+        point[X_KM] = pressure * km
+        point[X_GAMMA] = pressure * gamma
+        d = max(saturated - vapour, MINIMUM_VPD)
         deficit += GAUSS_W[i] * d
         point[X_ROOT_D] = math.sqrt(d * 1e-3)
     out[W_VPD_DAY] = deficit
