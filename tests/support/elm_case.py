@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def write_plain(path: Path) -> Path:
     """A netCDF file that is only named."""
     with netCDF4.Dataset(path, "w", format="NETCDF3_64BIT_OFFSET") as file:
         file.createDimension("n", 1)
-        file.createVariable("area", "f8", ("n",))[:] = 1.0
+        for name, value in (("area", 1.0), ("xc", 267.8), ("yc", 38.74)):
+            file.createVariable(name, "f8", ("n",))[:] = value
     return path
 
 
@@ -96,8 +98,6 @@ def done(log: Path) -> list[str]:
     told = []
     for line in lines:
         if line["kind"] == "command":
-            import shlex
-
             told.append(f"cd {line['folder']} && {shlex.join(line['argv'])}")
         elif line["kind"] in ("file", "submit"):
             told.append(line["action"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from catena.coupler.elm.actions import Action, Command, Submit
-from catena.coupler.elm.commands import CommandLog
+from catena.coupler.elm.commands import CommandLog, advice, essence
 from catena.coupler.elm.config import ElmConfig
 from catena.coupler.elm.execution import JobRecord, JobRunner
 from catena.coupler.elm.hand_over import hand_over_problem
@@ -241,13 +241,17 @@ class ElmCase:
 
     def _failure(self, outcome: Outcome, end: int) -> str:
         done = outcome.reached
-        onwards = f"from year {done}, where its restart files are whole" if done else "from start"
-        said = self.run_folder.parent / f"{self.stage.case}.job.log"
-        tail = said.read_text(errors="replace").strip()[-1500:] if said.exists() else ""
-        quoted = f"\ncase.submit said:\n{tail}" if tail else ""
+        onwards = (
+            f"from year {done}, where its restart files are whole" if done else "from its start"
+        )
+        output = self.run_folder.parent / f"{self.stage.case}.job.log"
+        texts = [path for path in (output, output.with_suffix(".err")) if path.exists()]
+        said = essence("\n".join(path.read_text(errors="replace") for path in texts))
+        quoted = f"\ncase.submit said:\n{said}" if said else ""
+        todo = advice(quoted + outcome.reason) or "mend the cause"
         return (
             f"{self.stage.case} did not reach year {end}: {outcome.reason}{quoted}\nWhat to do: "
-            f"mend the cause and run again; it goes on {onwards}"
+            f"{todo}; then run again: it goes on {onwards}"
         )
 
     def _running(self) -> JobRecord | None:

@@ -121,6 +121,7 @@ class ElmEnsemble:
             When members still run after `timeout_s`; calling again attaches to them.
         """
         self.case.prepare()
+        self._refuse_other_parameters()
         program = self._program()
         limit = None if timeout_s is None else time.monotonic() + timeout_s
         ok: dict[str, Path] = {}
@@ -133,10 +134,6 @@ class ElmEnsemble:
                 name = waiting.pop(0)
                 try:
                     self._begin(name, program, ok, missing, active)
-                except FailedPrecondition as error:
-                    if self._state(name).done("run") is not None:
-                        raise
-                    failed[name] = str(error)
                 except CatenaError as error:
                     failed[name] = str(error)
             for name, record in list(active.items()):
@@ -152,6 +149,15 @@ class ElmEnsemble:
                     )
                 time.sleep(0.1)
         return EnsembleReport(ok, failed, missing)
+
+    def _refuse_other_parameters(self) -> None:
+        for name in self.changes:
+            state = self._state(name)
+            if state.done("run") not in (None, self._digest(name)):
+                raise FailedPrecondition(
+                    f"{name} has finished with other parameters or settings; remove "
+                    f"'{self.folder(name)}' and '{state.path}' to run it anew"
+                )
 
     def _program(self) -> Path:
         told = self.case.log.run(("./xmlquery", "--value", "EXEROOT"), self.case.root, "query")
@@ -170,15 +176,9 @@ class ElmEnsemble:
     ) -> None:
         state, wanted = self._state(name), self._digest(name)
         outcome = self.outcome(name)
-        if state.done("run") is not None:
-            if state.done("run") != wanted:
-                raise FailedPrecondition(
-                    f"{name} has finished with other parameters or settings; remove "
-                    f"'{self.folder(name)}' and '{state.path}' to run it anew"
-                )
-            if outcome.finished and outcome.restart is not None:
-                ok[name] = outcome.restart
-                return
+        if state.done("run") is not None and outcome.finished and outcome.restart is not None:
+            ok[name] = outcome.restart
+            return
         if self.restarts is not None and name not in self.restarts:
             missing[name] = "it did not finish the stage before"
             return

@@ -91,9 +91,7 @@ def judge_equilibrium(
         )
     weight = history["area"] * history["landfrac"] if "area" in history.coords else None
     names = [JUDGED, *(name for name in BESIDE if name in history)]
-    drift = {
-        name: (last[name].mean("time") - before[name].mean("time")) / cycle_years for name in names
-    }
+    drift = {name: (_mean(last[name]) - _mean(before[name])) / cycle_years for name in names}
     if not np.isfinite(drift[JUDGED]).all():
         raise InvalidData(f"{JUDGED} holds NaN; the run went wrong")
     weights = weight.values if weight is not None else np.ones(drift[JUDGED].size)
@@ -104,3 +102,8 @@ def judge_equilibrium(
         for name, values in drift.items()
     }
     return Equilibrium(part >= area_fraction, part, trends, cycles)
+
+
+def _mean(values: xr.DataArray) -> xr.DataArray:
+    # With NaN: a year that is missing must not make a cycle of the others.
+    return values.mean("time", skipna=False)
