@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from catena.calibrator.ensemble import EnsembleData, OutputTable, build_ensemble
+from catena.calibrator.ensemble import EnsembleData, OutputTable
+from catena.calibrator.ensemble_checks import build_ensemble
 from catena.calibrator.prior import Prior
 from catena.calibrator.runs import runs_needed
 from catena.calibrator.tables import read_sites, read_table

@@ -137,6 +137,31 @@ def test_a_large_field_is_fitted_from_twenty_runs(prior: Prior) -> None:
     assert 0.75 < (np.abs(mean - truth) < 1.645 * sd).mean() <= 1.0
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_watts_do_not_hide_grams_in_the_decomposition(prior: Prior, told: bool) -> None:
+    """Latent heat varies by tens of W m-2, photosynthesis by 1e-5 gC m-2 s-1."""
+    x = prior.from_unit(prior.sobol_unit(64, 3))
+    rng = np.random.default_rng(0)
+    heat, carbon = rng.standard_normal((2, 30)) * 50, rng.standard_normal((1, 30)) * 1e-5
+    two = smooth(prior, x)[:, :2]
+    outputs = np.hstack([two @ heat, prior.to_unit(x)[:, 2:] @ carbon])
+    quantities = ("heat",) * 30 + ("carbon",) * 30 if told else ()
+    surrogate = fit_surrogate(x, outputs, prior, method="gp", seed=0, quantities=quantities)
+    new = prior.from_unit(np.random.default_rng(9).random((100, 3)))
+    truth = prior.to_unit(new)[:, 2:] @ carbon
+    mean, _ = surrogate.predict(new)
+    r2 = 1 - ((mean[:, 30:] - truth) ** 2).sum() / ((truth - truth.mean(0)) ** 2).sum()
+    # Untold, the outputs are one field, in which so small a part is noise.
+    assert (r2 > 0.98) == told
+    if told:
+        np.testing.assert_allclose(surrogate.spread, outputs.std(0), rtol=1e-12)
+
+
+def test_a_quantity_for_each_output_is_wanted(runs: Runs, prior: Prior) -> None:
+    with pytest.raises(InvalidData, match="2 quantities for 3 outputs"):
+        fit_surrogate(*runs, prior, quantities=("a", "b"))
+
+
 def test_extrapolation_is_told(prior: Prior, quick: SurrogateConfig) -> None:
     unit = np.random.default_rng(0).random((200, 3))
     unit[:, 0] *= 0.5  # nobody ran the upper half of the first parameter

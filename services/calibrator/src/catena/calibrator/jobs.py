@@ -6,6 +6,7 @@ changes: results of the old version are then not reused.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ import numpy as np
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.calibrator import generated
 from catena.calibrator.assessment import assess
-from catena.calibrator.ensemble import EnsembleData, OutputTable, build_ensemble
+from catena.calibrator.ensemble import EnsembleData, OutputTable
+from catena.calibrator.ensemble_checks import build_ensemble
 from catena.calibrator.mcmc import run_mcmc as sample_chains
 from catena.calibrator.mlp_fit import SurrogateConfig
+from catena.calibrator.model_runs import read_runs, without_dead
 from catena.calibrator.posterior_fit import BANK_SIZE, MOST_BANK_NUMBERS, fit_posterior
 from catena.calibrator.prior import Prior
 from catena.calibrator.queries import (
@@ -47,17 +50,22 @@ from catena.shared.jobs import JobContext, job
 SERVICE = "calibrator"
 
 
-@job(service=SERVICE, method="ImportEnsemble", query=ImportEnsembleQuery)
+@job(service=SERVICE, method="ImportEnsemble", query=ImportEnsembleQuery, version=2)
 def import_ensemble(query: ImportEnsembleQuery, ctx: JobContext) -> ArtifactRef:
-    """Users' files, or generated runs, to an ensemble."""
+    """Users' files, runs of ensemble-runner, or generated ones, to an ensemble."""
     ctx.progress(0.1, "reading the runs")
-    ensemble = _read_runs(query, ctx) if query.files is not None else _generate_runs(query)
+    if query.files is not None:
+        ensemble = _read_tables(query, ctx)
+    elif query.runs is not None:
+        ensemble = _read_runs(query, ctx)
+    else:
+        ensemble = _generate_runs(query)
     ctx.progress(0.7, f"{ensemble.n_ok} of {ensemble.n_asked} runs are good")
     write_ensemble(ctx.writer, ensemble)
     return ctx.commit(kind="ensemble", units=About.of(ensemble).units(), title=ensemble.title)
 
 
-def _read_runs(query: ImportEnsembleQuery, ctx: JobContext) -> EnsembleData:
+def _read_tables(query: ImportEnsembleQuery, ctx: JobContext) -> EnsembleData:
     assert query.files is not None
     names = [parameter.name for parameter in query.parameters]
     table = OutputTable(
@@ -100,6 +108,36 @@ def _read_runs(query: ImportEnsembleQuery, ctx: JobContext) -> EnsembleData:
     )
 
 
+def _read_runs(query: ImportEnsembleQuery, ctx: JobContext) -> EnsembleData:
+    assert query.runs is not None
+    asked = query.runs
+    artifact = ctx.open(asked.runs)
+    runs = read_runs(
+        artifact,
+        ctx.store,
+        [(variable.name, variable.aggregation) for variable in asked.variables],
+        cells=asked.cells,
+        start=asked.start,
+        end=asked.end,
+    )
+    runs, dead = without_dead(runs)
+    left_out = f"Left out, as they never change: {', '.join(dead)}." if dead else ""
+    ensemble = build_ensemble(
+        runs.prior,
+        runs.parameters,
+        runs.outputs,
+        runs.table,
+        held_out_runs=query.held_out_runs,
+        title=query.title or artifact.manifest.title,
+        source_note=" ".join(filter(None, [query.source_note, left_out])),
+        parameters_field="runs.runs",
+        outputs_field="runs.variables",
+    )
+    return replace(
+        ensemble, steps=runs.steps, model=runs.model, generated_weather=runs.generated_weather
+    )
+
+
 def _generate_runs(query: ImportEnsembleQuery) -> EnsembleData:
     assert query.generated is not None
     parameters, outputs = generated.generated_ensemble(
@@ -128,13 +166,13 @@ def _generate_runs(query: ImportEnsembleQuery) -> EnsembleData:
     )
 
 
-@job(service=SERVICE, method="TrainSurrogate", query=TrainSurrogateQuery)
+@job(service=SERVICE, method="TrainSurrogate", query=TrainSurrogateQuery, version=2)
 def train_surrogate(query: TrainSurrogateQuery, ctx: JobContext) -> ArtifactRef:
     """Ensemble to surrogate."""
     return _train_surrogate(query, ctx, None)
 
 
-@job(service=SERVICE, method="TrainSurrogate", query=TrainSurrogateQuery, cpus=0)
+@job(service=SERVICE, method="TrainSurrogate", query=TrainSurrogateQuery, version=2, cpus=0)
 def tune_surrogate(query: TrainSurrogateQuery, ctx: JobContext) -> ArtifactRef:
     """Ensemble to surrogate, with a search for the networks' settings on Ray first."""
     from catena.calibrator.tune import search
@@ -149,6 +187,7 @@ def tune_surrogate(query: TrainSurrogateQuery, ctx: JobContext) -> ArtifactRef:
         folds=query.folds,
         svd_above=query.svd_above_outputs,
         seed=query.seed,
+        quantities=ensemble.quantities(),
         progress=lambda fraction, message: ctx.progress(0.7 * fraction, message),
         checkpoint=ctx.checkpoint,
     )
@@ -168,6 +207,7 @@ def _train_surrogate(
         seed=query.seed,
         folds=query.folds,
         svd_above=query.svd_above_outputs,
+        quantities=ensemble.quantities(),
         config=config,
         progress=ctx.progress,
         # The search keeps its own results in the job's one checkpoint.
@@ -179,7 +219,7 @@ def _train_surrogate(
     return ctx.commit(kind="surrogate", units=about.units(), title=title)
 
 
-@job(service=SERVICE, method="TrainPosterior", query=TrainPosteriorQuery)
+@job(service=SERVICE, method="TrainPosterior", query=TrainPosteriorQuery, version=2)
 def train_posterior(query: TrainPosteriorQuery, ctx: JobContext) -> ArtifactRef:
     """Surrogate to amortised posterior."""
     surrogate, about = read_surrogate(ctx.open(query.surrogate))
@@ -209,7 +249,7 @@ def _bank_size(outputs: int) -> int:
     return min(BANK_SIZE, 1 << (max(most, 1).bit_length() - 1))
 
 
-@job(service=SERVICE, method="SampleSites", query=SampleSitesQuery)
+@job(service=SERVICE, method="SampleSites", query=SampleSitesQuery, version=2)
 def sample_sites(query: SampleSitesQuery, ctx: JobContext) -> ArtifactRef:
     """Table of observed sites to draws for each."""
     posterior, about = read_posterior(ctx.open(query.posterior))
@@ -259,7 +299,7 @@ def run_mcmc(query: RunMcmcQuery, ctx: JobContext) -> ArtifactRef:
     )
 
 
-@job(service=SERVICE, method="CheckCalibration", query=CheckCalibrationQuery)
+@job(service=SERVICE, method="CheckCalibration", query=CheckCalibrationQuery, version=2)
 def check_calibration(query: CheckCalibrationQuery, ctx: JobContext) -> ArtifactRef:
     """Posterior and ensemble to the results of all checks."""
     posterior, about = read_posterior(ctx.open(query.posterior))
@@ -279,7 +319,7 @@ def check_calibration(query: CheckCalibrationQuery, ctx: JobContext) -> Artifact
     return ctx.commit(kind="check", title=f"checks of the posterior of {about.data['title']}")
 
 
-@job(service=SERVICE, method="WriteReport", query=WriteReportQuery)
+@job(service=SERVICE, method="WriteReport", query=WriteReportQuery, version=2)
 def write_report(query: WriteReportQuery, ctx: JobContext) -> ArtifactRef:
     """Everything so far to one page."""
     opened: dict[str, Any] = {field: ctx.open(ref) for field, ref in query.refs()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from catena.calibrator.model_runs import SUMMARY, check_names
 from catena.calibrator.posterior_fit import MOST_BANK_NUMBERS
 from catena.calibrator.queries import (
     CheckCalibrationQuery,
@@ -42,8 +43,8 @@ def check_against_artifacts(query: Query, store: ArtifactStore) -> None:
 
 
 def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViolation]:
-    if isinstance(query, ImportEnsembleQuery) and query.files is not None:
-        return _files(query.files, opened["files.files"])
+    if isinstance(query, ImportEnsembleQuery):
+        return _import(query, opened)
     if isinstance(query, SampleSitesQuery):
         methods = opened["posterior"].read_json("posterior.json")["methods"]
         return [
@@ -69,7 +70,21 @@ def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViol
             found += method_fits(query.method, methods)
         if isinstance(query, WriteReportQuery):
             found += _same_posterior(opened)
+            if query.withheld is not None:
+                found += observation_fits(query.withheld, about, "withheld")
+            if "predictive" in opened:
+                found += _runs_fit(about, opened["ensemble"], opened["predictive"])
         return found
+    return ()
+
+
+def _import(query: ImportEnsembleQuery, opened: dict[str, Artifact]) -> Iterable[FieldViolation]:
+    if query.files is not None:
+        return _files(query.files, opened["files.files"])
+    if query.runs is not None:
+        summary = opened["runs.runs"].read_json(SUMMARY)
+        names = [variable.name for variable in query.runs.variables]
+        return check_names(summary, names, query.runs.cells)
     return ()
 
 
@@ -174,3 +189,28 @@ def _same_posterior(opened: dict[str, Artifact]) -> Iterator[FieldViolation]:
         yield FieldViolation("check", "is the check of another posterior; run CheckCalibration")
     if "chains" in opened and surrogate not in inputs["chains"]:
         yield FieldViolation("chains", "were run on another surrogate; run RunMcmc on this one")
+
+
+def _runs_fit(about: About, ensemble: Artifact, runs: Artifact) -> Iterator[FieldViolation]:
+    """Runs of the posterior have its parameters and the ensemble's outputs, of one place."""
+    steps = ensemble.read_json("ensemble.json").get("steps", ())
+    if not steps:
+        yield FieldViolation(
+            "predictive",
+            "is given, but the ensemble was not imported from runs of ensemble-runner, so its "
+            "outputs have no times; leave it out",
+        )
+        return
+    if len({step["cell"] for step in steps}) > 1:
+        yield FieldViolation("predictive", "is given, but the ensemble is of several cells")
+    summary = runs.read_json(SUMMARY)
+    ours, theirs = set(about.prior.names), set(summary["parameters"]["names"])
+    if ours != theirs:
+        different = ", ".join(sorted(ours ^ theirs)[:5])
+        yield FieldViolation(
+            "predictive", f"its runs vary other parameters than the posterior: {different}"
+        )
+    known = {one["name"] for one in summary["outputs"]}
+    missing = sorted({step["variable"] for step in steps} - known)
+    if missing:
+        yield FieldViolation("predictive", f"its runs have no {', '.join(missing[:5])}")

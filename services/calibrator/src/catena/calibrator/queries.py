@@ -15,8 +15,11 @@ from pydantic import Field
 from catena.calibrator.vocabulary import (
     MAX_OUTPUTS,
     MAX_PARAMETERS,
+    Aggregation,
     ChainsRef,
     CheckRef,
+    DatasetRef,
+    Day,
     EnsembleRef,
     FileName,
     FilesRef,
@@ -26,10 +29,14 @@ from catena.calibrator.vocabulary import (
     Parameter,
     PosteriorMethod,
     PosteriorRef,
+    RunsRef,
     Seed,
     SurrogateMethod,
     SurrogateRef,
+    Units,
+    VariableName,
     Words,
+    days_in_order,
     duplicate_names,
 )
 from catena.shared.errors import FieldViolation
@@ -67,11 +74,41 @@ class GeneratedEnsemble(QueryModel):
     seed: Seed = 0
 
 
+class RunVariable(QueryModel):
+    """A variable of the runs and how its steps become outputs."""
+
+    name: VariableName
+    aggregation: Aggregation = "as_stored"
+
+
+class EnsembleRuns(QueryModel):
+    """Runs of ensemble-runner; parameters and units are those of the runs."""
+
+    runs: RunsRef
+    variables: Annotated[tuple[RunVariable, ...], Field(min_length=1, max_length=100)]
+    cells: Annotated[tuple[int, ...], Field(max_length=MAX_OUTPUTS)] = ()
+    start: Day = ""
+    end: Day = ""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Each variable and each cell once; the period in order."""
+        yield from days_in_order(self.start, self.end)
+        names = [variable.name for variable in self.variables]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield FieldViolation(
+                    f"variables[{i}].name", f"got {name!r} twice; aggregate it in one way"
+                )
+        if len(set(self.cells)) < len(self.cells):
+            yield FieldViolation("cells", "a cell is named twice; name each once")
+
+
 class ImportEnsembleQuery(Query):
-    """Turn a user's runs, or generated ones, into an ensemble artifact."""
+    """Turn a user's runs, ensemble-runner's or generated ones into an ensemble artifact."""
 
     files: EnsembleFiles | None = None
     generated: GeneratedEnsemble | None = None
+    runs: EnsembleRuns | None = None
     parameters: Annotated[tuple[Parameter, ...], Field(max_length=MAX_PARAMETERS)] = ()
     outputs: Annotated[tuple[Output, ...], Field(max_length=MAX_OUTPUTS)] = ()
     held_out_runs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -79,10 +116,12 @@ class ImportEnsembleQuery(Query):
     source_note: Annotated[str, Field(max_length=1000)] = ""
 
     def violations(self) -> Iterator[FieldViolation]:
-        """One source; a table of parameters and outputs for files, none for generated runs."""
-        if (self.files is None) == (self.generated is None):
+        """One source; a table of parameters and outputs for files, none for other runs."""
+        if sum(source is not None for source in (self.files, self.generated, self.runs)) != 1:
             yield FieldViolation(
-                "source", "wanted one of files (your runs) and generated (a stand-in); give one"
+                "source",
+                "wanted one of files (your runs), runs (of ensemble-runner) and generated (a "
+                "stand-in); give one",
             )
             return
         if self.files is not None:
@@ -92,11 +131,10 @@ class ImportEnsembleQuery(Query):
                         field, "is missing; name every column that is to be read, with its units"
                     )
         else:
+            whose = "a generated ensemble has its" if self.runs is None else "the runs have their"
             for field in ("parameters", "outputs"):
                 if getattr(self, field):
-                    yield FieldViolation(
-                        field, "is given, but a generated ensemble has its own; leave it out"
-                    )
+                    yield FieldViolation(field, f"is given, but {whose} own; leave it out")
             if self.generated and self.held_out_runs > self.generated.runs - 20:
                 yield FieldViolation(
                     "held_out_runs",
@@ -270,6 +308,27 @@ class WriteReportQuery(Query):
     observation: Observation
     draws: Annotated[int, Field(ge=100, le=50_000)] = 4000
     seed: Seed = 0
+    predictive: RunsRef | None = None
+    withheld: Observation | None = None
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """What was held back is shown against runs, and was not used."""
+        if self.withheld is None:
+            return
+        if self.predictive is None:
+            yield FieldViolation(
+                "predictive", "is missing; what was held back is compared with runs of the model"
+            )
+        if len(self.withheld.values) != len(self.observation.values):
+            yield FieldViolation(
+                "withheld.values",
+                f"got {len(self.withheld.values)} values for {len(self.observation.values)} of the "
+                "observation; wanted one for each output in both",
+            )
+        elif bool((self.withheld.arrays()[2] & self.observation.arrays()[2]).any()):
+            yield FieldViolation(
+                "withheld.observed", "names outputs that the calibration uses; mask them in one"
+            )
 
 
 class DrawObservationQuery(Query):
@@ -280,3 +339,43 @@ class DrawObservationQuery(Query):
     error_fraction: Annotated[float, Field(gt=0, le=5)]
     seed: Seed = 0
     site: Words = ""
+
+
+class ObservedVariable(QueryModel):
+    """What was observed of one variable of the model, and how far a value may be off."""
+
+    name: VariableName
+    observed_as: Annotated[str, Field(max_length=40)] = ""
+    relative_sd: Annotated[float, Field(ge=0, le=5)] = 0.0
+    absolute_sd: Annotated[float, Field(ge=0)] = 0.0
+    units: Units = ""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """A value without an error would be followed blindly."""
+        if not self.absolute_sd > 0:
+            yield FieldViolation(
+                "absolute_sd",
+                "is missing; wanted a standard deviation > 0, or values near zero would count as "
+                "exact",
+            )
+
+
+class ReadObservationQuery(Query):
+    """Read what was measured of an ensemble's outputs."""
+
+    ensemble: EnsembleRef
+    dataset: DatasetRef
+    key: Words = ""
+    site: Words = ""
+    variables: Annotated[tuple[ObservedVariable, ...], Field(min_length=1, max_length=100)]
+    start: Day = ""
+    end: Day = ""
+    least_coverage: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Each variable once; the period in order."""
+        yield from days_in_order(self.start, self.end)
+        names = [variable.name for variable in self.variables]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield FieldViolation(f"variables[{i}].name", f"got {name!r} twice; name it once")

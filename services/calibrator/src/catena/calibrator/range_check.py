@@ -14,6 +14,8 @@ from catena.calibrator.sir import Bank, weigh
 FRACTIONS = np.array([0.03, 0.1, 0.3, 1.0, 3.0])
 SIMULATIONS = 192
 MEMBERS = 2**14
+# an error of so many spreads of an output: no observation of it can tell members apart
+UNINFORMED = 100.0
 # chance that an observation within the model's reach is flagged
 FALSE_ALARM = 0.02
 
@@ -37,7 +39,10 @@ class RangeLimits:
         """Whether each site's squared misfit `distance` (s,) is beyond its limit."""
         mask = sites.observed
         number = mask.sum(1)
-        level = np.exp((np.log(sites.error_sd) * mask).sum(1) / number)
+        # Outputs that hardly differ between members say nothing about the level of the others.
+        told = mask & (sites.error_sd < UNINFORMED)
+        told = np.where(told.any(1, keepdims=True), told, mask)
+        level = np.exp((np.log(sites.error_sd) * told).sum(1) / told.sum(1))
         place = np.interp(np.log(level), np.log(FRACTIONS), np.arange(len(FRACTIONS)))
         low = np.minimum(place.astype(int), len(FRACTIONS) - 2)
         share = (place - low)[:, None]

@@ -10,7 +10,9 @@ import numpy as np
 from catena.calibrator import plots, verdict
 from catena.calibrator.pair_plot import MOST_PAIRED, pair_plot
 from catena.calibrator.plot_style import Label
+from catena.calibrator.predictive import skill_rows
 from catena.calibrator.queries import WriteReportQuery
+from catena.calibrator.report_model import model_section
 from catena.calibrator.report_text import GLOSSARY, costs_section, lineage_section
 from catena.calibrator.result import Result, gather
 from catena.shared.artifacts import Artifact
@@ -67,6 +69,7 @@ def write_page(
             _data_section(query, result),
             _parameters_section(result),
             _predictive_section(query, result),
+            *([model_section(result.model, result.about.outputs)] if result.model else []),
             _trust_section(result, findings),
             costs_section(result, opened),
             lineage_section(opened),
@@ -83,9 +86,12 @@ def _findings(result: Result) -> dict[str, list[Finding]]:
     names = result.about.prior.names
     found = {
         "observation": verdict.observation_findings(result.seen, result.about.outputs.names),
+        "model": [],
         "chains": [],
         "check": [],
     }
+    if result.model is not None:
+        found["model"] = verdict.model_findings(result.model.skills(), result.model.surrogate)
     if result.chains is not None and result.c2st is not None:
         found["chains"] = verdict.chain_findings(result.chains.remarks, result.c2st)
     if result.figures is not None:
@@ -113,6 +119,16 @@ def _notices(query: WriteReportQuery, result: Result) -> list[str]:
             "The runs are generated: a closed formula made them, not a land model. Nothing here "
             "says anything about a real site."
         )
+    if result.ensemble.model.startswith("embedded"):
+        found.append(
+            "The runs are those of catena's embedded land model, a small one with ELM's names and "
+            "stages; ELM itself was not run."
+        )
+    if result.ensemble.generated_weather:
+        found.append(
+            "The weather is generated: a weather generator drove the land model. Nothing here says "
+            "anything about a real site."
+        )
     if query.observation.synthetic:
         source = query.observation.source or "made from a run of the model"
         known = " Its true parameters are known and marked." if result.truth is not None else ""
@@ -128,7 +144,7 @@ def _data_section(query: WriteReportQuery, result: Result) -> Section:
         Facts(
             [
                 ("Runs", ensemble.title or "a user's runs"),
-                ("Made by", "a formula (generated)" if ensemble.generated else "model runs"),
+                ("Made by", "a formula (generated)" if ensemble.generated else ensemble.source),
                 ("Number of runs", runs),
                 ("Held out for checks", str(int(ensemble.held_out.sum()))),
                 ("Observation", "synthetic" if observation.synthetic else "measured"),
@@ -272,7 +288,9 @@ def _short_names(names: tuple[str, ...], long_names: tuple[str, ...]) -> tuple[l
 
 
 def _trust_section(result: Result, findings: dict[str, list[Finding]]) -> Section:
-    blocks: list[Block] = [Findings(findings["observation"] + findings["chains"])]
+    blocks: list[Block] = [
+        Findings(findings["observation"] + findings["model"] + findings["chains"])
+    ]
     if result.figures is None:
         blocks.append(
             Text("The posterior as a whole was not checked; run CheckCalibration and report again.")
@@ -323,8 +341,17 @@ def _summary(
     title: str, answer: Finding, findings: list[Finding], result: Result
 ) -> dict[str, Any]:
     low, middle, high = np.quantile(result.draws, [0.05, 0.5, 0.95], axis=0)
+    model = result.model
     return {
         "title": title,
+        "predictive": None
+        if model is None
+        else {
+            "runs": len(model.posterior),
+            "failed": model.failed,
+            "skill": skill_rows(model.skills()),
+            "surrogate": model.surrogate,
+        },
         "verdict": {"status": answer.status, "title": answer.title, "said": answer.said},
         "findings": [
             {"status": f.status, "title": f.title, "said": f.said, "todo": f.todo} for f in findings

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from catena.calibrator import checks
 from catena.calibrator.ensemble import EnsembleData
 from catena.calibrator.mcmc import Chains
+from catena.calibrator.model_runs import RUNS, outputs_at
+from catena.calibrator.predictive import ModelPredictive, surrogate_at
 from catena.calibrator.queries import WriteReportQuery
 from catena.calibrator.storage import About, read_chains, read_check, read_ensemble, read_posterior
 from catena.calibrator.surrogate import Surrogate
@@ -50,6 +52,8 @@ class Result:
         Parameters of the run that a synthetic observation was made from.
     site_s : float
         Seconds to draw for one site, measured here.
+    model : ModelPredictive, optional
+        Runs of the model itself with draws of this posterior, beside those of the prior.
     """
 
     about: About
@@ -64,6 +68,7 @@ class Result:
     arrays: dict[str, Array]
     truth: Array | None
     site_s: float
+    model: ModelPredictive | None = None
 
     def shrinkage(self) -> Array:
         """By how much the observation narrows each parameter: 1 - sd / (sd of the prior), (d,)."""
@@ -133,6 +138,42 @@ def gather(
         arrays=arrays,
         truth=truth,
         site_s=site_s,
+        model=_model_runs(query, opened, ensemble, posterior.surrogate, progress),
+    )
+
+
+def _model_runs(
+    query: WriteReportQuery,
+    opened: dict[str, Artifact],
+    ensemble: EnsembleData,
+    surrogate: Surrogate,
+    progress: Callable[[float, str], None],
+) -> ModelPredictive | None:
+    """Runs of the posterior at the ensemble's outputs, against what was used and held back."""
+    if "predictive" not in opened:
+        return None
+    progress(0.5, "reading the model's runs of the posterior")
+    dataset = opened["predictive"].open_dataset(RUNS)
+    names = [str(name) for name in dataset["parameter"].to_numpy()]
+    order = [names.index(name) for name in ensemble.prior.names]
+    parameters = dataset["parameters"].to_numpy().astype(np.float64)[:, order]
+    outputs = outputs_at(dataset, ensemble.steps)
+    good = np.isfinite(outputs).all(axis=1)
+    values, error_sd, used = query.observation.arrays()
+    withheld = np.zeros_like(used)
+    if query.withheld is not None:
+        other, other_sd, withheld = query.withheld.arrays()
+        values, error_sd = np.where(used, values, other), np.where(used, error_sd, other_sd)
+    return ModelPredictive(
+        steps=ensemble.steps,
+        prior=ensemble.outputs,
+        posterior=outputs[good],
+        failed=int((~good).sum()),
+        values=values,
+        error_sd=error_sd,
+        used=used,
+        withheld=withheld,
+        surrogate=surrogate_at(surrogate, parameters[good], outputs[good], error_sd, used),
     )
 
 

@@ -13,13 +13,14 @@ from catena.api.calibrator.v1 import calibrator_pb2_grpc
 from catena.calibrator import jobs, queries
 from catena.calibrator.cache import PosteriorCache
 from catena.calibrator.observe import observe_run
+from catena.calibrator.observed import Observed, read_observed
 from catena.calibrator.preflight import (
     check_against_artifacts,
     mask_fits,
     method_fits,
     observation_fits,
 )
-from catena.calibrator.storage import read_ensemble
+from catena.calibrator.storage import read_dataset, read_ensemble, read_outputs, source_of
 from catena.shared.errors import InvalidRequest
 from catena.shared.jobs import JobFunction
 from catena.shared.query import Query
@@ -150,6 +151,38 @@ class Calibrator(calibrator_pb2_grpc.CalibratorServiceServicer):
                 source=made.source,
                 run=query.run,
             )
+        )
+
+    def ReadObservation(
+        self, request: pb.ReadObservationRequest, context: grpc.ServicerContext
+    ) -> pb.ReadObservationResponse:
+        """Read what was measured of an ensemble's outputs."""
+        query = queries.ReadObservationQuery.from_message(request)
+        ensemble = self.store.open(query.ensemble)
+        steps, table = read_outputs(ensemble)
+        row, dataset = read_dataset(self.store.open(query.dataset), query.key)
+        found = read_observed(
+            dataset,
+            steps,
+            table,
+            [Observed(**variable.model_dump()) for variable in query.variables],
+            site=query.site,
+            start=query.start,
+            end=query.end,
+            least_coverage=query.least_coverage,
+        )
+        common = {
+            "values": found.values,
+            "error_sd": found.error_sd,
+            "site": query.site or row["facets"].get("site", ""),
+            "synthetic": row["generated"],
+            "source": source_of(row),
+        }
+        return pb.ReadObservationResponse(
+            observation=pb.Observation(observed=found.used, **common),
+            withheld=pb.Observation(observed=found.withheld, **common)
+            if found.withheld.any()
+            else None,
         )
 
 

@@ -28,7 +28,9 @@ from catena.calibrator.chains import Chains
 from catena.calibrator.ensemble import EnsembleData, OutputTable
 from catena.calibrator.posterior import Posterior
 from catena.calibrator.prior import Prior
+from catena.calibrator.steps import Step
 from catena.calibrator.surrogate import Surrogate
+from catena.shared.errors import FieldViolation, InvalidData
 
 if TYPE_CHECKING:
     from catena.shared.artifacts import Artifact, ArtifactWriter
@@ -59,7 +61,16 @@ class About:
     def of(cls, ensemble: EnsembleData) -> About:
         """From the ensemble itself."""
         plain = ensemble.to_dict()
-        names = ("title", "source_note", "generated", "runs_asked", "runs_ok", "runs_held_out")
+        names = (
+            "title",
+            "source_note",
+            "generated",
+            "model",
+            "generated_weather",
+            "runs_asked",
+            "runs_ok",
+            "runs_held_out",
+        )
         return cls(
             ensemble.prior,
             ensemble.output_table,
@@ -112,6 +123,22 @@ def read_ensemble(artifact: Artifact) -> EnsembleData:
     """Read an ensemble."""
     meta = artifact.read_json("ensemble.json")
     return EnsembleData.from_xarray(artifact.open_dataset("ensemble.zarr"), meta)
+
+
+def read_outputs(artifact: Artifact) -> tuple[tuple[Step, ...], OutputTable]:
+    """What the outputs of an ensemble are of, without reading its runs.
+
+    Raises
+    ------
+    InvalidData
+        When it was not made of runs of ensemble-runner: then nobody knows.
+    """
+    meta = artifact.read_json("ensemble.json")
+    steps = tuple(Step(**step) for step in meta.get("steps", ()))
+    if not steps:
+        text = "was not imported from runs of ensemble-runner; give the observation's values"
+        raise InvalidData("no times are known", violations=[FieldViolation("ensemble", text)])
+    return steps, OutputTable.from_dict(meta["outputs"])
 
 
 # ------------------------------------------------------------------ surrogate and posterior
@@ -208,3 +235,31 @@ def read_check(artifact: Artifact) -> tuple[dict[str, Any], dict[str, np.ndarray
     """Figures and arrays of a check."""
     plain = artifact.read_json("check.json")
     return plain["figures"], artifact.read_arrays("check.safetensors")
+
+
+# ------------------------------------------------------------------ datasets of data-ingest
+
+
+def read_dataset(artifact: Artifact, key: str) -> tuple[dict[str, Any], xr.Dataset]:
+    """One dataset of an artifact of data-ingest, and what is known about it.
+
+    Raises
+    ------
+    InvalidData
+        When there is no such dataset, or there are several and no key.
+    """
+    rows = {row["key"]: row for row in artifact.read_json("ingest.json")["datasets"]}
+    if key not in rows and (key or len(rows) != 1):
+        known = ", ".join(list(rows)[:8]) + (", ..." if len(rows) > 8 else "")
+        text = f"got {key!r}, wanted one of {known or 'none: it holds nothing'}"
+        raise InvalidData("no such dataset", violations=[FieldViolation("key", text)])
+    row = rows[key] if key else next(iter(rows.values()))
+    return row, artifact.open_dataset(row["name"])
+
+
+def source_of(row: dict[str, Any]) -> str:
+    """Where a dataset of data-ingest comes from, in words."""
+    facets = row["facets"]
+    named = [facets.get(name, "") for name in ("source_id", "product")]
+    what = ", ".join(dict.fromkeys(name for name in named if name)) or row["key"]
+    return f"{what}, {row['start'][:10]} to {row['end'][:10]}"[:200]

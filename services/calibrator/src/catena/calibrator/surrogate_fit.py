@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def fit_surrogate(
     seed: int = 0,
     folds: int = 5,
     svd_above: int = 50,
+    quantities: Sequence[str] = (),
     config: SurrogateConfig | None = None,
     progress: ProgressReport | None = None,
     checkpoint: Checkpoint | None = None,
@@ -55,6 +57,9 @@ def fit_surrogate(
     svd_above : int
         With more outputs than this, regress scores of a singular value decomposition
         (Lu & Ricciuto 2019, Geosci. Model Dev. 12:1791, section 2.2).
+    quantities : sequence of str
+        What each of the k outputs is of; empty: all of one quantity. Outputs of one quantity keep
+        their sizes relative to one another, different quantities count alike.
     config : SurrogateConfig, optional
         Hyperparameters of the networks.
     progress, checkpoint : optional
@@ -74,6 +79,7 @@ def fit_surrogate(
     outputs = np.asarray(outputs, dtype=np.float64)
     reduced = outputs.ndim == 2 and outputs.shape[1] > svd_above
     x, y = check_runs(parameters, outputs, prior, constant_ok=reduced)
+    group = _groups(quantities, y.shape[1])
     n = len(x)
     if not 2 <= folds <= n // 2:
         raise InvalidData(f"{folds} folds for {n} runs; want 2 to {n // 2}")
@@ -84,7 +90,7 @@ def fit_surrogate(
         )
     stages = Stages(checkpoint)
     fold = fold_of_each_run(n, folds, seed)
-    reduction = _reduce(y, fold) if reduced else _standardise(y)
+    reduction = _reduce(y, fold, group) if reduced else _standardise(y, group)
     inputs = 2.0 * prior.to_unit(x) - 1.0
     latent = reduction.encode(y)
 
@@ -109,7 +115,7 @@ def fit_surrogate(
             progress=part(progress, 0.7 if method == "auto" else 0.0, 0.98),
         )
     judged = {
-        name: _judge(y, latent, reduction, validation)
+        name: _judge(y, latent, reduction, validation, group)
         for name, (_, validation) in candidates.items()
     }
     chosen = min(judged, key=lambda name: judged[name][2]["crps"])
@@ -131,30 +137,46 @@ def fit_surrogate(
         variance,
         inflation,
         y.mean(0),
-        _spread(y),
+        _spread(y, group),
         x,
         report,
     )
 
 
-def _spread(y: np.ndarray) -> np.ndarray:
+def _groups(quantities: Sequence[str], outputs: int) -> np.ndarray:
+    """Number of the quantity that each output belongs to, (k,)."""
+    if not quantities:
+        return np.zeros(outputs, dtype=np.intp)
+    if len(quantities) != outputs:
+        raise InvalidData(f"{len(quantities)} quantities for {outputs} outputs; name one for each")
+    return np.asarray(np.unique(np.asarray(quantities), return_inverse=True)[1]).ravel()
+
+
+def _root_mean(squares: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Root of the mean over the outputs of each one's quantity, (k,)."""
+    return np.asarray(np.sqrt(np.bincount(group, squares) / np.bincount(group))[group])
+
+
+def _spread(y: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Standard deviation of each output; dead cells get a little: nothing divides by zero."""
     sd = y.std(0)
-    return np.asarray(np.maximum(sd, 1e-6 * np.sqrt((sd**2).mean())))
+    return np.asarray(np.maximum(sd, 1e-6 * _root_mean(sd**2, group)))
 
 
-def _standardise(y: np.ndarray) -> LinearReduction:
+def _standardise(y: np.ndarray, group: np.ndarray) -> LinearReduction:
     """Each output is its own score."""
-    return LinearReduction(y.mean(0), _spread(y), None, np.zeros(y.shape[1]))
+    return LinearReduction(y.mean(0), _spread(y, group), None, np.zeros(y.shape[1]))
 
 
-def _reduce(y: np.ndarray, fold: np.ndarray) -> LinearReduction:
+def _reduce(y: np.ndarray, fold: np.ndarray, group: np.ndarray) -> LinearReduction:
     """Leading directions of the centred outputs; truncation measured on runs left out of them."""
     offset = y.mean(0)
     centred = y - offset
     most = min(MOST_SCORES, int((fold != 0).sum()) - 1)
-    # one scale for all outputs keeps the decomposition that of the physical field
-    scale = np.sqrt((centred**2).sum() / len(y))
+    # One scale for all outputs of a quantity keeps the decomposition that of the physical field;
+    # one for each quantity keeps watts from hiding grams.
+    total = np.bincount(group, (centred**2).sum(0)) / len(y)
+    scale = np.sqrt(np.where(total > 0.0, total, 1.0))[group]
     basis, _ = leading_directions(centred / scale, ENERGY, most)
     truncation = np.zeros(y.shape[1])
     for f in range(int(fold.max()) + 1):
@@ -164,17 +186,21 @@ def _reduce(y: np.ndarray, fold: np.ndarray) -> LinearReduction:
         unseen = (y[fold == f] - seen_mean) / scale
         truncation += ((unseen - (unseen @ local.T) @ local) ** 2).sum(0)
     floor = 1e-8 / y.shape[1]
-    return LinearReduction(offset, np.full(y.shape[1], scale), basis, truncation / len(y) + floor)
+    return LinearReduction(offset, scale, basis, truncation / len(y) + floor)
 
 
 def _judge(
-    y: np.ndarray, latent: np.ndarray, reduction: LinearReduction, validation: Validation
+    y: np.ndarray,
+    latent: np.ndarray,
+    reduction: LinearReduction,
+    validation: Validation,
+    group: np.ndarray,
 ) -> tuple[VarianceModel, np.ndarray, dict[str, Any]]:
     """Calibrate the variance on unseen runs, then score the prediction of the outputs there."""
     variance = calibrate(latent - validation.mean, validation.spread, validation.shrink)
     residuals = y - reduction.decode(validation.mean)
     predicted = reduction.decode_variance(variance(validation.spread))
-    spread = _spread(y)
+    spread = _spread(y, group)
     if reduction.basis is None:
         inflation = np.ones(y.shape[1])
     else:
@@ -188,7 +214,9 @@ def _judge(
     r2[alive] = 1.0 - (residuals**2).sum(0)[alive] / total.sum(0)[alive]
     figures: dict[str, Any] = {
         "r2": r2.tolist(),
-        "mean_r2": float(1.0 - (residuals**2).sum() / total.sum())
+        "mean_r2": float(
+            1.0 - (residuals**2 / reduction.scale**2).sum() / (total / reduction.scale**2).sum()
+        )
         if reduction.basis is not None
         else float(r2.mean()),
         "crps": float(crps.mean()),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -57,6 +57,7 @@ def search(
     folds: int,
     svd_above: int,
     seed: int,
+    quantities: Sequence[str] = (),
     progress: Callable[[float, str], None],
     checkpoint: Checkpoint | None,
 ) -> SurrogateConfig:
@@ -71,7 +72,7 @@ def search(
     prior : Prior
     trials : int
         Candidates.
-    folds, svd_above, seed
+    folds, svd_above, seed, quantities
         As in :func:`~catena.calibrator.surrogate_fit.fit_surrogate`.
     progress : callable
     checkpoint : Checkpoint, optional
@@ -100,6 +101,7 @@ def search(
         "folds": folds,
         "svd_above": svd_above,
         "seed": seed,
+        "quantities": tuple(quantities),
     }
     for number, part in enumerate(RUNGS):
         progress(number / len(RUNGS), f"search: {len(alive)} settings, round {number + 1}")
@@ -175,6 +177,7 @@ def _trial(
         seed=data["seed"],
         folds=data["folds"],
         svd_above=data["svd_above"],
+        quantities=data["quantities"],
         config=SurrogateConfig(**settings[config["number"]]),
     )
     return {"crps": float(surrogate.report["crps"])}

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from catena.calibrator.predictive import Skill
 from catena.shared.report import Finding, Status, number
 
 KS_MATTERS = 0.03
@@ -18,6 +19,9 @@ COVERAGE_MATTERS = 0.03
 DOUBT = 1.6
 """A figure up to so many times its limit is doubtful, beyond it the check has failed."""
 
+HARMLESS_MISFIT = 0.3
+"""Error of the surrogate, in standard deviations of the observation's, that changes no posterior
+to speak of."""
 FEW_EFFECTIVE = 200
 SAME_C2ST = 0.60
 NOT_SAME_C2ST = 0.70
@@ -218,6 +222,65 @@ def observation_findings(seen: dict[str, Any], names: Sequence[str]) -> list[Fin
             f"{100 * share:.0f} % of the draws lie farther from any run than runs lie from one "
             "another.",
             "" if share < 0.05 else "Add runs near the posterior and train again.",
+        )
+    )
+    return found
+
+
+def model_findings(skills: Sequence[Skill], surrogate: dict[str, float]) -> list[Finding]:
+    """Findings about runs of the model itself with draws of the posterior.
+
+    Parameters
+    ----------
+    skills : sequence of Skill
+        Before and after, where it was used and where it was not.
+    surrogate : dict
+        Of :func:`catena.calibrator.predictive.surrogate_at`.
+    """
+    off, inside = surrogate["misfit_sd"], surrogate["coverage90"]
+    status = grade(off, HARMLESS_MISFIT)
+    if inside >= 0.75:
+        status = "passed"
+    found = [
+        Finding(
+            status,
+            "The surrogate is right where the posterior lies",
+            f"At draws of the posterior it is off by {number(off, 2)} of the observation's error "
+            f"(root mean square), and {100 * inside:.0f} % of the model's runs lie inside its own "
+            "90 % intervals.",
+            "" if status == "passed" else "Add runs near the posterior and train again.",
+        )
+    ]
+    pairs = [
+        (before, after)
+        for before in skills
+        for after in skills
+        if not before.after and after.after and not before.used and not after.used
+        and before.variable == after.variable
+    ]  # fmt: skip
+    if not pairs:
+        return found
+    said = [
+        f"{after.variable}: root mean square error {100 * (after.rmse / before.rmse - 1):+.0f} % "
+        f"against the prior, {100 * after.coverage90:.0f} % of {after.count} values inside 90 %"
+        for before, after in pairs
+    ]
+    worse = sum(after.rmse > 1.02 * before.rmse for before, after in pairs)
+    narrow = min(after.coverage90 for _, after in pairs)
+    status = "passed"
+    if worse or narrow < 0.75:
+        status = "doubtful"
+    if worse == len(pairs) or narrow < 0.5:
+        status = "failed"
+    found.append(
+        Finding(
+            status,
+            "The calibrated model predicts what was not used",
+            f"{'; '.join(said)}.",
+            ""
+            if status == "passed"
+            else "The error model leaves out part of what the model gets wrong: enlarge it, or "
+            "doubt the model.",
         )
     )
     return found

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AllowInfNan, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AllowInfNan, Field, StringConstraints, model_validator
 
 from catena.shared.errors import FieldViolation
 from catena.shared.query import QueryModel, RefQuery, kind_is
@@ -29,6 +30,8 @@ FileName = Annotated[
 ]
 
 FilesRef = Annotated[RefQuery, kind_is("files")]
+RunsRef = Annotated[RefQuery, kind_is("runs")]
+DatasetRef = Annotated[RefQuery, kind_is("dataset")]
 EnsembleRef = Annotated[RefQuery, kind_is("ensemble")]
 SurrogateRef = Annotated[RefQuery, kind_is("surrogate")]
 PosteriorRef = Annotated[RefQuery, kind_is("posterior")]
@@ -43,6 +46,23 @@ MAX_OUTPUTS = 60_000
 """Outputs of one model: an observation of so many still fits into a request."""
 
 MAX_PARAMETERS = 200
+
+Aggregation = Literal["as_stored", "monthly", "yearly", "seasonal_cycle"]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)]
+"""A variable of a model or of the lexicon."""
+
+
+def _day(value: str) -> str:
+    if value:
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            raise ValueError("wanted a day as YYYY-MM-DD") from None
+    return value
+
+
+Day = Annotated[str, StringConstraints(max_length=10), AfterValidator(_day)]
+"""A day in ISO 8601, or empty."""
 
 _Any = Annotated[float, AllowInfNan(True)]
 
@@ -150,6 +170,12 @@ class Observation(QueryModel):
         values = np.array(self.values)
         mask = np.array(self.observed) if self.observed else np.ones(len(values), bool)
         return values, np.where(mask, self.error_sd, 1.0), mask
+
+
+def days_in_order(start: str, end: str) -> Iterator[FieldViolation]:
+    """Violation where a period ends before it begins."""
+    if start and end and end < start:
+        yield FieldViolation("end", f"got {start} to {end}; wanted start <= end")
 
 
 _Named = TypeVar("_Named", Parameter, Output)

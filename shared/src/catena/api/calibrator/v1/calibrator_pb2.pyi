@@ -30,6 +30,14 @@ class McmcMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MCMC_METHOD_UNSPECIFIED: _ClassVar[McmcMethod]
     MCMC_METHOD_ENSEMBLE: _ClassVar[McmcMethod]
     MCMC_METHOD_NUTS: _ClassVar[McmcMethod]
+
+class Aggregation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AGGREGATION_UNSPECIFIED: _ClassVar[Aggregation]
+    AGGREGATION_AS_STORED: _ClassVar[Aggregation]
+    AGGREGATION_MONTHLY: _ClassVar[Aggregation]
+    AGGREGATION_YEARLY: _ClassVar[Aggregation]
+    AGGREGATION_SEASONAL_CYCLE: _ClassVar[Aggregation]
 SURROGATE_METHOD_UNSPECIFIED: SurrogateMethod
 SURROGATE_METHOD_AUTO: SurrogateMethod
 SURROGATE_METHOD_MLP: SurrogateMethod
@@ -43,6 +51,11 @@ POSTERIOR_METHOD_FAITHFUL: PosteriorMethod
 MCMC_METHOD_UNSPECIFIED: McmcMethod
 MCMC_METHOD_ENSEMBLE: McmcMethod
 MCMC_METHOD_NUTS: McmcMethod
+AGGREGATION_UNSPECIFIED: Aggregation
+AGGREGATION_AS_STORED: Aggregation
+AGGREGATION_MONTHLY: Aggregation
+AGGREGATION_YEARLY: Aggregation
+AGGREGATION_SEASONAL_CYCLE: Aggregation
 
 class Parameter(_message.Message):
     __slots__ = ("name", "units", "low", "high", "long_name")
@@ -104,10 +117,33 @@ class GeneratedEnsemble(_message.Message):
     seed: int
     def __init__(self, runs: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
 
+class RunVariable(_message.Message):
+    __slots__ = ("name", "aggregation")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AGGREGATION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    aggregation: Aggregation
+    def __init__(self, name: _Optional[str] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ...) -> None: ...
+
+class EnsembleRuns(_message.Message):
+    __slots__ = ("runs", "variables", "cells", "start", "end")
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    runs: _artifacts_pb2.ArtifactRef
+    variables: _containers.RepeatedCompositeFieldContainer[RunVariable]
+    cells: _containers.RepeatedScalarFieldContainer[int]
+    start: str
+    end: str
+    def __init__(self, runs: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., variables: _Optional[_Iterable[_Union[RunVariable, _Mapping]]] = ..., cells: _Optional[_Iterable[int]] = ..., start: _Optional[str] = ..., end: _Optional[str] = ...) -> None: ...
+
 class ImportEnsembleRequest(_message.Message):
-    __slots__ = ("files", "generated", "parameters", "outputs", "held_out_runs", "title", "source_note", "validate_only")
+    __slots__ = ("files", "generated", "runs", "parameters", "outputs", "held_out_runs", "title", "source_note", "validate_only")
     FILES_FIELD_NUMBER: _ClassVar[int]
     GENERATED_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     HELD_OUT_RUNS_FIELD_NUMBER: _ClassVar[int]
@@ -116,13 +152,14 @@ class ImportEnsembleRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     files: EnsembleFiles
     generated: GeneratedEnsemble
+    runs: EnsembleRuns
     parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
     outputs: _containers.RepeatedCompositeFieldContainer[Output]
     held_out_runs: int
     title: str
     source_note: str
     validate_only: bool
-    def __init__(self, files: _Optional[_Union[EnsembleFiles, _Mapping]] = ..., generated: _Optional[_Union[GeneratedEnsemble, _Mapping]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., held_out_runs: _Optional[int] = ..., title: _Optional[str] = ..., source_note: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, files: _Optional[_Union[EnsembleFiles, _Mapping]] = ..., generated: _Optional[_Union[GeneratedEnsemble, _Mapping]] = ..., runs: _Optional[_Union[EnsembleRuns, _Mapping]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., held_out_runs: _Optional[int] = ..., title: _Optional[str] = ..., source_note: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class ImportEnsembleResponse(_message.Message):
     __slots__ = ("job",)
@@ -301,7 +338,7 @@ class CheckCalibrationResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class WriteReportRequest(_message.Message):
-    __slots__ = ("title", "ensemble", "surrogate", "posterior", "check", "chains", "observation", "draws", "seed", "validate_only")
+    __slots__ = ("title", "ensemble", "surrogate", "posterior", "check", "chains", "observation", "draws", "seed", "predictive", "withheld", "validate_only")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     ENSEMBLE_FIELD_NUMBER: _ClassVar[int]
     SURROGATE_FIELD_NUMBER: _ClassVar[int]
@@ -311,6 +348,8 @@ class WriteReportRequest(_message.Message):
     OBSERVATION_FIELD_NUMBER: _ClassVar[int]
     DRAWS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIVE_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     title: str
     ensemble: _artifacts_pb2.ArtifactRef
@@ -321,8 +360,10 @@ class WriteReportRequest(_message.Message):
     observation: Observation
     draws: int
     seed: int
+    predictive: _artifacts_pb2.ArtifactRef
+    withheld: Observation
     validate_only: bool
-    def __init__(self, title: _Optional[str] = ..., ensemble: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., surrogate: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., posterior: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., check: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., chains: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., observation: _Optional[_Union[Observation, _Mapping]] = ..., draws: _Optional[int] = ..., seed: _Optional[int] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, title: _Optional[str] = ..., ensemble: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., surrogate: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., posterior: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., check: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., chains: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., observation: _Optional[_Union[Observation, _Mapping]] = ..., draws: _Optional[int] = ..., seed: _Optional[int] = ..., predictive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., withheld: _Optional[_Union[Observation, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class WriteReportResponse(_message.Message):
     __slots__ = ("job",)
@@ -349,3 +390,45 @@ class DrawObservationResponse(_message.Message):
     OBSERVATION_FIELD_NUMBER: _ClassVar[int]
     observation: Observation
     def __init__(self, observation: _Optional[_Union[Observation, _Mapping]] = ...) -> None: ...
+
+class ObservedVariable(_message.Message):
+    __slots__ = ("name", "observed_as", "relative_sd", "absolute_sd", "units")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_AS_FIELD_NUMBER: _ClassVar[int]
+    RELATIVE_SD_FIELD_NUMBER: _ClassVar[int]
+    ABSOLUTE_SD_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    observed_as: str
+    relative_sd: float
+    absolute_sd: float
+    units: str
+    def __init__(self, name: _Optional[str] = ..., observed_as: _Optional[str] = ..., relative_sd: _Optional[float] = ..., absolute_sd: _Optional[float] = ..., units: _Optional[str] = ...) -> None: ...
+
+class ReadObservationRequest(_message.Message):
+    __slots__ = ("ensemble", "dataset", "key", "site", "variables", "start", "end", "least_coverage")
+    ENSEMBLE_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    LEAST_COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    ensemble: _artifacts_pb2.ArtifactRef
+    dataset: _artifacts_pb2.ArtifactRef
+    key: str
+    site: str
+    variables: _containers.RepeatedCompositeFieldContainer[ObservedVariable]
+    start: str
+    end: str
+    least_coverage: float
+    def __init__(self, ensemble: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., dataset: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., key: _Optional[str] = ..., site: _Optional[str] = ..., variables: _Optional[_Iterable[_Union[ObservedVariable, _Mapping]]] = ..., start: _Optional[str] = ..., end: _Optional[str] = ..., least_coverage: _Optional[float] = ...) -> None: ...
+
+class ReadObservationResponse(_message.Message):
+    __slots__ = ("observation", "withheld")
+    OBSERVATION_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_FIELD_NUMBER: _ClassVar[int]
+    observation: Observation
+    withheld: Observation
+    def __init__(self, observation: _Optional[_Union[Observation, _Mapping]] = ..., withheld: _Optional[_Union[Observation, _Mapping]] = ...) -> None: ...

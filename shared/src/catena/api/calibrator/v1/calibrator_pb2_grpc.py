@@ -80,6 +80,11 @@ class CalibratorServiceStub:
                 request_serializer=catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.DrawObservationRequest.SerializeToString,
                 response_deserializer=catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.DrawObservationResponse.FromString,
                 _registered_method=True)
+        self.ReadObservation = channel.unary_unary(
+                '/catena.api.calibrator.v1.CalibratorService/ReadObservation',
+                request_serializer=catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.ReadObservationRequest.SerializeToString,
+                response_deserializer=catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.ReadObservationResponse.FromString,
+                _registered_method=True)
 
 
 class CalibratorServiceServicer:
@@ -87,7 +92,7 @@ class CalibratorServiceServicer:
     """
 
     def ImportEnsemble(self, request, context):
-        """Turns a user's own runs (files) into an ensemble artifact.
+        """Turns runs (a user's files, or those of ensemble-runner) into an ensemble artifact.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +154,13 @@ class CalibratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadObservation(self, request, context):
+        """Reads what was measured of an ensemble's outputs out of a dataset of data-ingest; answers at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CalibratorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -196,6 +208,11 @@ def add_CalibratorServiceServicer_to_server(servicer, server):
                     servicer.DrawObservation,
                     request_deserializer=catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.DrawObservationRequest.FromString,
                     response_serializer=catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.DrawObservationResponse.SerializeToString,
+            ),
+            'ReadObservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadObservation,
+                    request_deserializer=catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.ReadObservationRequest.FromString,
+                    response_serializer=catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.ReadObservationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -442,6 +459,33 @@ class CalibratorService:
             '/catena.api.calibrator.v1.CalibratorService/DrawObservation',
             catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.DrawObservationRequest.SerializeToString,
             catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.DrawObservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadObservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catena.api.calibrator.v1.CalibratorService/ReadObservation',
+            catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.ReadObservationRequest.SerializeToString,
+            catena_dot_api_dot_calibrator_dot_v1_dot_calibrator__pb2.ReadObservationResponse.FromString,
             options,
             channel_credentials,
             insecure,
