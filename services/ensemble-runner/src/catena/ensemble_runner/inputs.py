@@ -89,7 +89,9 @@ def read_forcing(
     co2: float | CO2Record = CO2_PPM if asked.co2_ppm is None else asked.co2_ppm
     record = None
     if asked.co2 is not None:
-        record = read_co2(open_ref(asked.co2).local_path(asked.co2_file))
+        # A file from a bucket lives as long as its artifact.
+        held = open_ref(asked.co2)
+        record = read_co2(held.local_path(asked.co2_file))
         # Of the days that the weather is of; stages in other years ask the record again.
         co2 = record
     how: dict[str, Any] = {
@@ -99,8 +101,8 @@ def read_forcing(
         "ndep": NDEP if asked.n_deposition is None else asked.n_deposition,
     }
     if asked.files is not None:
-        path = open_ref(asked.files).local_path(asked.file)
-        made = site_forcing(path, site=asked.site or site_in(asked.file), **how)
+        held = open_ref(asked.files)
+        made = site_forcing(held.local_path(asked.file), site=asked.site or site_in(asked.file), **how)
     else:
         assert asked.dataset is not None
         artifact = open_ref(asked.dataset)

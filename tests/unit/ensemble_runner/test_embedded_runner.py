@@ -1,0 +1,196 @@
+"""The embedded model as the ensemble runner sees it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import ensembles
+from support.bucket_model import GRASS, TREES
+
+from catena.ensemble_runner.embedded import EmbeddedRunner, columns_of, parameters_of
+from catena.ensemble_runner.inputs import read_setup
+from catena.ensemble_runner.models import Column, Setup
+from catena.ensemble_runner.queries import RunCaseQuery
+from catena.shared.artifacts import ArtifactStore
+
+COLUMNS = (Column("flnr", TREES), Column("br_mr"), Column("rootb_par"))
+ROWS = np.array([[0.1, 2e-6, 1.0], [0.2, 3e-6, 2.0], [0.15, 2.5e-6, 3.0], [0.3, 1.5e-6, 0.5]])
+
+
+@pytest.fixture(scope="module")
+def model() -> EmbeddedRunner:
+    return EmbeddedRunner()
+
+
+def made(model: EmbeddedRunner, **changes: Any) -> Setup:
+    """A setup on generated weather."""
+    store, weather = ensembles.shared_weather()
+    request = {"setup": ensembles.setup(weather, **changes), "outputs": ["GPP", "TOTVEGC"]}
+    return read_setup(RunCaseQuery.from_plain(request), model, store.open)
+
+
+def test_the_calibrated_parameters_have_their_published_ranges(model: EmbeddedRunner) -> None:
+    known = {one.name: one for one in model.parameters}
+    ranges = {
+        "rootb_par": (0.5, 4.0, True),
+        "slatop": (0.01, 0.05, True),
+        "flnr": (0.1, 0.4, True),
+        "frootcn": (25, 60, True),
+        "froot_leaf": (0.3, 1.5, True),
+        "br_mr": (1.5e-6, 4e-6, False),
+        "crit_dayl": (35_000, 45_000, False),
+        "crit_onset_gdd": (600, 1000, False),
+    }
+    for name, (low, high, per_pft) in ranges.items():
+        one = known[name]
+        assert (one.low, one.high, one.per_pft) == (low, high, per_pft)
+        assert len(one.defaults) == (len(model.pfts) if per_pft else 1)
+        assert one.lowest <= low < high <= one.highest
+    assert known["flnr"].defaults[model.pfts.index(TREES)] == pytest.approx(0.1007)
+    assert [one.name for one in model.outputs if one.usual][:2] == ["GPP", "NPP"]
+
+
+@pytest.mark.parametrize("frequency", ["monthly", "yearly"])
+def test_a_member_does_not_depend_on_its_block(model: EmbeddedRunner, frequency: Any) -> None:
+    setup = made(model)
+    together = model.run_block(setup, COLUMNS, ROWS, frequency)
+    alone = [model.run_block(setup, COLUMNS, ROWS[i : i + 1], frequency) for i in range(4)]
+    for name in setup.outputs:
+        assert together.values[name].shape == (4, 24 if frequency == "monthly" else 2, 3)
+        assert together.values[name].dtype == np.float32
+        rows = np.concatenate([one.values[name] for one in alone])
+        assert np.array_equal(together.values[name], rows)
+        assert len(np.unique(rows[:, :, 0].max(axis=1))) == 4, "the parameters matter"
+
+
+def test_a_parameter_without_a_pft_is_that_of_all_plants_on_the_land(model: EmbeddedRunner) -> None:
+    setup = made(model)
+    both = parameters_of(setup, [Column("flnr")], np.array([[0.2]]))
+    for pft in (TREES, GRASS):
+        assert both.get("flnr", pft) == 0.2
+    one = parameters_of(setup, [Column("flnr", GRASS)], np.array([[0.2]]))
+    assert one.get("flnr", GRASS) == 0.2
+    assert one.get("flnr", TREES) == pytest.approx(0.1007)
+
+
+def test_what_a_member_says_comes_before_what_is_fixed(model: EmbeddedRunner) -> None:
+    fixed = [{"name": "flnr", "value": 0.3}, {"name": "br_mr", "value": 3e-6}]
+    setup = made(model, fixed=fixed)
+    found = parameters_of(setup, [Column("flnr", GRASS)], np.array([[0.2], [0.25]]))
+    assert found.get("flnr", GRASS).tolist() == [0.2, 0.25]
+    assert found.get("flnr", TREES).tolist() == [0.3, 0.3]
+    assert found.get("br_mr").tolist() == [3e-6, 3e-6]
+
+
+def test_soil_layers_are_averaged_over_the_models_own(model: EmbeddedRunner) -> None:
+    soil = [
+        {"bottom_m": 0.0175, "sand_percent": 90, "clay_percent": 5},
+        {"bottom_m": 0.0451, "sand_percent": 10, "clay_percent": 50},
+        {"bottom_m": 1.0, "sand_percent": 30, "clay_percent": 20},
+    ]
+    land = {**ensembles.SURFACE, "soil": soil}
+    columns = columns_of(made(model, surfaces=[ensembles.SURFACE, land, land]))
+    assert np.allclose(columns.sand[0], 40) and np.allclose(columns.clay[0], 20)
+    assert columns.sand[1][[0, 1, 2, -1]] == pytest.approx([90, 10, 30, 30], rel=1e-2)
+    assert columns.clay[1][[0, 1, 2, -1]] == pytest.approx([5, 50, 20, 20], rel=1e-2)
+
+
+def test_cells_with_fewer_plants_have_room_to_spare(model: EmbeddedRunner) -> None:
+    grass = {**ensembles.SURFACE, "pfts": [{"name": GRASS, "fraction": 1.0}]}
+    setup = made(model, surfaces=[ensembles.SURFACE, grass, ensembles.SURFACE])
+    alone = made(model, surfaces=[grass] * 3)
+    ran, other = (model.run_block(one, [], np.zeros((1, 0)), "yearly") for one in (setup, alone))
+    for name in setup.outputs:
+        assert np.allclose(ran.values[name][0, :, 1], other.values[name][0, :, 1], rtol=1e-6)
+
+
+def test_a_repeated_record_equals_a_long_one(model: EmbeddedRunner) -> None:
+    repeated = made(model, stages=[{"kind": "final", "years": 6}])
+    # The same years by another way: begun in a named year, the record is laid out in memory.
+    laid_out = made(model, stages=[{"kind": "final", "years": 6, "first_year": 2001}])
+    ran, other = (model.run_block(one, COLUMNS, ROWS, "yearly") for one in (repeated, laid_out))
+    for name in repeated.outputs:
+        assert np.array_equal(ran.values[name], other.values[name])
+
+
+def test_a_member_that_breaks_the_model_is_named_with_day_and_cause(
+    model: EmbeddedRunner,
+) -> None:
+    setup = made(model)
+    # Three parts of leaf litter that are more than all of it.
+    rows = np.array([[0.25], [1.0], [0.2]])
+    ran = model.run_block(setup, [Column("lf_flab", TREES)], rows, "monthly")
+    [failure] = ran.failures
+    assert failure.member == 1 and failure.stage == "final"
+    assert failure.day.startswith("2001-") and "negative" in failure.cause
+    assert np.isnan(ran.values["GPP"][1]).all()
+    good = model.run_block(setup, [Column("lf_flab", TREES)], rows[[0, 2]], "monthly")
+    assert np.array_equal(ran.values["GPP"][[0, 2]], good.values["GPP"])
+
+
+def test_spin_up_begins_accelerated_and_leaves_it(model: EmbeddedRunner) -> None:
+    stages = [{"kind": "ad_spinup", "years": 4}, {"kind": "final", "years": 2},
+              {"kind": "transient"}]  # fmt: skip
+    ran = model.run_block(made(model, stages=stages), [], np.zeros((1, 0)), "yearly")
+    assert ran.failures == ()
+    assert np.isfinite(ran.values["GPP"]).all() and (ran.values["GPP"] > 0).any()
+
+
+def test_more_carbon_dioxide_makes_more_leaves_work(model: EmbeddedRunner) -> None:
+    low, high = (
+        model.run_block(
+            made(model, stages=[{"kind": "transient", "co2_ppm": ppm}]),
+            [], np.zeros((1, 0)), "yearly",
+        ).values["GPP"]
+        for ppm in (280, 560)
+    )  # fmt: skip
+    assert (high[0, -1] > low[0, -1]).all()
+
+
+def test_a_case_equals_the_member_with_its_parameters(store: ArtifactStore) -> None:
+    weather = ensembles.weather(store)
+    fixed = [{"name": c.name, "pft": c.pft, "value": v}
+             for c, v in zip(COLUMNS, ROWS[1], strict=True)]  # fmt: skip
+    case = ensembles.run(
+        store,
+        ensembles.case_query(
+            weather,
+            model="embedded",
+            setup=ensembles.setup(weather, fixed=fixed),
+            frequencies=["monthly", "yearly"],
+        ),
+    )
+    table = {
+        "columns": [{"name": c.name, "pft": c.pft} for c in COLUMNS],
+        "values": ROWS.ravel().tolist(),
+    }
+    runs = ensembles.run(
+        store, ensembles.ensemble_query(weather, model="embedded", draw=None, table=table)
+    ).open_dataset("runs.zarr")
+    monthly = case.open_dataset("history_monthly.zarr")
+    for name in ("GPP", "EFLX_LH_TOT", "TOTSOMC"):
+        assert np.allclose(monthly[name], runs[name][1], rtol=1e-5, atol=1e-12)
+    errors = case.read_json("case.json")["notes"]["largest_relative_budget_error"]
+    assert max(errors.values()) < 1e-9
+
+
+@pytest.mark.data
+def test_the_surface_of_a_known_site_is_taken_with_its_driver_file(store: ArtifactStore) -> None:
+    folder = os.environ.get("CATENA_DATA")
+    if not folder:
+        pytest.skip("CATENA_DATA is not set")
+    path = Path(folder) / "flux_sites" / "drivers" / "US-MOz_forcing.nc4"
+    files = ensembles.plain(store.put_files([path]))
+    setup = {
+        "forcing": {"files": files, "file": path.name, "first_year": 2006, "last_year": 2007},
+        "stages": [{"kind": "transient"}],
+    }
+    query = ensembles.case_query({}, model="embedded", setup=setup, frequencies=["yearly"])
+    case = ensembles.run(store, query)
+    history = case.open_dataset("history_yearly.zarr")
+    assert history.sizes["time"] == 2 and float(history["lat"][0]) == pytest.approx(38.74, abs=0.01)
+    assert np.isfinite(history["GPP"]).all()
