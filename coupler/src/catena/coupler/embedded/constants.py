@@ -52,6 +52,8 @@ INTERCEPTION = 0.25
 """Largest intercepted fraction of rain (Lawrence et al. 2007)."""
 CANOPY_CAPACITY = 0.1
 """kg m-2 of water per unit of plant area (Oleson et al. 2013, section 7.1)."""
+CANOPY_FILLINGS = 3.0
+"""Times that a day's rain can wet the canopy after it has dried."""
 STEM_AREA_WOODY = 1.0
 """Stem area index of a grown stand, m2 m-2."""
 STEM_AREA_HALF = 500.0

@@ -6,6 +6,7 @@ import math
 
 from catena.coupler.embedded.constants import (
     CANOPY_CAPACITY,
+    CANOPY_FILLINGS,
     DEGREE_DAY,
     INTERCEPTION,
 )
@@ -17,8 +18,9 @@ from catena.coupler.embedded.lookup import interpolate, place
 
 @compiled
 def intercept(rain, plant_area):  # type: ignore[no-untyped-def]
-    """Rain that the canopy catches (Lawrence et al. 2007, equation 1)."""
-    return INTERCEPTION * rain * (1.0 - math.exp(-0.5 * plant_area))
+    """Rain that the canopy catches (Lawrence et al. 2007, equation 1), a few fillings at most."""
+    caught = INTERCEPTION * rain * (1.0 - math.exp(-0.5 * plant_area))
+    return min(caught, CANOPY_FILLINGS * CANOPY_CAPACITY * plant_area)
 
 
 @compiled
