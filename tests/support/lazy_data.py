@@ -25,18 +25,19 @@ NAME = "data-ingest/IngestDataset/0a1b"
 
 
 def counted(
-    log: Path, rows: int, *, chunk: int = 100, lat: int = 150, lon: int = 120
+    log: Path, rows: int, *, chunk: int = 100, lat: int = 150, lon: int = 120, add: float = 0
 ) -> xr.Dataset:
     """`rows` maps of noise in chunks of `chunk`; each chunk that is made adds a line to `log`.
 
-    Two variables: `tas` is as large as it comes, `height` is a scalar.
+    `add` is added to all values of the noise. Two variables: `tas` is as large as it comes,
+    `height` is a scalar.
     """
 
     def block(block_id: tuple[int, ...], size: int) -> np.ndarray:
         with log.open("a") as file:
             file.write(f"{block_id[0]}\n")
         rng = np.random.default_rng(block_id[0])
-        return rng.integers(0, 99, (size, lat, lon)).astype("float32")
+        return rng.integers(0, 99, (size, lat, lon)).astype("float32") + np.float32(add)
 
     sides = [min(chunk, rows - start) for start in range(0, rows, chunk)]
     blocks = [
@@ -79,7 +80,15 @@ class DiscardingFiles(LocalFiles):
             super().write(path, data, durable=durable)
 
 
-def copy_and_die(url: str, log: str, rows: int, attempt: int, die_after: int) -> None:
+def copy_and_die(
+    url: str,
+    log: str,
+    rows: int,
+    attempt: int,
+    die_after: int,
+    version: str | None = "",
+    add: float = 0,
+) -> None:
     """Copy; SIGKILL in the middle of writing the part after `die_after` parts (never if < 0)."""
     store = ArtifactStore(url)
     copy, writer = copier(store, attempt)
@@ -97,7 +106,7 @@ def copy_and_die(url: str, log: str, rows: int, attempt: int, die_after: int) ->
         put(name, data)
 
     writer.put_entry = dying
-    copied = copy.copy("data/a.zarr", counted(Path(log), rows))
+    copied = copy.copy("data/a.zarr", counted(Path(log), rows, add=add), version=version)
     ref = writer.commit(kind="dataset")
     print(json.dumps({"digest": ref.digest, "written": copied.written, "adopted": copied.adopted}))
 

@@ -123,10 +123,57 @@ def test_a_kill_at_any_moment(store: ArtifactStore, tmp_path: Path) -> None:
     assert writer.commit(kind="dataset").digest == outcome["digest"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["second", None], ids=["replaced", "unknown"])
+def test_a_killed_copy_does_not_go_on_with_another_source(
+    store: ArtifactStore, tmp_path: Path, version: str | None
+) -> None:
+    """Names, shapes and coordinates are the same; only the version tells, or nothing does."""
+    arguments = {"url": store.url, "log": str(tmp_path / "reads"), "rows": ROWS}
+    first = "first" if version is not None else None
+    killed = in_process("copy_and_die", **arguments, attempt=1, die_after=3, version=first)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    last = in_process("copy_and_die", **arguments, attempt=2, die_after=-1, version=version,
+                      add=1000)  # fmt: skip
+    assert last.returncode == 0, last.stderr
+    outcome = json.loads(last.stdout)
+    assert (outcome["written"], outcome["adopted"]) == (7, 0)
+    values = store.open(f"jobs/{NAME}").open_dataset("data/a.zarr")["tas"]
+    assert float(values.min()) >= 1000
+
+
+def test_a_copy_of_the_same_version_goes_on(store: ArtifactStore, tmp_path: Path) -> None:
+    interrupted(store, 1, tmp_path / "reads", parts=3, version="first")
+    copy, writer = copier(store, 2)
+    copy.copy("data/s.zarr", small(1))
+    copied = copy.copy("data/a.zarr", counted(tmp_path / "reads", ROWS), version="first")
+    assert (copied.adopted, copied.written) == (4, 3)
+    resumed = writer.commit(kind="dataset")
+    # What a version is called leaves no trace in the artifact.
+    whole = ArtifactStore(f"file://{tmp_path / 'whole'}")
+    copy, writer = copier(whole, 1)
+    copy.copy("data/s.zarr", small(1))
+    copy.copy("data/a.zarr", counted(tmp_path / "other", ROWS), version=None)
+    assert writer.commit(kind="dataset").digest == resumed.digest
+
+
+def test_a_finished_copy_of_an_unknown_version_is_not_made_again(
+    store: ArtifactStore, tmp_path: Path
+) -> None:
+    copy, _ = copier(store, 1)
+    copy.copy("data/a.zarr", counted(tmp_path / "reads", ROWS), version=None, note={"a": 1})
+    again, writer = copier(store, 2)
+    assert again.finished("data/a.zarr") == {"a": 1}
+    opened = store.open(writer.commit(kind="x")).open_dataset("data/a.zarr")
+    assert opened["tas"].notnull().all()
+
+
 # ---- what is finished is not made again --------------------------------------------------------
 
 
-def interrupted(store: ArtifactStore, attempt: int, log: Path, parts: int) -> None:
+def interrupted(
+    store: ArtifactStore, attempt: int, log: Path, parts: int, version: str = ""
+) -> None:
     """One attempt that copies a small dataset, then stops after some parts of a large one."""
     copy, _ = copier(store, attempt)
     copy.copy("data/s.zarr", small(1), note={"findings": ["units"]})
@@ -139,7 +186,7 @@ def interrupted(store: ArtifactStore, attempt: int, log: Path, parts: int) -> No
             raise JobInterrupted("as if killed")
 
     with pytest.raises(JobInterrupted):
-        copy.copy("data/a.zarr", counted(log, ROWS), progress=stop)
+        copy.copy("data/a.zarr", counted(log, ROWS), version=version, progress=stop)
 
 
 def test_finished_datasets_are_not_even_opened(store: ArtifactStore, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from catena.data_ingest import ingest
 from catena.data_ingest.ingest import Reading, read_entry
 from catena.data_ingest.sources.base import ArchiveFile, Entry
 from catena.data_ingest.vocabulary import Region, Selection
@@ -43,16 +44,34 @@ class Counting:
         )
 
 
+class Versions:
+    """An archive that tells the version of its file, and is asked how often."""
+
+    def __init__(self, version: str) -> None:
+        self.told = version
+        self.asked = 0
+
+    def version(self, path: str) -> str:
+        self.asked += 1
+        return self.told
+
+
 @pytest.fixture
-def source() -> Counting:
+def source(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    monkeypatch.setattr(ingest, "SHARD_BYTES", 100_000)  # so that this dataset is a large one
     return Counting()
 
 
 def read(
-    source: Counting, known: dict[str, Any] | None = None, *, size: int = 1000, **selection: Any
+    source: Counting,
+    known: dict[str, Any] | None = None,
+    *,
+    size: int = 1000,
+    version: str = "1",
+    **selection: Any,
 ) -> Reading:
     entry = Entry("one", (ArchiveFile("a/one.nc", size),), "cmip6", {"source_id": "X"})
-    return read_entry(source, None, entry, Selection(**selection), known)  # type: ignore[arg-type]
+    return read_entry(source, Versions(version), entry, Selection(**selection), known)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +95,7 @@ def test_what_was_found_holds_and_no_value_is_read(
     xr.testing.assert_identical(again.dataset.load(), first.dataset.load())
 
 
-@pytest.mark.parametrize("change", ["times", "attributes", "file"])
+@pytest.mark.parametrize("change", ["times", "attributes", "size", "version"])
 def test_another_archive_is_looked_at_anew(source: Counting, change: str) -> None:
     known = read(source).checked
     source.reads = 0
@@ -84,8 +103,27 @@ def test_another_archive_is_looked_at_anew(source: Counting, change: str) -> Non
         source.year = 2002
     elif change == "attributes":
         source.units = "K"
-    again = read(source, known, size=1001 if change == "file" else 1000)
+    size, version = 1001 if change == "size" else 1000, "2" if change == "version" else "1"
+    again = read(source, known, size=size, version=version)
     assert source.reads > 0
     assert again.checked["mark"] != known["mark"]
-    fresh = read(source, size=1001 if change == "file" else 1000)
+    fresh = read(source, size=size, version=version)
     assert again.inspection == fresh.inspection
+
+
+def test_an_archive_that_tells_no_version_is_looked_at_anew(source: Counting) -> None:
+    first = read(source, version="")
+    assert first.mark == ""
+    source.reads = 0
+    read(source, first.checked, version="")
+    assert source.reads > 0
+
+
+def test_versions_of_small_datasets_are_not_asked_for(
+    source: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    archive = Versions("1")
+    entry = Entry("one", (ArchiveFile("a/one.nc", 1000),), "cmip6", {"source_id": "X"})
+    reading = read_entry(source, archive, entry, Selection())  # type: ignore[arg-type]
+    assert (archive.asked, reading.mark) == (0, "")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -74,6 +77,25 @@ class BaseArchive(ABC):
     @abstractmethod
     def local(self, file: ArchiveFile | str) -> Path:
         """See :class:`Archive`."""
+
+    def version(self, path: str) -> str:
+        """See :class:`Archive`."""
+        if path not in self._versions:
+            self._versions[path] = self._version(path)
+        return self._versions[path]
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        """Of files that were opened; who brings a file here notes it before it is read."""
+        return {}
+
+    def _version(self, path: str) -> str:
+        names = (f"{path}/zarr.json", f"{path}/.zmetadata", f"{path}/.zgroup", path)
+        return next(filter(None, map(self._told, names)), "")
+
+    @abstractmethod
+    def _told(self, path: str) -> str:
+        """What the archive tells of the version of one file; empty: nothing, or there is none."""
 
     @abstractmethod
     def url(self, path: str) -> str:
@@ -231,6 +253,20 @@ class _Ranged(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+
+def changed(path: Path) -> str:
+    """Size and time of change of a file of this machine; of a folder, of all that is in it."""
+    if not path.is_dir():
+        stat = path.stat() if path.exists() else path.lstat()  # a link to nothing
+        return f"{stat.st_size} {stat.st_mtime_ns}"
+    digest = hashlib.sha256()
+    for folder, folders, names in os.walk(path):
+        folders.sort()
+        for name in sorted(names):
+            file = Path(folder, name)
+            digest.update(f"{file.relative_to(path)}\0{changed(file)}\0".encode())
+    return digest.hexdigest()
 
 
 def missing(location: str, path: str) -> NotFound:

@@ -10,7 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from catena.data_ingest.archive_base import ZARR_MARKS, BaseArchive, Listed, leaves, missing, walk
+from catena.data_ingest.archive_base import (
+    ZARR_MARKS,
+    BaseArchive,
+    Listed,
+    changed,
+    leaves,
+    missing,
+    walk,
+)
 from catena.data_ingest.archive_http import root_of
 from catena.data_ingest.archive_places import Place, check_path, join, parse
 from catena.data_ingest.downloads import check
@@ -55,7 +63,9 @@ class FolderArchive(BaseArchive):
     def open(self, path: str) -> BinaryIO:
         """See :class:`Archive`."""
         with self._reported(path):
-            return self._file(path).open("rb")
+            real = self._file(path)
+            self._versions[path] = changed(real)
+            return real.open("rb")
 
     def read_range(self, path: str, start: int, stop: int) -> bytes:
         """See :class:`BaseArchive`."""
@@ -75,6 +85,7 @@ class FolderArchive(BaseArchive):
                     raise InvalidRequest(f"'{path}' is a folder; name a file in it")
                 return real
             real = self._file(path)
+            self._versions[path] = changed(real)
             check(real, f"'{path}' in {self.location}", size, checksum)
             return real
 
@@ -82,6 +93,13 @@ class FolderArchive(BaseArchive):
         """See :class:`Archive`."""
         parts = check_path(path).split("/") if path else ()
         return Place("file", segments=(*self._place.segments, *parts)).url
+
+    def _version(self, path: str) -> str:
+        return self._told(path)
+
+    def _told(self, path: str) -> str:
+        with self._reported(path):
+            return changed(self._real(path))
 
     def _find(self, top: str) -> list[ArchiveFile]:
         if self.only:

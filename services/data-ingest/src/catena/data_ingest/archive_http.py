@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from catena.data_ingest.archive_base import BaseArchive, Listed, ranged_file, walk
+from catena.data_ingest.archive_base import BaseArchive, Listed, changed, ranged_file, walk
 from catena.data_ingest.archive_listings import (
     LISTS,
     Listing,
@@ -125,6 +125,7 @@ class HttpArchive(BaseArchive):
         stat = self.http.stat(url)
         if stat.size is None or not stat.ranges:
             return self.local(path).open("rb")
+        self._versions[path] = stat.tag
         return ranged_file(
             lambda start, stop: self.http.read_range(url, start, stop, stat.tag),
             stat.size,
@@ -137,7 +138,7 @@ class HttpArchive(BaseArchive):
         place = join(self.root, file.path)
         target = self.cache.joinpath(*place.mirrored)
         try:
-            return download(
+            download(
                 _HttpFile(self.http, place.url, shorten(place.url).strip("'")),
                 target,
                 size=file.size,
@@ -146,13 +147,23 @@ class HttpArchive(BaseArchive):
                 patience=self.http.patience,
             )
         except NotFound:
-            if self._store_here(file.path):
-                return target
-            raise
+            if not self._store_here(file.path):
+                raise
+        else:
+            self._versions[file.path] = changed(target)
+        return target
 
     def url(self, path: str) -> str:
         """See :class:`Archive`."""
         return join(self.root, path).url
+
+    def _told(self, path: str) -> str:
+        try:
+            stat = self.http.stat(self.url(path))
+        except (NotFound, FailedPrecondition):
+            return ""  # some servers forbid what they do not have
+        # Both: the ETag of equal metadata may stay when a store is written anew.
+        return f"{stat.tag} {stat.modified}".strip()
 
     def _find(self, top: str) -> list[ArchiveFile]:
         if self._files is not None:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 from catena.data_ingest.archive_base import (
     BaseArchive,
     Listed,
+    changed,
     missing,
     ranged_file,
     walk,
@@ -114,7 +115,8 @@ class ObjectArchive(BaseArchive):
 
     def open(self, path: str) -> BinaryIO:
         """See :class:`Archive`."""
-        size = self._stat(path).size or 0
+        stat = self._stat(path)
+        size, self._versions[path] = stat.size or 0, stat.tag
 
         def fetch(start: int, stop: int) -> bytes:
             return self._range(path, start, min(stop, size))
@@ -132,7 +134,7 @@ class ObjectArchive(BaseArchive):
             if self._store_here(file.path):
                 return target
             raise
-        return download(
+        download(
             _ObjectFile(self, file.path, self.url(file.path)),
             target,
             size=file.size if file.size is not None else stat.size,
@@ -140,6 +142,8 @@ class ObjectArchive(BaseArchive):
             progress=self.progress,
             patience=self.patience,
         )
+        self._versions[file.path] = changed(target)
+        return target
 
     def _members(self, top: str) -> list[ArchiveFile]:
         # One listing of all keys: a question per folder would be many where chunks have folders.
@@ -195,6 +199,15 @@ class ObjectArchive(BaseArchive):
             raise missing(self.location, path)
         tag = info.get("ETag") or info.get("generation") or info.get("etag") or ""
         return Stat(int(info["size"]), str(tag), True)
+
+    def _told(self, path: str) -> str:
+        try:
+            info = self._asked(lambda fs: fs.info(self._key(path), refresh=True), path)
+        except (NotFound, FailedPrecondition):
+            return ""  # buckets that may not be listed forbid what they do not have
+        # Times too: the ETag of equal metadata stays when a store is written anew.
+        names = ("ETag", "etag", "generation", "LastModified", "updated")
+        return " ".join(str(info[name]) for name in names if info.get(name))
 
     def _range(self, path: str, start: int, stop: int) -> bytes:
         key = self._key(path)

@@ -94,6 +94,7 @@ class Copier:
         name: str,
         dataset: xr.Dataset | Callable[[], xr.Dataset],
         *,
+        version: str | None = "",
         note: Mapping[str, Any] | None = None,
         progress: Progress = lambda fraction, message: None,
     ) -> Copied:
@@ -105,6 +106,10 @@ class Copier:
             Usually ends in ``.zarr``; becomes a folder.
         dataset : xarray.Dataset or callable
             Lazy where it is large; called only if it is needed.
+        version : str, optional
+            What tells its source from another one of the same names, shapes and coordinates; parts
+            of an earlier attempt are used if theirs is equal. Empty where the source cannot change.
+            None where nothing tells: then a copy that was broken off begins anew.
         note : mapping, optional
             JSON to be given back by :meth:`finished`, e.g. the findings about the dataset.
         progress : callable
@@ -124,7 +129,8 @@ class Copier:
         if name in self._writer.names:
             raise FailedPrecondition(f"'{name}' was written before; give each file its own name")
         try:
-            copied = self._copy(name, dataset() if callable(dataset) else dataset, note, progress)
+            made = dataset() if callable(dataset) else dataset
+            copied = self._copy(name, made, version, note, progress)
         except BaseException:
             # Half a dataset must not get into the artifact if the job goes on without it; its
             # finished parts stay where the next attempt finds them.
@@ -156,10 +162,17 @@ class Copier:
         self._present.add(name)
 
     def _copy(
-        self, name: str, dataset: xr.Dataset, note: Mapping[str, Any] | None, progress: Progress
+        self,
+        name: str,
+        dataset: xr.Dataset,
+        version: str | None,
+        note: Mapping[str, Any] | None,
+        progress: Progress,
     ) -> Copied:
         parts = PartWriter(self._writer, name, dataset, threads=self._threads)
-        frame, fingerprint = parts.write_frame()
+        files, fingerprint = parts.write_frame()
+        # The frame has the coordinates, but of the values it knows nothing.
+        fingerprint = "" if version is None else f"{fingerprint} {version}".rstrip()
         before = self._journal.items.get(name)
         known = before.parts if before is not None and before.fingerprint == fingerprint else {}
         total, ready = max(parts.size, 1), parts.frame_size
@@ -170,11 +183,14 @@ class Copier:
                 adopted += 1
             else:
                 entries = parts.write(key, part)
-                self._journal.add_part(name, fingerprint, label, entries)
+                if version is None:
+                    files += entries
+                else:
+                    self._journal.add_part(name, fingerprint, label, entries)
                 written += 1
             ready += part.size * dataset[key].dtype.itemsize
             progress(ready / total, f"{name}: {key}, {ready >> 20} of {total >> 20} MiB")
-        self._journal.add_item(name, fingerprint, frame, note or {})
+        self._journal.add_item(name, fingerprint, files, note or {})
         progress(1.0, name)
         return Copied(name, parts.size, written, adopted)
 

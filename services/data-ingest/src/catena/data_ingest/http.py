@@ -49,11 +49,14 @@ class Stat:
         Changes when the file does: a strong ETag, else Last-Modified, else empty.
     ranges : bool
         Whether parts of it can be asked for.
+    modified : str
+        Last-Modified, as it came.
     """
 
     size: int | None
     tag: str
     ranges: bool
+    modified: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,11 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def _stat(response: requests.Response, size: int | None, *, ranges: bool) -> Stat:
+    modified = response.headers.get("Last-Modified", "")
+    return Stat(size, answers.tag(response), ranges, modified)
 
 
 class Http:
@@ -179,13 +187,13 @@ class Http:
                     size = int(length) if length.isdigit() else None
                     ranges = response.headers.get("Accept-Ranges", "").lower() == "bytes"
                     if ranges and size is not None:
-                        return Stat(size, answers.tag(response), True)
+                        return _stat(response, size, ranges=True)
             with self._asked("GET", url, headers={"Range": "bytes=0-0"}, accept=(416,)) as response:
                 if response.status_code == 416:
-                    return Stat(0, answers.tag(response), True)
+                    return _stat(response, 0, ranges=True)
                 if response.status_code == 206:
-                    return Stat(answers.content_range(response)[1], answers.tag(response), True)
-                return Stat(answers.length(response), answers.tag(response), False)
+                    return _stat(response, answers.content_range(response)[1], ranges=True)
+                return _stat(response, answers.length(response), ranges=False)
 
         return retried(attempt, self.patience, shorten(url))
 

@@ -13,6 +13,7 @@ from catena.data_ingest.cut import checks_with_cut
 from catena.data_ingest.sources.base import Archive, Entry, Found, Source
 from catena.data_ingest.sources.tables import FINDINGS, source_findings
 from catena.data_ingest.vocabulary import Selection
+from catena.shared.artifacts.shards import SHARD_BYTES
 from catena.shared.checks import Finding, Fix, Inspection, apply, inspect
 from catena.shared.checks.statistics import collect
 from catena.shared.errors import CatenaError, InvalidData, InvalidRequest, NotFound
@@ -31,7 +32,9 @@ class Reading:
     raw : xarray.Dataset, optional
         As the source opened it; None where that failed.
     mark : str
-        Differs between datasets of other files, coordinates or attributes.
+        Differs between datasets of other files, coordinates or attributes. Empty where the dataset
+        is small, and where the archive does not tell whether a file is still the same: a later
+        attempt then reads it anew.
     """
 
     entry: Entry
@@ -113,8 +116,9 @@ def read_entry(
         raw = raw.assign_attrs()
         raw.attrs.pop(FINDINGS, None)
         opened = apply(raw, entry.fixes)
-        mark = _mark(entry, opened)
-        if known is not None and known.get("mark") == mark:
+        # Before any value is read: what is replaced later must not pass for what was read.
+        mark = _mark(archive, entry, opened) if opened.nbytes > SHARD_BYTES else ""
+        if mark and known is not None and known.get("mark") == mark:
             before = Inspection(tuple(map(Finding.from_dict, known["findings"])))
             return Reading(entry, apply(opened, before.fixes), before, raw, mark)
         inspection = _inspected(source, archive, entry, opened, file, selection)
@@ -185,9 +189,13 @@ def _damage(source: Source, archive: Archive, entry: Entry) -> str | None:
     return None
 
 
-def _mark(entry: Entry, opened: xr.Dataset) -> str:
+def _mark(archive: Archive, entry: Entry, opened: xr.Dataset) -> str:
     """See :attr:`Reading.mark`; values of variables are not read."""
-    digest = hashlib.sha256(repr((entry, sorted(opened.attrs.items(), key=str))).encode())
+    versions = [archive.version(file.path) for file in entry.files]
+    if not all(versions):
+        return ""
+    attributes = sorted(opened.attrs.items(), key=str)
+    digest = hashlib.sha256(repr((entry, versions, attributes)).encode())
     for name, variable in sorted(opened.variables.items(), key=lambda item: str(item[0])):
         head = (name, variable.sizes, variable.dtype, sorted(variable.attrs.items(), key=str))
         digest.update(repr(head).encode())

@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.data_ingest import report, summary
 from catena.data_ingest.copying import Copier, Progress
@@ -125,11 +123,11 @@ def _keep(
             note = _note(reading, reference, "reference")
             copier.put(reference, reference_files(reference, made, reading.fixes), note)
             return note
-    if known is None and dataset.nbytes > SHARD_BYTES:
+    if known is None and reading.mark and dataset.nbytes > SHARD_BYTES:
         # Who goes on with a copy that was broken off then reads only what that lacks.
         copier.put(checked, {}, reading.checked)
     note = _note(reading, copy, "copy")
-    copier.copy(copy, dataset, note=note, progress=progress)
+    copier.copy(copy, dataset, version=reading.mark or None, note=note, progress=progress)
     return note
 
 
@@ -269,8 +267,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # another file system
         shutil.copyfile(source, target)
-
-
-def open_all(artifact: Artifact) -> dict[str, xr.Dataset]:
-    """Datasets of a dataset artifact by key, lazily; for notebooks."""
-    return {row["key"]: dataset for row, dataset in open_datasets(artifact)}

@@ -45,6 +45,10 @@ class Nowhere:
         """Raises NotFound."""
         raise self._none(path)
 
+    def version(self, path: str) -> str:
+        """Raises NotFound."""
+        raise self._none(path)
+
     def url(self, path: str) -> str:
         """Raises NotFound."""
         raise self._none(path)

@@ -84,6 +84,18 @@ class Archive(Protocol):
     def local(self, file: ArchiveFile | str) -> Path:
         """A file on this machine, whole and checked; downloads are resumed where they broke off."""
 
+    def version(self, path: str) -> str:
+        """What tells a file from another one under its name, of its size: time of change or ETag.
+
+        That of the file as it was opened last. Of a zarr store on the network it is that of its
+        metadata. Empty where the archive tells nothing.
+
+        Raises
+        ------
+        Unavailable
+            When the archive does not answer.
+        """
+
     def url(self, path: str) -> str:
         """Full URL of a file."""
 

@@ -100,6 +100,11 @@ class DatastoreArchive:
         archive, name = self._at(file if isinstance(file, str) else file.path)
         return archive.local(name)
 
+    def version(self, path: str) -> str:
+        """See :class:`Archive`."""
+        archive, name = self._at(path)
+        return archive.version(name)
+
     def url(self, path: str) -> str:
         """The asset's URL, which is its path."""
         return path

@@ -126,6 +126,10 @@ class EsgfArchive:
             path, lambda archive, file: archive.read_range(file.path, start, stop)
         )
 
+    def version(self, path: str) -> str:
+        """At the first node that gives it; another one's copy counts as another version."""
+        return self._first_that_works(path, lambda archive, file: archive.version(file.path))
+
     def bytes_url(self, path: str) -> str:
         """URL from which the bytes come; another one where a mirror stands for the network."""
         folder, _, name = self.url(path).rpartition("/")

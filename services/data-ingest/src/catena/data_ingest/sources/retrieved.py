@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
 
+from catena.data_ingest.archive_base import changed
 from catena.data_ingest.archive_places import Place, parse
 from catena.data_ingest.http import Http
 from catena.data_ingest.sources.base import (
@@ -175,6 +176,10 @@ class RetrievedArchive(ABC, Generic[_Request]):
         with self.open(path) as file:
             file.seek(start)
             return file.read(stop - start)
+
+    def version(self, path: str) -> str:
+        """Of the file as it was retrieved."""
+        return changed(self.local(path))
 
     def url(self, path: str) -> str:
         """What the file is known by; nothing lies there before it was asked for."""
