@@ -61,7 +61,7 @@ class Difference:
         more = f" (and {self.places - 1} more places)" if self.places > 1 else ""
         return (
             f"{self.name} is {self.found:.6g} in {self.place}, written was {self.written:.6g} "
-            f"(ratio {self.ratio:.4g}){more}"
+            f"(ratio {self.ratio:.6g}){more}"
         )
 
 
