@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from catena.data_ingest import ingest
 from catena.data_ingest.ingest import Reading, read_entry
 from catena.data_ingest.sources.base import ArchiveFile, Entry
 from catena.data_ingest.vocabulary import Region, Selection
@@ -57,8 +56,7 @@ class Versions:
 
 
 @pytest.fixture
-def source(monkeypatch: pytest.MonkeyPatch) -> Counting:
-    monkeypatch.setattr(ingest, "SHARD_BYTES", 100_000)  # so that this dataset is a large one
+def source() -> Counting:
     return Counting()
 
 
@@ -71,7 +69,9 @@ def read(
     **selection: Any,
 ) -> Reading:
     entry = Entry("one", (ArchiveFile("a/one.nc", size),), "cmip6", {"source_id": "X"})
-    return read_entry(source, Versions(version), entry, Selection(**selection), known)  # type: ignore[arg-type]
+    archive: Any = Versions(version)
+    # So that this dataset, of 105,120 bytes, is a large one.
+    return read_entry(source, archive, entry, Selection(**selection), known, large=100_000)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,8 @@ def test_an_archive_that_tells_no_version_is_looked_at_anew(source: Counting) ->
     assert source.reads > 0
 
 
-def test_versions_of_small_datasets_are_not_asked_for(
-    source: Counting, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.undo()
-    archive = Versions("1")
+def test_versions_of_small_datasets_are_not_asked_for(source: Counting) -> None:
+    archive: Any = Versions("1")
     entry = Entry("one", (ArchiveFile("a/one.nc", 1000),), "cmip6", {"source_id": "X"})
-    reading = read_entry(source, archive, entry, Selection())  # type: ignore[arg-type]
+    reading = read_entry(source, archive, entry, Selection(), large=200_000)  # type: ignore[arg-type]
     assert (archive.asked, reading.mark) == (0, "")

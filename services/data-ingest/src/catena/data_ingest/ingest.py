@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,6 @@ from catena.data_ingest.cut import checks_with_cut
 from catena.data_ingest.sources.base import Archive, Entry, Found, Source
 from catena.data_ingest.sources.tables import FINDINGS, source_findings
 from catena.data_ingest.vocabulary import Selection
-from catena.shared.artifacts.shards import SHARD_BYTES
 from catena.shared.checks import Finding, Fix, Inspection, apply, inspect
 from catena.shared.checks.statistics import collect
 from catena.shared.errors import CatenaError, InvalidData, InvalidRequest, NotFound
@@ -88,6 +88,8 @@ def read_entry(
     entry: Entry,
     selection: Selection,
     known: Mapping[str, Any] | None = None,
+    *,
+    large: float = math.inf,
 ) -> Reading:
     """Open a dataset, cut it, check it.
 
@@ -103,6 +105,9 @@ def read_entry(
     known : mapping, optional
         :attr:`Reading.checked` of an earlier reading. Where the archive has still the same files
         and coordinates, what was found then holds, and the values are not read again.
+    large : float
+        Only datasets of more bytes than this are marked: of their files the archive may be asked
+        once more.
 
     Raises
     ------
@@ -117,7 +122,7 @@ def read_entry(
         raw.attrs.pop(FINDINGS, None)
         opened = apply(raw, entry.fixes)
         # Before any value is read: what is replaced later must not pass for what was read.
-        mark = _mark(archive, entry, opened) if opened.nbytes > SHARD_BYTES else ""
+        mark = _mark(archive, entry, opened) if opened.nbytes > large else ""
         if mark and known is not None and known.get("mark") == mark:
             before = Inspection(tuple(map(Finding.from_dict, known["findings"])))
             return Reading(entry, apply(opened, before.fixes), before, raw, mark)

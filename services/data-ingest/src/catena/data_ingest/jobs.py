@@ -108,7 +108,7 @@ def _keep(
             return note
     checked = f"{FOLDER}/{entry.key}.checked"  # no file: only a note in the journal
     known = copier.finished(checked)
-    reading = read_entry(source, archive, entry, query.selection, known)
+    reading = read_entry(source, archive, entry, query.selection, known, large=SHARD_BYTES)
     dataset = reading.dataset
     if dataset is None:
         note = _note(reading, copy, "copy")
