@@ -92,13 +92,15 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_slurm_gets_queue_project_and_walltime(tmp_path: Path, slurm: Path) -> None:
-    jobs = runner("slurm", queue="debug", project="e3sm", walltime="02:30:00", processes=1)
+    executor = Executor(kind="slurm", queue="debug", project="e3sm", walltime="02:30:00")
+    jobs = JobRunner(executor, {"GIT_AUTHOR_NAME": "catena"})
     record = jobs.submit(["/bin/true"], tmp_path, "moz_final", tmp_path / "log")
     assert record.native_id == "77" and record.executor == "slurm"
     script = (slurm / "script").read_text()
     assert "--partition" in script and "debug" in script
     assert "--account" in script and "e3sm" in script
-    assert "2:30:00" in script and "moz_final" in script
+    assert "--time=2:30:0" in script and 'job-name="moz_final"' in script
+    assert "GIT_AUTHOR_NAME" in script and "/bin/true" in script
 
 
 def test_slurms_refusal_is_quoted(tmp_path: Path, slurm: Path) -> None:

@@ -137,6 +137,7 @@ class JobRunner:
                 duration=timedelta(hours=hours, minutes=minutes, seconds=seconds),
                 queue_name=self.executor.queue,
                 account=self.executor.project,
+                custom_attributes=_named(self.executor.kind, name),
             ),
             launcher=self.executor.launcher,
             pre_launch=pre_launch,
@@ -211,6 +212,11 @@ class JobRunner:
             _kill_tree(int(record.native_id))
         else:
             (job or self._attach(record)).cancel()
+
+
+def _named(kind: str, name: str) -> dict[str, object] | None:
+    # PSI/J's script for Slurm leaves the name of the job out.
+    return {"slurm.job-name": name[:60]} if kind == "slurm" else None
 
 
 def _is_running(record: JobRecord) -> bool:
