@@ -100,6 +100,17 @@ def test_rain_and_snow_apart_are_precipitation(tmp_path: Path) -> None:
     assert made[0].variables["pr"] == pytest.approx(made[1].variables["pr"], rel=1e-5)
 
 
+def test_where_the_whole_stands_beside_its_parts_it_is_taken(tmp_path: Path) -> None:
+    values = weather(60, 48, noon=12.0)
+    path = plumber_file(tmp_path / "US-MMS_x.nc", values, 48, split_rain=True)
+    parts = site_forcing(path)
+    with netCDF4.Dataset(path, "r+") as file:
+        whole = file.createVariable("Precip", "f4", ("time", "y", "x"))
+        whole.units = "kg/m2/s"
+        whole[:] = values["pr"][:, None, None]
+    assert site_forcing(path).variables["pr"] == pytest.approx(parts.variables["pr"], rel=1e-5)
+
+
 def test_missing_variables_are_named_at_once(tmp_path: Path) -> None:
     values = weather(5, 24)
     path = elm_file(tmp_path / "US-XXX.nc", values, 24, without="WIND")

@@ -39,7 +39,7 @@ Array = NDArray[np.float64]
 FILL = 1e20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Submission:
     """Contents of a submission file.
 

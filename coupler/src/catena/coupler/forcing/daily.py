@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ UNITS = {
 N_FORCING = len(FORCING)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DailyForcing:
     """Weather, CO2 and nitrogen deposition day by day, in local standard time.
 
@@ -63,7 +63,7 @@ class DailyForcing:
     variables: Mapping[str, Array]
     co2: Array
     ndep: Array
-    notes: tuple[Finding, ...] = field(default=(), compare=False)
+    notes: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("lat", "lon", "co2", "ndep"):
