@@ -41,7 +41,7 @@ from catena.coupler.embedded.nitrogen import (
     compete,
     fixation,
 )
-from catena.coupler.embedded.phenology import seasonal, stressed
+from catena.coupler.embedded.phenology import evergreen, seasonal, stressed
 from catena.coupler.embedded.respiration import maintenance_respiration
 from catena.coupler.embedded.state import (
     DEADSTEM,
@@ -195,11 +195,13 @@ def water_and_energy(  # type: ignore[no-untyped-def]
 
 @compiled
 def triggers(plants, pfts, traits, scalars, weather, celsius, potential):  # type: ignore[no-untyped-def]
-    """Let the deciduous plants look at the season."""
+    """Let the plants look at the season."""
     for k in range(plants.shape[0]):
         if traits[k, T_GROWS] < 0.5:
             continue
-        if pfts[k, i.SEASON_DECID] > 0.5:
+        if pfts[k, i.EVERGREEN] > 0.5:
+            evergreen(plants[k])
+        elif pfts[k, i.SEASON_DECID] > 0.5:
             seasonal(plants[k], scalars, celsius, weather[W_DAYLENGTH], weather[W_LENGTHENING])
         elif pfts[k, i.STRESS_DECID] > 0.5:
             stressed(

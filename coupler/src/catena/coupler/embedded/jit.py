@@ -38,14 +38,15 @@ def compiled_loop(function: Callable[..., Any]) -> Any:
     return _compile(function)
 
 
-def _compile(function: Callable[..., Any], **options: bool) -> Any:
+def _compile(function: Callable[..., Any], **options: Any) -> Any:
     """Compile a function to machine code on its first call, and keep that on disk.
 
     Neither ``fastmath`` nor ``parallel``: one member alone gives the same bits as among others.
     Numba's cache looks at the file of the function only, so that an edited equation in another
     file would go unnoticed; here every source of the model is the stamp.
     """
-    made = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    njit: Any = numba.njit  # its type hints lack some options
+    made = njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     cache = getattr(made, "_cache", None)  # none where compilation is switched off
     if cache is not None and hasattr(cache, "_cache_file"):
         cache._cache_file._source_stamp = source_digest()

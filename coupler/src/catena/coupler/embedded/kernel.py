@@ -53,6 +53,7 @@ def run_members(  # type: ignore[no-untyped-def]
     state,
     history,
     worst,
+    latest,
     status,
     failed_on,
 ):
@@ -81,6 +82,8 @@ def run_members(  # type: ignore[no-untyped-def]
     history : float64 (member, period, variable)
         Sums; added to.
     worst : float64 (member, N_BUDGETS)
+    latest : float64 (member, N_OUTPUTS)
+        Filled with the outputs of the last day that was run.
     status, failed_on : int64 (member,)
         A member whose status is not 0 is left alone.
     """
@@ -108,6 +111,9 @@ def run_members(  # type: ignore[no-untyped-def]
             fill_traits(plant_parameters[k], constants, edge, grows, traits[k])
         column = state[member, :N_COLUMN]
         plants = state[member, N_COLUMN:].reshape(slots_n, N_PLANT)
+        for k in range(slots_n):
+            if slots[k] == 0:
+                plants[k, :] = 0.0  # bare ground, whatever a cold start has sown
         plant_totals(plants, traits, weights, before)
         column_totals(column, before)
         for day in range(period.shape[0]):
@@ -165,3 +171,4 @@ def run_members(  # type: ignore[no-untyped-def]
             if where >= 0:
                 for v in range(chosen.shape[0]):
                     history[member, where, v] += out[chosen[v]]
+        latest[member] = out

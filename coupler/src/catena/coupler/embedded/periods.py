@@ -69,6 +69,13 @@ class Days:
         table = table.reshape(-1, 4).astype(np.int64)
         return cls(table[:, 0], table[:, 1], table[:, 2], table[:, 3], calendar)
 
+    def part(self, first: int, last: int) -> Days:
+        """The days from `first` on, without `last`."""
+        at = slice(first, last)
+        return Days(
+            self.year[at], self.month[at], self.day[at], self.day_of_year[at], self.calendar
+        )
+
     def periods(self, frequency: Frequency | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Number of each day's period, and the day on which each period begins.
 

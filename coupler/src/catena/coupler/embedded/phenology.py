@@ -38,6 +38,18 @@ def begin_onset(plant, scalars):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def evergreen(plant):  # type: ignore[no-untyped-def]
+    """Evergreens have no season: what a cold start has stored is displayed at once."""
+    if plant[P_DORMANT] < 0.5:
+        return
+    plant[P_DORMANT] = 0.0
+    for tissue in range(N_TISSUES):
+        plant[tissue] += plant[STORAGE + tissue] + plant[XFER + tissue]
+        plant[STORAGE + tissue] = 0.0
+        plant[XFER + tissue] = 0.0
+
+
+@compiled
 def begin_offset(plant, scalars):  # type: ignore[no-untyped-def]
     """Begin to shed leaves and fine roots over ``ndays_off``."""
     plant[P_OFFSET_COUNTER] = scalars[i.NDAYS_OFF]

@@ -19,7 +19,7 @@ from catena.coupler.embedded.columns import Columns
 from catena.coupler.embedded.grid import DECOMPOSITION_WEIGHTS, EDGE, GROUND_SHARE
 from catena.coupler.embedded.hydraulics import soil_tables
 from catena.coupler.embedded.kernel import derive_days, run_members
-from catena.coupler.embedded.outputs import OUTPUT_NAMES, OUTPUTS
+from catena.coupler.embedded.outputs import N_OUTPUTS, OUTPUT_NAMES, OUTPUTS
 from catena.coupler.embedded.parameters import ParameterSet
 from catena.coupler.embedded.periods import Days, Frequency
 from catena.coupler.embedded.state import N_COLUMN, N_PLANT, State
@@ -50,6 +50,8 @@ class Run:
     budget : float64 (member, cell, 4)
         Largest relative failure on a day of the carbon, nitrogen, water and energy budgets.
     failures : tuple of Failure
+    latest : float64 (member, cell, output)
+        All outputs of the last day, in the units of :data:`OUTPUTS`.
     """
 
     state: State
@@ -59,6 +61,7 @@ class Run:
     days: Days
     budget: NDArray[np.float64]
     failures: tuple[Failure, ...]
+    latest: NDArray[np.float64]
 
     def history(self, name: str) -> NDArray[np.float64]:
         """One variable, float64 (member, cell, period)."""
@@ -144,6 +147,7 @@ def simulate(
     values = np.zeros((members, cells, first.size, chosen.size))
     made = state.copy()
     budget = np.zeros((members, cells, N_BUDGETS))
+    latest = np.zeros((members, cells, N_OUTPUTS))
     status = np.zeros((members, cells), dtype=np.int64)
     failed_on = np.full((members, cells), -1, dtype=np.int64)
     problems = parameters.problems()
@@ -157,7 +161,9 @@ def simulate(
             forcing[cell], co2, ndep, sun_table(columns.lat[cell]), days.day_of_year[:forced]
         )
         # Contiguous copies of the block: the compiled loop is made for one layout.
-        own = [np.ascontiguousarray(a[low:high, cell]) for a in (made.values, values, budget)]
+        own = [
+            np.ascontiguousarray(a[low:high, cell]) for a in (made.values, values, budget, latest)
+        ]
         codes = [np.ascontiguousarray(a[low:high, cell]) for a in (status, failed_on)]
         run_members(
             weather,
@@ -175,7 +181,8 @@ def simulate(
             *own,
             *codes,
         )
-        made.values[low:high, cell], values[low:high, cell], budget[low:high, cell] = own
+        for whole, part in zip((made.values, values, budget, latest), own, strict=True):
+            whole[low:high, cell] = part
         status[low:high, cell], failed_on[low:high, cell] = codes
 
     tasks = [
@@ -209,6 +216,7 @@ def simulate(
         days,
         budget,
         failures,
+        latest * np.array([output.factor for output in OUTPUTS]),
     )
 
 

@@ -34,6 +34,8 @@ _LEVELS = {
     "levcan": 1,
     "levtrc": 10,
 }
+_HEADER_BYTES = 400
+"""More than the definition of one variable takes."""
 _URBAN_LANDUNITS = (7, 8, 9)
 _URBAN_COLUMNS = (71, 72, 73, 74, 75)
 
@@ -91,6 +93,7 @@ def write_template(
     lon: ArrayLike,
     pft_weights: ArrayLike,
     ymd: int = 10101,
+    calendar: str = "noleap",
     spinup_state: int = 0,
     phosphorus: bool = True,
     urban: bool = True,
@@ -108,7 +111,8 @@ def write_template(
         Fractions of the natural PFTs of each cell by index, with a sum of 1; PFTs without weight
         are inactive.
     ymd : int
-        Date of the state, YYYYMMDD of calendar noleap.
+        Date of the state, YYYYMMDD.
+    calendar : {"noleap", "standard"}
     spinup_state : {0, 1}
     phosphorus : bool
         With the pools of phosphorus.
@@ -121,10 +125,12 @@ def write_template(
     Raises
     ------
     InvalidData
-        When shapes or weights do not fit.
+        When shapes, weights or the calendar do not fit.
     OSError
         When the disk is full.
     """
+    if calendar not in ("noleap", "standard"):
+        raise InvalidData(f"calendar is '{calendar}', wanted 'noleap' or 'standard'")
     places = _Places(
         np.atleast_1d(np.asarray(lat, float)),
         np.atleast_1d(np.asarray(lon, float)),
@@ -148,10 +154,12 @@ def write_template(
         for name, size in sizes.items():
             dataset.createDimension(name, size)
         values: dict[str, tuple[tuple[str, ...], NDArray[Any], str]] = {}
-        values.update(_header(ymd, spinup_state))
+        values.update(_header(ymd, calendar, spinup_state))
         values.update(places.index_vectors())
         values.update(_state(sizes, phosphorus, extra or {}))
-        # First everything is defined, then written: each return to definitions copies the file.
+        # After each definition the library moves all data behind the grown header. With room for
+        # the whole header from the beginning there is nothing to move.
+        dataset.header = " " * (_HEADER_BYTES * len(values))
         variables = {}
         for name, (dimensions, array, units) in values.items():
             fill = np.int32(-9999) if array.dtype.kind == "i" else FILL
@@ -159,6 +167,8 @@ def write_template(
             if units:
                 variable.units = units
             variables[name] = variable
+            if "header" in dataset.ncattrs():
+                del dataset.header
         dataset.set_auto_maskandscale(False)
         for name, (_, array, _) in values.items():
             variables[name][...] = array
@@ -266,9 +276,11 @@ def _int(values: NDArray[Any]) -> NDArray[np.int32]:
     return np.asarray(values, np.int32)
 
 
-def _header(ymd: int, spinup_state: int) -> dict[str, tuple[tuple[str, ...], NDArray[Any], str]]:
+def _header(
+    ymd: int, calendar: str, spinup_state: int
+) -> dict[str, tuple[tuple[str, ...], NDArray[Any], str]]:
     numbers = {
-        "timemgr_rst_type": 1,
+        "timemgr_rst_type": 1 if calendar == "noleap" else 2,
         "timemgr_rst_step_sec": 1800,
         "timemgr_rst_start_ymd": ymd,
         "timemgr_rst_start_tod": 0,
