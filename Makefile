@@ -53,7 +53,7 @@ $(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PACKAGES))
 	@touch $@
 
 demo: setup ## Calibrate a site end to end and write its report
-	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh calibrate_site elm_calibration \
+	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh calibrate_site flux_sites/drivers \
 		deploy/sites/us-moz.yaml deploy/sites/generated.yaml
 
 demo-ingest: setup ## Ingest samples of real archives into one catalog and write its report

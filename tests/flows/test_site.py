@@ -13,11 +13,13 @@ import yaml
 
 from catena.flows.environment import prepare
 from catena.flows.site import Site
-from catena.flows.steps import check_sections
-from catena.shared.client import FieldViolation, InvalidRequest, NotFound, Settings
+from catena.flows.steps import _requests, check_sections
+from catena.shared.client import ArtifactRef, FieldViolation, InvalidRequest, NotFound, Settings
+from catena.shared.requests import request_from_dict
 
 ROOT = Path(__file__).parents[2]
 
+REF = ArtifactRef(uri="imports/" + "1" * 64, digest="sha256:" + "1" * 64, kind="files")
 GIVEN = {
     "site": "X-1",
     "ensemble": {"generated": {"runs": 100}},
@@ -128,12 +130,36 @@ def test_the_sites_that_are_shipped_can_be_read(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The data need not be there: files of that name are enough here.
-    folder = tmp_path / "elm_calibration"
-    folder.mkdir()
-    for name in ("InputPara.npy", "Observations.npy"):
-        (folder / name).touch()
+    data_of_shipped_files(tmp_path)
     monkeypatch.setenv("CATENA_DATA", str(tmp_path))
-    assert Site.from_file(path).title
+    site = Site.from_file(path)
+    assert site.title
+    # Names of fields are those of the requests.
+    monkeypatch.setattr("catena.flows.model_runs.put_files", lambda files, title: REF)
+    for service, requests in _requests(site, "2026-02-03").items():
+        for _, method, make in requests:
+            request_from_dict(service, method, make())
+
+
+def data_of_shipped_files(folder: Path) -> None:
+    for name in ("InputPara.npy", "Observations.npy"):
+        (folder / "elm_calibration").mkdir(exist_ok=True)
+        (folder / "elm_calibration" / name).touch()
+    for site in ("US-MOz", "US-WCr"):
+        (folder / "flux_sites" / "drivers").mkdir(parents=True, exist_ok=True)
+        (folder / "flux_sites" / "drivers" / f"{site}_forcing.nc4").touch()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "deploy" / "ensembles").glob("*.yaml")), ids=str)
+def test_the_ensembles_that_are_shipped_replace_a_sites_own(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_of_shipped_files(tmp_path)
+    monkeypatch.setenv("CATENA_DATA", str(tmp_path))
+    site = Site.from_file(ROOT / "deploy" / "sites" / "us-moz.yaml", path.stem)
+    assert site.site == "US-MOz"
+    assert site.ensemble.run is None and site.ensemble.files is not None
+    assert "ELM" in site.title
 
 
 def test_values_are_counted_before_anything_runs(
@@ -154,7 +180,7 @@ def test_values_are_counted_before_anything_runs(
         "observation": {"values": [1.0, 2.0, 3.0], "error_sd": [0, 1, 1]},
     }
     with pytest.raises(InvalidRequest) as caught:
-        check_sections(Site.from_file(write(tmp_path, GIVEN | given)))
+        check_sections(Site.from_file(write(tmp_path, GIVEN | given)), "2026-02-03")
     told = [violation.field for violation in caught.value.violations]
     assert told == ["observation.values", "observation.error_sd[0]"], "each once"
     assert "got 3 values, wanted 2" in str(caught.value)

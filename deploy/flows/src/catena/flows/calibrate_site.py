@@ -1,4 +1,4 @@
-"""Calibrate one site: ensemble, surrogate, posterior, check, Markov chains, report.
+"""Calibrate one site: runs, surrogate, posterior, check, Markov chains, predictive runs, report.
 
 A task is one rpc. Whatever was made before is found by its name and not made again, so a run that
 broke off is simply run once more.
@@ -11,6 +11,16 @@ from pathlib import Path
 
 from prefect import flow, task
 
+from catena.flows.model_runs import (
+    INGEST,
+    RUNNER,
+    draw_posterior,
+    forcing_request,
+    observed_request,
+    predictive_request,
+    read_request,
+    runs_request,
+)
 from catena.flows.rpc import REPORTS, Ref, Section, ask_job, export_file, say
 from catena.flows.site import Site
 from catena.flows.steps import (
@@ -23,22 +33,48 @@ from catena.flows.steps import (
     observation_message,
     observation_request,
     posterior_request,
+    read_observation,
     report_request,
     surrogate_request,
 )
-from catena.flows.tasks import RPC, publish
+from catena.flows.tasks import RPC, publish, scheduled_day
+
+
+@task(name="forcing", **RPC)
+def ingest_forcing(site: Site, as_of: str) -> Ref | None:
+    """The weather; None where it is a file of the user's."""
+    request = forcing_request(site, as_of)
+    return None if request is None else ask_job(INGEST, "forcing", "IngestDataset", request)
+
+
+@task(name="runs", **RPC)
+def run_ensemble(site: Site, forcing: Ref | None) -> Ref:
+    """Members of the land model."""
+    return ask_job(RUNNER, "runs", "RunEnsemble", runs_request(site, forcing))
 
 
 @task(name="ensemble", **RPC)
-def import_ensemble(site: Site) -> Ref:
-    """The user's runs, or generated ones, as an ensemble."""
-    return ask_job(SERVICE, "ensemble", "ImportEnsemble", ensemble_request(site))
+def import_ensemble(site: Site, runs: Ref | None) -> Ref:
+    """The model's runs, the user's, or generated ones, as an ensemble."""
+    return ask_job(SERVICE, "ensemble", "ImportEnsemble", ensemble_request(site, runs))
 
 
 @task(name="observation", **RPC)
 def make_observation(site: Site, ensemble: Ref) -> Section:
     """Observation out of one run plus noise."""
     return draw_observation(observation_request(site, ensemble))
+
+
+@task(name="observed", **RPC)
+def ingest_observed(site: Site, as_of: str) -> Ref:
+    """The dataset that the observation is in."""
+    return ask_job(INGEST, "observed", "IngestDataset", observed_request(site, as_of))
+
+
+@task(name="observation", **RPC)
+def cut_observation(site: Site, ensemble: Ref, dataset: Ref) -> tuple[Section, Section | None]:
+    """Observation out of a dataset: what is used, and what is held back."""
+    return read_observation(read_request(site, ensemble, dataset))
 
 
 @task(name="surrogate", **RPC)
@@ -67,10 +103,28 @@ def run_mcmc(site: Site, surrogate: Ref, observation: Section) -> Ref:
     return ask_job(SERVICE, "mcmc", "RunMcmc", mcmc_request(site, surrogate, observation))
 
 
+@task(name="draws", **RPC)
+def sample_posterior(
+    site: Site, posterior: Ref, observation: Section
+) -> tuple[list[str], list[float]]:
+    """Draws of the posterior."""
+    return draw_posterior(site, posterior, observation)
+
+
+@task(name="predictive", **RPC)
+def run_predictive(site: Site, forcing: Ref | None, draws: tuple[list[str], list[float]]) -> Ref:
+    """The land model itself with draws of the posterior."""
+    request = predictive_request(site, runs_request(site, forcing), *draws)
+    return ask_job(RUNNER, "predictive", "RunEnsemble", request)
+
+
 @task(name="report", **RPC)
-def write_report(site: Site, made: dict[str, Ref], observation: Section) -> Ref:
+def write_report(
+    site: Site, made: dict[str, Ref], observation: Section, withheld: Section | None
+) -> Ref:
     """Report of the calibration."""
-    return ask_job(SERVICE, "report", "WriteReport", report_request(site, made, observation))
+    request = report_request(site, made, observation, withheld)
+    return ask_job(SERVICE, "report", "WriteReport", request)
 
 
 @flow(name="calibrate_site", persist_result=False, timeout_seconds=timedelta(hours=12).seconds)
@@ -96,25 +150,39 @@ def calibrate_site(site: Site | Path) -> str:
     """
     if isinstance(site, Path):
         site = Site.from_file(site)
-    check_sections(site)
-    ensemble = import_ensemble(site)
-    if site.observation.synthetic is None:
-        observation = observation_message(site)
-    else:
-        observation = make_observation(site, ensemble)
+    as_of = scheduled_day()
+    check_sections(site, as_of)
+    forcing = runs = None
+    if site.ensemble.run is not None:
+        forcing = ingest_forcing(site, as_of)
+        runs = run_ensemble(site, forcing)
+    ensemble = import_ensemble(site, runs)
+    observation, withheld = _observe(site, ensemble, as_of)
     surrogate = train_surrogate(site, ensemble)
     posterior = train_posterior(site, ensemble, surrogate)
-    check = check_calibration(site, ensemble, posterior, observation)
-    chains = run_mcmc(site, surrogate, observation)
     made = {
         "ensemble": ensemble,
         "surrogate": surrogate,
         "posterior": posterior,
-        "check": check,
-        "chains": chains,
+        "check": check_calibration(site, ensemble, posterior, observation),
+        "chains": run_mcmc(site, surrogate, observation),
     }
-    report = write_report(site, made, observation)
+    if runs is not None:
+        draws = sample_posterior(site, posterior, observation)
+        made["predictive"] = run_predictive(site, forcing, draws)
+    report = write_report(site, made, observation, withheld)
     path = export_file(report, "report.html", REPORTS / f"{site.site}.html")
+    if runs is not None:
+        made = {"runs": runs, **made}
     publish(site.site, site.title, "calibration", path, {**made, "report": report})
     say(f"report       {path}")
     return str(path)
+
+
+def _observe(site: Site, ensemble: Ref, as_of: str) -> tuple[Section, Section | None]:
+    """The observation, and what of it is held back."""
+    if site.observation.data is not None:
+        return cut_observation(site, ensemble, ingest_observed(site, as_of))
+    if site.observation.synthetic is not None:
+        return make_observation(site, ensemble), None
+    return observation_message(site), None

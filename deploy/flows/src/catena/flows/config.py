@@ -70,8 +70,13 @@ class FlowConfig(BaseModel):
             When it is not YAML in UTF-8; else with every field at fault.
         """
         path = Path(path).absolute()
+        return cls.from_plain(cls.read(path), path.parent, where=str(path))
+
+    @staticmethod
+    def read(path: Path) -> Any:
+        """Content of a YAML file, unchecked; errors as in :meth:`from_file`."""
         try:
-            data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Texts)  # noqa: S506 (safe)
+            return yaml.load(path.read_text(encoding="utf-8"), Loader=_Texts)  # noqa: S506 (safe)
         except OSError as error:
             raise NotFound(f"{path} cannot be read ({error.strerror})") from None
         except UnicodeDecodeError as error:
@@ -81,7 +86,6 @@ class FlowConfig(BaseModel):
             ) from None
         except yaml.YAMLError as error:
             raise InvalidRequest(f"{path} is not YAML: {error}") from None
-        return cls.from_plain(data, path.parent, where=str(path))
 
     @classmethod
     def from_plain(cls, data: Any, folder: Path, where: str = "the file") -> Self:

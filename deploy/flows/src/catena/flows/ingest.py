@@ -5,11 +5,10 @@ A task is one rpc. What was ingested for the same day is found by its name and n
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from prefect import flow, task
-from prefect.runtime import flow_run
 
 from catena.flows.archives import (
     SERVICE,
@@ -20,7 +19,7 @@ from catena.flows.archives import (
     selection_request,
 )
 from catena.flows.rpc import REPORTS, Ref, ask_job, export_file, say
-from catena.flows.tasks import RPC, publish
+from catena.flows.tasks import RPC, publish, scheduled_day
 from catena.shared.client import CatenaError, JobFailed, open_store
 
 
@@ -68,7 +67,7 @@ def ingest(config: Archives | Path) -> str:
     """
     if isinstance(config, Path):
         config = Archives.from_file(config)
-    as_of = config.as_of or _scheduled_day()
+    as_of = config.as_of or scheduled_day()
     check_datasets(config, as_of)
     made, failed = _ingest_all(config, as_of)
     if not made:
@@ -104,8 +103,3 @@ def _ingest_all(config: Archives, as_of: str) -> tuple[dict[str, Ref], dict[str,
 def _both(config: Archives, made: dict[str, Ref]) -> bool:
     chosen = config.select_models
     return chosen is not None and {chosen.models, chosen.reference} <= set(made)
-
-
-def _scheduled_day() -> str:
-    moment = flow_run.scheduled_start_time or datetime.now(UTC)
-    return str(moment.date().isoformat())

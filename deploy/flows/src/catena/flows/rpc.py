@@ -69,7 +69,12 @@ def ask_job(service: str, step: str, method: str, request: Section) -> Ref:
 
 
 def faults(
-    client: ServiceClient, section: str, method: str, make: Callable[[], Section]
+    client: ServiceClient,
+    section: str,
+    method: str,
+    make: Callable[[], Section],
+    *,
+    quick: bool = False,
 ) -> list[FieldViolation]:
     """What the service finds wrong with a request, under the names of the flow's file.
 
@@ -82,9 +87,11 @@ def faults(
         A long rpc.
     make : callable
         Makes the request; references to what earlier steps make are :func:`later`.
+    quick : bool
+        For an rpc that answers at once: it is asked, and ends where what is made later is missing.
     """
     try:
-        client.validate(method, make())
+        (client.call if quick else client.validate)(method, make())
     except NotFound as error:
         # What earlier steps will make is missing by design; anything else is a fault.
         return [

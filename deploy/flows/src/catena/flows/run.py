@@ -12,11 +12,21 @@ from catena.flows.steps import check_sections
 from catena.shared.client import Settings
 
 
-def calibrate_site(config: Path) -> None:
-    """Run the flow ``calibrate_site`` in this process with the site in the YAML file `config`."""
-    site = Site.from_file(config)
+def calibrate_site(config: Path, ensemble: str = "") -> None:
+    """Run the flow ``calibrate_site`` in this process with the site in the YAML file `config`.
+
+    Parameters
+    ----------
+    config : Path
+    ensemble : str
+        Another ensemble than the file's: a name in the folder ``ensembles`` beside that of the
+        file, or the path of a YAML file.
+    """
+    if ensemble.endswith((".yaml", ".yml")):
+        ensemble = str(Path(ensemble).absolute())
+    site = Site.from_file(config, ensemble)
     # The flow checks as well; here a mistake is told before Prefect has taken seconds to start.
-    check_sections(site)
+    check_sections(site, datetime.now(UTC).date().isoformat())
     prepare(Settings())
     from catena.flows import calibrate_site as module
 

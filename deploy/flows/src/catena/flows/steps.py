@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
+from catena.flows.model_runs import (
+    CALIBRATOR,
+    INGEST,
+    RUNNER,
+    forcing_request,
+    import_request,
+    observed_request,
+    read_request,
+    runs_request,
+)
 from catena.flows.rpc import Ref, Section, faults, later, plain_ref
 from catena.flows.site import Site
 from catena.shared.client import FieldViolation, InvalidRequest, connect, put_files
 
-SERVICE = "calibrator"
+SERVICE = CALIBRATOR
 
 
 # ------------------------------------------------------------------ requests
 
 
-def ensemble_request(site: Site) -> Section:
-    """Fields of ImportEnsembleRequest; the user's files go into the store here."""
+def ensemble_request(site: Site, runs: Ref | None = None) -> Section:
+    """Fields of ImportEnsembleRequest; the user's files go into the store here.
+
+    Parameters
+    ----------
+    site : Site
+    runs : Ref, optional
+        Runs of the land model, where the ensemble is run.
+    """
+    if runs is not None:
+        return {"title": site.title, **import_request(site, runs)}
     request = {"title": site.title, **site.ensemble.request}
     files = site.ensemble.files
     if files is not None:
@@ -45,7 +65,7 @@ def observation_request(site: Site, ensemble: Ref) -> Section:
 
 def observation_message(site: Site) -> Section:
     """Fields of the message Observation, for given values."""
-    return {"site": site.site, **site.observation.message}
+    return {"site": site.site, **site.observation.request}
 
 
 def surrogate_request(site: Site, ensemble: Ref) -> Section:
@@ -72,9 +92,12 @@ def mcmc_request(site: Site, surrogate: Ref, observation: Section) -> Section:
     return {**site.mcmc, "surrogate": surrogate, "observation": observation}
 
 
-def report_request(site: Site, made: dict[str, Ref], observation: Section) -> Section:
+def report_request(
+    site: Site, made: dict[str, Ref], observation: Section, withheld: Section | None = None
+) -> Section:
     """Fields of WriteReportRequest."""
-    return {"title": site.title, **site.report, **made, "observation": observation}
+    request = {"title": site.title, **site.report, **made, "observation": observation}
+    return request if withheld is None else {**request, "withheld": withheld}
 
 
 # ------------------------------------------------------------------ asking
@@ -83,18 +106,36 @@ def report_request(site: Site, made: dict[str, Ref], observation: Section) -> Se
 def draw_observation(request: Section) -> Section:
     """Observation made from a run, as fields of the message."""
     with connect(SERVICE) as client:
-        found = client.call("DrawObservation", request).observation
+        return _fields(client.call("DrawObservation", request).observation)
+
+
+def read_observation(request: Section) -> tuple[Section, Section | None]:
+    """What was observed and is used, and what is held back, as fields of the message."""
+    with connect(SERVICE) as client:
+        reply = client.call("ReadObservation", request)
+    return _fields(reply.observation), _fields(reply.withheld) if reply.HasField(
+        "withheld"
+    ) else None
+
+
+def _fields(message: Any) -> Section:
     return {
         descriptor.name: list(value) if descriptor.is_repeated else value
-        for descriptor, value in found.ListFields()
+        for descriptor, value in message.ListFields()
     }
 
 
 # ------------------------------------------------------------------ checking before anything runs
 
 
-def check_sections(site: Site) -> None:
-    """Have every section checked by the service, before anything runs.
+def check_sections(site: Site, as_of: str) -> None:
+    """Have every section checked by the services, before anything runs.
+
+    Parameters
+    ----------
+    site : Site
+    as_of : str
+        Day of which archives' content is meant.
 
     Raises
     ------
@@ -102,21 +143,30 @@ def check_sections(site: Site) -> None:
         With every field of every section at fault, e.g. ``mcmc.chains``.
     """
     found = _observation_faults(site)
-    with connect(SERVICE) as client:
-        for section, method, make in _requests(site):
-            found += [
-                FieldViolation(_own_section(item.field), item.description)
-                for item in faults(client, section, method, make)
-            ]
+    for service, requests in _requests(site, as_of).items():
+        with connect(service) as client:
+            for section, method, make in requests:
+                found += [
+                    FieldViolation(_own_section(item.field), item.description)
+                    for item in faults(client, section, method, make, quick=method in _QUICK)
+                ]
     found = list(dict.fromkeys(found))  # the observation is part of several requests
     if found:
         noun = "field is" if len(found) == 1 else "fields are"
         raise InvalidRequest(f"{site.site}: {len(found)} {noun} not as wanted", violations=found)
 
 
+_QUICK = frozenset({"ReadObservation"})
+
+_Check = tuple[str, str, Callable[[], Section]]
+
+
 def _observation_faults(site: Site) -> list[FieldViolation]:
     # The service can only tell when the surrogate is there; by then minutes have gone.
-    values, outputs = site.observation.message.get("values"), site.ensemble.request.get("outputs")
+    if site.observation.data is not None and site.ensemble.run is None:
+        text = "is read at the times of ensemble.run, which is missing; give the values instead"
+        return [FieldViolation("observation.data", text)]
+    values, outputs = site.observation.request.get("values"), site.ensemble.request.get("outputs")
     if not (isinstance(values, list) and isinstance(outputs, list)) or len(values) == len(outputs):
         return []
     return [
@@ -128,24 +178,53 @@ def _observation_faults(site: Site) -> list[FieldViolation]:
     ]
 
 
-def _requests(site: Site) -> Iterator[tuple[str, str, Callable[[], Section]]]:
+def _requests(site: Site, as_of: str) -> dict[str, list[_Check]]:
+    """Section, rpc and request of every step, by service."""
+    checks: dict[str, list[_Check]] = {SERVICE: list(_calibration(site))}
+    if site.ensemble.run is not None:
+        weather = forcing_request(site, as_of)
+        forcing = None if weather is None else later("dataset")
+        checks[RUNNER] = [("ensemble.run", "RunEnsemble", lambda: runs_request(site, forcing))]
+        if weather is not None:
+            where = "ensemble.run.setup.forcing.ingest"
+            checks.setdefault(INGEST, []).append((where, "IngestDataset", lambda: weather))
+    if site.observation.data is not None:
+        checks.setdefault(INGEST, []).append(
+            ("observation.data.ingest", "IngestDataset", lambda: observed_request(site, as_of))
+        )
+    return checks
+
+
+def _calibration(site: Site) -> Iterator[_Check]:
     ensemble, surrogate, posterior, check, chains = map(
         later, ("ensemble", "surrogate", "posterior", "check", "chains")
     )
+    runs = None if site.ensemble.run is None else later("runs")
     observation: Section = {"site": site.site, "values": [1.0], "error_sd": [1.0]}
-    if site.observation.synthetic is None:
+    data = site.observation.data
+    if site.observation.synthetic is None and data is None:
         observation = observation_message(site)
     made = {"ensemble": ensemble, "surrogate": surrogate, "posterior": posterior}
-    yield "ensemble", "ImportEnsemble", lambda: ensemble_request(site)
+    yield "ensemble", "ImportEnsemble", lambda: ensemble_request(site, runs)
+    if data is not None and runs is not None:
+        dataset = later("dataset")
+        yield "observation.data", "ReadObservation", lambda: read_request(site, ensemble, dataset)
     yield "surrogate", "TrainSurrogate", lambda: surrogate_request(site, ensemble)
     yield "posterior", "TrainPosterior", lambda: posterior_request(site, ensemble, surrogate)
     yield "check", "CheckCalibration", lambda: check_request(site, ensemble, posterior, observation)
     yield "mcmc", "RunMcmc", lambda: mcmc_request(site, surrogate, observation)
     made |= {"check": check, "chains": chains}
+    if runs is not None:
+        made |= {"predictive": runs}
     yield "report", "WriteReport", lambda: report_request(site, made, observation)
 
 
 def _own_section(field: str) -> str:
+    """Where a field of a request stands in the file."""
+    if field.startswith("ensemble.runs."):
+        return f"ensemble.{field.removeprefix('ensemble.runs.')}"
+    if field.startswith("observation."):
+        return field
     # The observation is a section of its own in the file, and part of several requests.
     rest = field.partition(".")[2]
     return rest if rest.partition(".")[0].partition("[")[0] == "observation" else field

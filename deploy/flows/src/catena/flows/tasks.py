@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
 from catena.flows.rpc import Ref
 from catena.shared.client import JobInterrupted, Unavailable
@@ -58,3 +60,9 @@ def publish(name: str, title: str, prefix: str, path: Path, made: dict[str, Ref]
         f"| step | artifact |\n|---|---|\n{rows}\n",
         key=f"{prefix}-{key}",
     )
+
+
+def scheduled_day() -> str:
+    """Day for which the present flow run was scheduled, ISO 8601: archives are read as of then."""
+    moment = flow_run.scheduled_start_time or datetime.now(UTC)
+    return str(moment.date().isoformat())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -24,9 +25,8 @@ _FEW = 24
 
 def per_day(units: str) -> tuple[float, str]:
     """Factor and unit in which people read a flux: carbon per day, everything else as it is."""
-    if units.split()[:1] in (["gC"], ["gN"]) and units.endswith("s-1"):
-        return 86400.0, f"{units.removesuffix('s-1')}d-1"
-    return 1.0, units
+    substance = re.fullmatch(r"(g[CN])(?:/m\^?2/s| m-2 s-1)", units)
+    return (86400.0, f"{substance[1]} m-2 d-1") if substance else (1.0, units)
 
 
 def series_plot(runs: ModelPredictive, units: Sequence[str], titles: Sequence[str]) -> Figure:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from inspect import signature
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,7 @@ from catena.shared.cli.common import (
     require_system,
     settings,
 )
-from catena.shared.errors import NotFound
+from catena.shared.errors import InvalidRequest, NotFound
 
 GROUP = "catena.flows"
 """Entry points of this group are callables that run a flow with the YAML file that they get."""
@@ -34,12 +36,16 @@ def list_flows(as_json: AsJson = False) -> None:
         print_table(("flow", "where"), found, empty="no flows; run `pip install catena-flows`")
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the flow, see `catena flow list`.")],
     config: Annotated[Path, typer.Option("--config", "-c", help="YAML file of the flow.")],
 ) -> None:
-    """Run a flow in this process. Jobs whose results are there already are not run again."""
+    """Run a flow in this process. Jobs whose results are there already are not run again.
+
+    Some flows take options of their own, e.g. calibrate_site --ensemble NAME.
+    """
     entry = next((flow for flow in _flows() if flow.name == name), None)
     if entry is None:
         known = ", ".join(flow.name for flow in _flows()) or "none; run `pip install catena-flows`"
@@ -50,7 +56,25 @@ def run(
 
     for service in SERVICE_NAMES:
         require_system(settings(), service)
-    entry.load()(config)
+    function = entry.load()
+    function(config, **_options(name, function, context.args))
+
+
+def _options(flow: str, function: Callable[..., object], words: Sequence[str]) -> dict[str, str]:
+    """Options of a flow's own: the parameters of its function beside the file."""
+    known = list(signature(function).parameters)[1:]
+    found: dict[str, str] = {}
+    given = iter(words)
+    for word in given:
+        option, equals, value = word.partition("=")
+        name = option.removeprefix("--").replace("-", "_")
+        if not option.startswith("--") or name not in known:
+            taken = ", ".join(f"--{one.replace('_', '-')}" for one in known) or "none"
+            raise InvalidRequest(f"flow {flow} has no option {option}; its own options: {taken}")
+        found[name] = value if equals else next(given, "")
+        if not found[name]:
+            raise InvalidRequest(f"option {option} of flow {flow} wants a value")
+    return found
 
 
 def _flows() -> list[EntryPoint]:
