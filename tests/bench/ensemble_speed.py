@@ -1,0 +1,121 @@
+"""Speed of the embedded model: a member-day, ensembles, spin-ups; its budgets; plain Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+from ensemble_cases import Clock, advance, forest, from_ranges, spun_up
+
+from catena.coupler.embedded.parameters import ParameterSet
+from catena.coupler.embedded.state import State, cold_start
+from catena.ensemble_runner.designs import unit_rows
+
+MEMBERS = 1000
+BATCH = 100
+SPIN_YEARS = (50, 250, 150)
+"""450 years: nitrogen supplied, accelerated, final."""
+SPIN_LONGEST_S = 180.0
+PYTHON_DAYS = 60
+OUTPUTS = ("GPP", "EFLX_LH_TOT")
+
+
+def measure() -> dict[str, float]:
+    """Figures of a forest under generated weather, each member with parameters of its own."""
+    columns, forcing = forest()
+    clock = Clock()
+    short = forcing.select(forcing.start, forcing.dates()[9].item())
+    compiled = advance(
+        columns, short, ParameterSet.default(1), _cold(1), variables=OUTPUTS, frequency="day"
+    )
+    assert not compiled.failures
+    figures = {"compile_s": clock()}
+    state = spun_up(columns, forcing, ParameterSet.default(1), (20, 50, 30))
+    members = from_ranges(unit_rows("sobol", MEMBERS, 8, seed=1))
+    clock = Clock()
+    run = advance(
+        columns,
+        forcing,
+        members,
+        state.of_members(MEMBERS),
+        cycles=3,
+        variables=OUTPUTS,
+        frequency="month",
+    )
+    figures["members1000_30y_cpu_s"] = clock()
+    days = run.days.count
+    figures["member_day_us"] = figures["members1000_30y_cpu_s"] / (MEMBERS * days) * 1e6
+    figures["conservation_max"] = float(run.budget.max())
+    figures["failed_members"] = float((~run.ok).sum())
+    figures |= _spin_up()
+    figures |= _python(figures["member_day_us"])
+    return figures
+
+
+def _cold(members: int) -> State:
+    columns, _ = forest()
+    return cold_start(columns.sand, columns.clay, members, columns.slots)
+
+
+def _spin_up() -> dict[str, float]:
+    """Spin-ups of 1,000 members; scaled from a tenth when all would take too long."""
+    columns, forcing = forest()
+    members = from_ranges(unit_rows("sobol", MEMBERS, 8, seed=1))
+
+    def spin(first: int, stop: int) -> float:
+        some = ParameterSet(members.scalars[first:stop], members.pfts[first:stop])
+        clock = Clock()
+        spun_up(columns, forcing, some, SPIN_YEARS)
+        return clock()
+
+    tenth = spin(0, BATCH)
+    whole = tenth * MEMBERS / BATCH <= SPIN_LONGEST_S
+    seconds = tenth + spin(BATCH, MEMBERS) if whole else tenth * MEMBERS / BATCH
+    return {
+        "spinup450_1000_cpu_s": seconds,
+        "spinup_members_run": float(MEMBERS if whole else BATCH),
+    }
+
+
+def _python(member_day_us: float) -> dict[str, float]:
+    """The same functions as plain Python, from the same spun-up state."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", __file__],
+        cwd=os.path.dirname(os.path.abspath(__file__)),
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    plain = json.loads(done.stdout.splitlines()[-1])
+    columns, forcing = forest()
+    some = forcing.select(forcing.start, forcing.dates()[PYTHON_DAYS - 1].item())
+    run = advance(
+        columns, some, ParameterSet.default(1), _cold(1), variables=OUTPUTS, frequency="day"
+    )
+    same = np.allclose(run.values.ravel(), plain["values"], rtol=1e-9, atol=1e-14)
+    assert same, "the compiled model and plain Python give different results"
+    return {
+        "python_member_day_us": plain["day_us"],
+        "speedup_vs_python_reference": plain["day_us"] / member_day_us,
+    }
+
+
+def _interpreted() -> None:
+    """Run by :func:`_python` in a process without a compiler; prints a JSON line."""
+    columns, forcing = forest()
+    some = forcing.select(forcing.start, forcing.dates()[PYTHON_DAYS - 1].item())
+    clock = Clock()
+    run = advance(
+        columns, some, ParameterSet.default(1), _cold(1), variables=OUTPUTS, frequency="day"
+    )
+    print(
+        json.dumps({"day_us": clock() / PYTHON_DAYS * 1e6, "values": run.values.ravel().tolist()})
+    )
+
+
+if __name__ == "__main__":
+    _interpreted()
