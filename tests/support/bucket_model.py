@@ -121,15 +121,15 @@ class BucketRunner:
             level[:] = np.frombuffer(setup.restart)
         failures: dict[int, Failure] = {}
         for stage in setup.stages:
-            weather = stage.forcing(setup.forcing)
-            water, runoff = (np.empty((members, weather.days, cells)) for _ in range(2))
-            for day in range(weather.days):
-                level = level + 86_400 * weather.variables["pr"][:, day]
+            weather, days = stage.weather(setup.forcing), stage.dates(setup.forcing)
+            water, runoff = (np.empty((members, days.size, cells)) for _ in range(2))
+            for day in range(days.size):
+                level = level + 86_400 * weather.variables["pr"][:, day % weather.days]
                 over = np.maximum(level - capacity, 0)
                 leak = table["rate", ""][:, None] * (level - over)
                 broken = (over > 0).any(axis=1) & (table["rate", ""] > 0.9)
                 for member in np.flatnonzero(broken):
-                    when = str(weather.dates()[day])
+                    when = str(days[day])
                     failures.setdefault(
                         int(member), Failure(int(member), stage.kind, when, "it ran over")
                     )

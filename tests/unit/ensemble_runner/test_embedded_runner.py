@@ -15,9 +15,11 @@ from catena.ensemble_runner.embedded import EmbeddedRunner, columns_of, paramete
 from catena.ensemble_runner.inputs import read_setup
 from catena.ensemble_runner.models import Column, Setup
 from catena.ensemble_runner.queries import RunCaseQuery
-from catena.shared.artifacts import ArtifactStore
+from catena.shared.artifacts import Artifact, ArtifactStore
+from catena.shared.errors import InvalidData
 
 COLUMNS = (Column("flnr", TREES), Column("br_mr"), Column("rootb_par"))
+NAMES = ["GPP", "TOTSOMC", "EFLX_LH_TOT", "SMINN"]
 ROWS = np.array([[0.1, 2e-6, 1.0], [0.2, 3e-6, 2.0], [0.15, 2.5e-6, 3.0], [0.3, 1.5e-6, 0.5]])
 
 
@@ -109,11 +111,12 @@ def test_cells_with_fewer_plants_have_room_to_spare(model: EmbeddedRunner) -> No
 
 
 def test_a_repeated_record_equals_a_long_one(model: EmbeddedRunner) -> None:
-    repeated = made(model, stages=[{"kind": "final", "years": 6}])
-    # The same years by another way: begun in a named year, the record is laid out in memory.
-    laid_out = made(model, stages=[{"kind": "final", "years": 6, "first_year": 2001}])
+    repeated = made(model, stages=[{"kind": "final", "years": 5}])
+    # The same years by another way: those of a transient stage are laid out in memory.
+    laid_out = made(model, stages=[{"kind": "transient", "years": 6}])
     ran, other = (model.run_block(one, COLUMNS, ROWS, "yearly") for one in (repeated, laid_out))
     for name in repeated.outputs:
+        assert ran.values[name].shape[1] == 6, "whole cycles of the two years of the record"
         assert np.array_equal(ran.values[name], other.values[name])
 
 
@@ -176,6 +179,56 @@ def test_a_case_equals_the_member_with_its_parameters(store: ArtifactStore) -> N
         assert np.allclose(monthly[name], runs[name][1], rtol=1e-5, atol=1e-12)
     errors = case.read_json("case.json")["notes"]["largest_relative_budget_error"]
     assert max(errors.values()) < 1e-9
+
+
+def test_a_resumed_case_is_bit_by_bit_one_that_was_never_stopped(store: ArtifactStore) -> None:
+    weather = ensembles.weather(store)
+
+    def case(years: int, first_year: int, **changes: Any) -> Artifact:
+        stages = [{"kind": "transient", "years": years, "first_year": first_year}]
+        setup = ensembles.setup(weather, stages=stages, **changes)
+        query = ensembles.case_query(
+            weather, model="embedded", setup=setup, frequencies=["daily"], outputs=NAMES
+        )
+        return ensembles.run(store, query)
+
+    whole, first = case(4, 2001), case(2, 2001)
+    restart = {"artifact": ensembles.plain(first.ref), "mode": "resume"}
+    second = case(2, 2003, restart=restart)
+    left, right = (each.open_dataset("history_daily.zarr") for each in (whole, second))
+    assert str(right["time"].values[0])[:10] == "2003-01-01"
+    for name in NAMES:
+        assert np.array_equal(left[name].values[730:], right[name].values)
+    hot = case(2, 1991, restart={**restart, "mode": "hotstart"})
+    assert np.array_equal(
+        hot.open_dataset("history_daily.zarr")["TOTSOMC"].values[0], right["TOTSOMC"].values[0]
+    )
+    with pytest.raises(InvalidData) as caught:
+        case(2, 2002, restart=restart)
+    assert "its date is 2003-01-01, the run goes on at 2002-01-01" in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["other cells", "cut off", "no restart"])
+def test_a_restart_that_does_not_fit_is_refused(store: ArtifactStore, damage: str) -> None:
+    weather = ensembles.weather(store)
+    only = [{"kind": "transient"}]
+    of_cells = weather if damage == "cut off" else ensembles.weather(store, sites=2)
+    first = ensembles.run(
+        store,
+        ensembles.case_query(
+            of_cells, model="embedded", setup=ensembles.setup(of_cells, stages=only)
+        ),
+    )
+    content = first.read_bytes("restart.nc")
+    content = {"cut off": content[:-5000], "no restart": b"CDF"}.get(damage, content)
+    kept = store.put_files({"restart.nc": content})
+    setup = ensembles.setup(weather, stages=only, restart={"artifact": ensembles.plain(kept)})
+    with pytest.raises(InvalidData) as caught:
+        ensembles.run(store, ensembles.ensemble_query(weather, model="embedded", setup=setup))
+    [violation] = caught.value.violations
+    assert violation.field == "setup.restart"
+    if damage == "other cells":
+        assert "another grid" in violation.description
 
 
 @pytest.mark.data

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -19,12 +20,14 @@ from catena.coupler.embedded.grid import EDGE
 from catena.coupler.embedded.outputs import OUTPUTS
 from catena.coupler.embedded.parameters import ParameterSet
 from catena.coupler.embedded.periods import Days
+from catena.coupler.embedded.restart_state import from_restart, to_restart
 from catena.coupler.embedded.simulate import Run, simulate
-from catena.coupler.embedded.state import cold_start, leave_ad
+from catena.coupler.embedded.stages import SUPPLEMENTED_YEARS
+from catena.coupler.embedded.state import State, cold_start, leave_ad
 from catena.coupler.embedded.status import REASONS
-from catena.coupler.forcing import CO2Record, DailyForcing
 from catena.coupler.pft import PFT_NAMES
-from catena.ensemble_runner.history import step_means, step_starts
+from catena.coupler.restart import Restart, read_restart
+from catena.ensemble_runner.history import calendar_date, step_means, step_starts
 from catena.ensemble_runner.models import (
     BlockRun,
     CaseRun,
@@ -35,10 +38,9 @@ from catena.ensemble_runner.models import (
     Output,
     Parameter,
     Setup,
-    StageKind,
-    StageRun,
 )
-from catena.shared.errors import FieldViolation, InvalidData
+from catena.ensemble_runner.stages import StageKind, StageRun
+from catena.shared.errors import CatenaError, FieldViolation, InvalidData
 
 Array = NDArray[np.float64]
 
@@ -105,47 +107,94 @@ class EmbeddedRunner:
         return MEMBER_DAY_S * setup.member_days
 
     def check(self, setup: Setup) -> Sequence[FieldViolation]:
-        """What is wrong with a setup."""
-        return []
+        """What is wrong with the state to begin from."""
+        if setup.restart is None:
+            return []
+        try:
+            restart = read_state_file(setup.restart)
+            from_restart(restart, columns_of(setup))
+        except CatenaError as error:
+            return [FieldViolation("setup.restart", error.message)]
+        first = setup.stages[0]
+        accelerated = first.kind == "ad_spinup"
+        found = []
+        if setup.restart_mode == "resume":
+            begins = str(first.dates(setup.forcing)[0])
+            left = restart.date.strftime("%Y-%m-%d")
+            if left != begins:
+                found.append(f"its date is {left}, the run goes on at {begins}")
+            if bool(restart.spinup_state) != accelerated:
+                found.append(
+                    f"its spinup_state is {restart.spinup_state}, the first stage is {first.kind}"
+                )
+        elif accelerated and not restart.spinup_state:
+            found.append("its decomposition is not accelerated, the first stage is ad_spinup")
+        return [
+            FieldViolation("setup.restart", f"{text}; take another restart, or other stages")
+            for text in found
+        ]
 
     def run_block(
         self, setup: Setup, columns: Sequence[Column], rows: Array, frequency: Frequency
     ) -> BlockRun:
         """Run members; each gives the same bits whichever others are run beside it."""
-        run, failures = run_stages(setup, parameters_of(setup, columns, rows), frequency)
+        ran = run_stages(setup, parameters_of(setup, columns, rows), frequency)
+        failed = [failure.member for failure in ran.failures]
         values = {}
         for name in setup.outputs:
-            kept = np.ascontiguousarray(run.history(name).transpose(0, 2, 1), dtype=np.float32)
-            kept[[failure.member for failure in failures]] = np.nan
-            values[name] = kept
-        return BlockRun(values, tuple(failures))
+            values[name] = np.ascontiguousarray(ran.history[name], dtype=np.float32)
+            values[name][failed] = np.nan
+        return BlockRun(values, ran.failures)
 
     def run_case(self, setup: Setup, frequencies: Sequence[Frequency], restart: Path) -> CaseRun:
         """Run the fixed parameters; daily outputs are averaged to what is wanted."""
-        run, failures = run_stages(setup, parameters_of(setup, [], np.zeros((1, 0))), "daily")
-        if failures:
-            first = failures[0]
+        parameters = parameters_of(setup, [], np.zeros((1, 0)))
+        ran = run_stages(setup, parameters, "daily")
+        if ran.failures:
+            first = ran.failures[0]
             raise InvalidData(f"the run failed on {first.day} in {first.stage}: {first.cause}")
         days = setup.stages[-1].dates(setup.forcing)
         history = {
             each: {
-                name: step_means(run.history(name)[0].T, step_starts(days, each), 0).astype(
-                    np.float32
-                )
+                name: step_means(ran.history[name][0], step_starts(days, each), 0).astype("f4")
                 for name in setup.outputs
             }
             for each in frequencies
         }
-        worst = {
-            name: float(value)
-            for name, value in zip(BUDGETS, run.budget.max(axis=(0, 1)), strict=True)
-        }
+        worst = dict(zip(BUDGETS, ran.budget.tolist(), strict=True))
+        after = days[-1] + np.timedelta64(1, "D")
+        to_restart(
+            ran.state.values[0],
+            columns_of(setup),
+            parameters,
+            calendar_date(after.item(), setup.stages[-1].calendar(setup.forcing)),
+            ran.state.spinup_state,
+        ).write(restart)
         return CaseRun(history, {"largest_relative_budget_error": worst})
 
 
-def run_stages(
-    setup: Setup, parameters: ParameterSet, frequency: Frequency
-) -> tuple[Run, list[Failure]]:
+@dataclass(frozen=True)
+class Ran:
+    """What members left at the end of all stages.
+
+    Parameters
+    ----------
+    state : State
+    history : dict of str to float64 (member, step, cell)
+        Of the last stage.
+    budget : float64 (4,)
+        Largest relative failure of :data:`BUDGETS` on any day.
+    failures : tuple of Failure
+        The first of each member that failed.
+    """
+
+    state: State
+    history: dict[str, Array]
+    budget: Array
+    failures: tuple[Failure, ...]
+
+
+def run_stages(setup: Setup, parameters: ParameterSet, frequency: Frequency) -> Ran:
     """Run members through all stages.
 
     Parameters
@@ -154,55 +203,76 @@ def run_stages(
     parameters : ParameterSet
     frequency : str
         Of the outputs of the last stage.
-
-    Returns
-    -------
-    Run
-        Of the last stage.
-    list of Failure
-        The first of each member that failed.
     """
     cells = columns_of(setup)
-    state = cold_start(cells.sand, cells.clay, parameters.members, cells.slots)
-    if setup.stages[0].kind == "ad_spinup":
-        state = replace(state, spinup_state=1)
+    state = first_state(setup, cells).of_members(parameters.members)
     failures: dict[int, Failure] = {}
-    for stage in setup.stages:
+    budget = np.zeros(len(BUDGETS))
+    pieces: list[Run] = []
+    for number, stage in enumerate(setup.stages):
         accelerated = stage.kind == "ad_spinup"
         if state.spinup_state and not accelerated:
             state = leave_ad(state)
-        last = stage is setup.stages[-1]
-        weather, cycles = _weather(stage, setup)
-        dates = stage.dates(setup.forcing)
-        run = simulate(
-            cells,
-            weather.array(),
-            weather.co2,
-            weather.ndep,
-            Days.since(dates[0].item(), dates.size, weather.calendar),
-            parameters,
-            state,
-            cycles=cycles,
-            accelerated=accelerated,
-            variables=setup.outputs if last else (),
-            frequency=_EVERY[frequency] if last else None,
-        )
-        state = run.state
-        for each in run.failures:
-            day = str(dates[each.day]) if each.day >= 0 else ""
-            cause = REASONS[each.status] + (f": {each.detail}" if each.detail else "")
-            failures.setdefault(each.member, Failure(each.member, stage.kind, day, cause))
-    return run, [failures[member] for member in sorted(failures)]
+        last = number == len(setup.stages) - 1
+        weather = stage.weather(setup.forcing)
+        array, dates = weather.array(), stage.dates(setup.forcing)
+        done = 0
+        for cycles, supplement in _parts(stage, setup, from_bare_ground=not number):
+            days = Days.since(dates[done].item(), cycles * weather.days, weather.calendar)
+            run = simulate(
+                cells,
+                array,
+                weather.co2,
+                weather.ndep,
+                days,
+                parameters,
+                state,
+                cycles=cycles,
+                accelerated=accelerated,
+                supplement_nitrogen=supplement,
+                variables=setup.outputs if last else (),
+                frequency=_EVERY[frequency] if last else None,
+            )
+            state, budget = run.state, np.fmax(budget, run.budget.max(axis=(0, 1)))
+            for each in run.failures:
+                day = str(dates[done + each.day]) if each.day >= 0 else ""
+                cause = REASONS[each.status] + (f": {each.detail}" if each.detail else "")
+                failures.setdefault(each.member, Failure(each.member, stage.kind, day, cause))
+            pieces += [run] if last else []
+            done += days.count
+    history = {
+        name: np.concatenate([run.history(name) for run in pieces], axis=2).transpose(0, 2, 1)
+        for name in setup.outputs
+    }
+    return Ran(state, history, budget, tuple(failures[member] for member in sorted(failures)))
 
 
-def _weather(stage: StageRun, setup: Setup) -> tuple[DailyForcing, int]:
-    """Weather of a stage, and how often it is repeated."""
-    record = setup.forcing
-    years = record.end.year - record.start.year + 1
-    whole = record.calendar == "noleap" and stage.years and stage.years % years == 0
-    if whole and not stage.first_year and not isinstance(stage.co2, CO2Record):
-        return replace(stage, years=0).forcing(record), stage.years // years
-    return stage.forcing(record), 1
+def _parts(stage: StageRun, setup: Setup, *, from_bare_ground: bool) -> list[tuple[int, bool]]:
+    """Cycles of a stage, and whether lacking nitrogen is made up for: at first, as in ELM."""
+    cycles = stage.cycles(setup.forcing)
+    if stage.kind != "ad_spinup" or not from_bare_ground or setup.restart is not None:
+        return [(cycles, False)]
+    years = stage.weather(setup.forcing).days // 365
+    supplemented = min(-(-SUPPLEMENTED_YEARS // years), cycles)
+    parts = [(supplemented, True), (cycles - supplemented, False)]
+    return [part for part in parts if part[0]]
+
+
+def first_state(setup: Setup, cells: Columns) -> State:
+    """State of one member at the beginning: of a restart file, or bare ground."""
+    if setup.restart is None:
+        cold = cold_start(cells.sand, cells.clay, 1, cells.slots)
+        return replace(cold, spinup_state=int(setup.stages[0].kind == "ad_spinup"))
+    restart = read_state_file(setup.restart)
+    return State(from_restart(restart, cells)[np.newaxis], int(restart.spinup_state))
+
+
+def read_state_file(content: bytes) -> Restart:
+    """A restart file from its bytes; errors as in :func:`catena.coupler.restart.read_restart`."""
+    with tempfile.TemporaryDirectory(prefix="catena-") as folder:
+        path = Path(folder) / "restart.nc"
+        path.write_bytes(content)
+        return read_restart(path, in_memory=True)
 
 
 def columns_of(setup: Setup) -> Columns:

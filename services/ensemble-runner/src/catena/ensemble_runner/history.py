@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from catena.coupler.forcing.calendar import Calendar
 from catena.ensemble_runner.members import Members
 from catena.ensemble_runner.models import Failure, Frequency, Output, Setup
 
@@ -42,16 +44,18 @@ def step_means(values: NDArray[Any], starts: NDArray[np.int64], axis: int) -> ND
 
 def time_axis(setup: Setup, frequency: Frequency) -> dict[str, Any]:
     """Coordinates ``time`` (starts of the steps) and ``time_bnds`` of the last stage."""
-    forcing = setup.forcing
-    days = setup.stages[-1].dates(forcing)
+    stage = setup.stages[-1]
+    days = stage.dates(setup.forcing)
     starts = step_starts(days, frequency)
     after = days[-1] + np.timedelta64(1, "D")
     bounds = np.stack([days[starts], np.append(days[starts[1:]], after)], axis=1)
     times: Any = bounds
-    if forcing.calendar == "standard":
+    if stage.calendar(setup.forcing) == "standard":
         times = bounds.astype("datetime64[us]")
     else:
-        times = np.array([[_noleap(day) for day in pair] for pair in bounds.tolist()])
+        times = np.array(
+            [[calendar_date(day, "noleap") for day in pair] for pair in bounds.tolist()]
+        )
     attrs = {"standard_name": "time", "long_name": "start of the interval", "bounds": "time_bnds"}
     return {
         "time": ("time", times[:, 0], attrs),
@@ -59,10 +63,12 @@ def time_axis(setup: Setup, frequency: Frequency) -> dict[str, Any]:
     }
 
 
-def _noleap(day: Any) -> cftime.DatetimeNoLeap:
-    # What follows 28 February in a calendar without leap days is 1 March.
-    month, number = (3, 1) if (day.month, day.day) == (2, 29) else (day.month, day.day)
-    return cftime.DatetimeNoLeap(day.year, month, number)
+def calendar_date(day: dt.date, calendar: Calendar) -> cftime.datetime:
+    """A day in a calendar; what follows 28 February in one without leap days is 1 March."""
+    month, number = day.month, day.day
+    if calendar == "noleap" and (month, number) == (2, 29):
+        month, number = 3, 1
+    return cftime.datetime(day.year, month, number, calendar=calendar)
 
 
 def cell_axis(setup: Setup) -> dict[str, Any]:

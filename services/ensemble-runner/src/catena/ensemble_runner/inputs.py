@@ -25,8 +25,9 @@ from catena.coupler.forcing import (
 from catena.coupler.forcing.makers import CO2_PPM, NDEP
 from catena.ensemble_runner import members, vocabulary
 from catena.ensemble_runner.members import Members
-from catena.ensemble_runner.models import Column, Land, Model, Setup, StageRun
+from catena.ensemble_runner.models import Column, Land, Model, Setup
 from catena.ensemble_runner.queries import RunEnsembleQuery
+from catena.ensemble_runner.stages import StageRun
 from catena.shared.artifacts import Artifact
 from catena.shared.errors import CatenaError, FieldViolation, InvalidData, InvalidRequest
 from catena.shared.query import RefQuery
@@ -102,7 +103,9 @@ def read_forcing(
     }
     if asked.files is not None:
         held = open_ref(asked.files)
-        made = site_forcing(held.local_path(asked.file), site=asked.site or site_in(asked.file), **how)
+        made = site_forcing(
+            held.local_path(asked.file), site=asked.site or site_in(asked.file), **how
+        )
     else:
         assert asked.dataset is not None
         artifact = open_ref(asked.dataset)

@@ -7,7 +7,6 @@ members are rows of a table whose columns are parameters.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +17,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.coupler.forcing import FORCING, DailyForcing, calendar
-from catena.coupler.forcing.co2 import CO2Record, of_days
+from catena.coupler.forcing import FORCING, DailyForcing
+from catena.ensemble_runner.stages import StageKind, StageRun
 from catena.shared.errors import FieldViolation, NotFound
 
 Array = NDArray[np.float64]
 Frequency = Literal["daily", "monthly", "yearly"]
-StageKind = Literal["ad_spinup", "final", "transient"]
 
 
 @dataclass(frozen=True)
@@ -82,57 +80,6 @@ class Column:
         """Inverse of :attr:`label`."""
         name, _, pft = label.partition(".")
         return cls(name, pft)
-
-
-@dataclass(frozen=True)
-class StageRun:
-    """One stage of a run.
-
-    Parameters
-    ----------
-    kind : str
-    years : int
-        0: once through the forcing.
-    first_year : int
-        Calendar year in which it begins; 0: that of the forcing.
-    co2 : float or CO2Record, optional
-        ppm; None: that of the forcing.
-    ndep : float, optional
-        gN m-2 yr-1; None: that of the forcing.
-    """
-
-    kind: StageKind
-    years: int = 0
-    first_year: int = 0
-    co2: float | CO2Record | None = None
-    ndep: float | None = None
-
-    def forcing(self, record: DailyForcing) -> DailyForcing:
-        """The record as this stage sees it: repeated, under its own CO2 and deposition."""
-        if not self.years and not self.first_year:
-            made = record
-        else:
-            years = self.years or record.end.year - record.start.year + 1
-            made = record.cycle(years=years, first_year=self.first_year or None)
-        if self.co2 is None and self.ndep is None:
-            return made
-        co2 = made.co2 if self.co2 is None else of_days(self.co2, made.dates())
-        return made.with_co2(co2, self.ndep)
-
-    def dates(self, record: DailyForcing) -> NDArray[np.datetime64]:
-        """Its days, datetime64[D] (day,); in noleap without 29 February."""
-        if not self.years and not self.first_year:
-            return record.dates()
-        first = self.first_year or record.start.year
-        years = self.years or record.end.year - record.start.year + 1
-        count = calendar.length_of_years(first, years, record.calendar)
-        return calendar.dates(dt.date(first, 1, 1), count, record.calendar)
-
-    def described(self) -> list[Any]:
-        """As JSON."""
-        co2 = self.co2
-        plain = [[*pair] for pair in co2.by_year.items()] if isinstance(co2, CO2Record) else co2
-        return [self.kind, self.years, self.first_year, plain, self.ndep]
 
 
 @dataclass(frozen=True)
