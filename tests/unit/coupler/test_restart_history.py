@@ -115,8 +115,8 @@ def test_the_first_moment_of_a_run_is_no_part_of_a_mean(tmp_path: Path) -> None:
     paths = yearly(tmp_path, restart, [60])
     moment = write_history(
         tmp_path / "first.nc",
-        {name: np.full((1, 3), 1e9) for name in ("SOIL3C", "SOIL4C", "CWDC", "DEADSTEMC")},
-        bounds=[(59 * 365.0, 59 * 365.0)],
+        {name: np.full((1, 3), 1e36) for name in ("SOIL3C", "SOIL4C", "CWDC", "DEADSTEMC")},
+        bounds=[(59 * 365.0 + 100.0, 59 * 365.0 + 100.0)],  # a branch in the midst of the cycle
     )
     new = with_cycle_means(restart, [moment, *paths], cycle_years=1)
     np.testing.assert_allclose(new.pools()["soil4c_vr"], restart.pools()["soil4c_vr"], rtol=1e-6)

@@ -57,6 +57,18 @@ def test_an_empty_file_is_sound(tmp_path: Path, cells: int, urban: bool) -> None
     assert all(float(abs(values).max()) == 0 for values in restart.pools().data_vars.values())
 
 
+def test_a_calendar_with_leap_years_is_told_to_the_reader(tmp_path: Path) -> None:
+    path = template(tmp_path / "t.nc", ymd=20000229, calendar="standard")
+    date = read_restart(path).date
+    assert (date.year, date.month, date.day, date.calendar) == (2000, 2, 29, "gregorian")
+
+
+def test_the_header_holds_nothing_that_was_only_needed_to_make_it(tmp_path: Path) -> None:
+    path = template(tmp_path / "t.nc")
+    with netCDF4.Dataset(path) as file:
+        assert max(len(str(file.getncattr(name))) for name in file.ncattrs()) < 100
+
+
 def test_a_models_own_variables_are_kept(tmp_path: Path) -> None:
     path = template(tmp_path / "t.nc", extra={"MY_STATE": ("column", "levgrnd")}, phosphorus=False)
     restart = read_restart(path).with_values({"MY_STATE": np.arange(15.0)[None] / 7.0})
@@ -72,6 +84,7 @@ def test_a_models_own_variables_are_kept(tmp_path: Path) -> None:
         ({"pft_weights": TREE * 0.5}, "sum of 0.5"),
         ({"pft_weights": TREE * 2 - np.eye(17)[[3]]}, "weights of cell 0 are -1"),
         ({"pft_weights": TREE * np.nan}, "sum of nan"),
+        ({"calendar": "julian"}, "calendar is 'julian', wanted 'noleap' or 'standard'"),
         ({"lat": [1.0, 2.0]}, "wanted .cell,., .cell,. and .cell, PFT."),
     ],
 )

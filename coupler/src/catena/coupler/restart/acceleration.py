@@ -38,7 +38,7 @@ from catena.coupler.restart.names import (
 )
 from catena.coupler.restart.restart import Restart
 from catena.coupler.restart.source import Source
-from catena.coupler.restart.updating import updated
+from catena.coupler.restart.updating import load_parts, updated
 from catena.shared.errors import InvalidData
 
 Floats = NDArray[np.float64]
@@ -161,7 +161,7 @@ def exit_ad(
             f"{restart.name} has spinup_state 0: it has left accelerated decomposition, and its "
             "pools would be multiplied a second time"
         )
-    restart.load(restart.available)
+    load_parts(restart)
     multipliers = exit_multipliers(restart, factors)
     _refuse_early(restart, multipliers)
     given = _multiplied(restart, multipliers, factors.dead_wood)

@@ -28,7 +28,7 @@ from catena.coupler.restart.names import (
     plant_name,
 )
 from catena.coupler.restart.stoichiometry import Stoichiometry
-from catena.coupler.restart.updating import updated
+from catena.coupler.restart.updating import load_parts, updated
 from catena.shared.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def with_pools(
         When names, dimensions, coordinates or units do not fit; values are NaN, infinite or
         negative; pools that the change of the flag asks for are missing.
     """
+    load_parts(restart)
     given = _given(restart, pools)
     _require_flag(restart, given, pools, spinup_state)
     remarks: list[str] = []

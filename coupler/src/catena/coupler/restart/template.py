@@ -160,15 +160,15 @@ def write_template(
         # After each definition the library moves all data behind the grown header. With room for
         # the whole header from the beginning there is nothing to move.
         dataset.header = " " * (_HEADER_BYTES * len(values))
-        variables = {}
+        variables: dict[str, Any] = {}
         for name, (dimensions, array, units) in values.items():
             fill = np.int32(-9999) if array.dtype.kind == "i" else FILL
             variable = dataset.createVariable(name, array.dtype, dimensions, fill_value=fill)
             if units:
                 variable.units = units
-            variables[name] = variable
-            if "header" in dataset.ncattrs():
+            if not variables:
                 del dataset.header
+            variables[name] = variable
         dataset.set_auto_maskandscale(False)
         for name, (_, array, _) in values.items():
             variables[name][...] = array

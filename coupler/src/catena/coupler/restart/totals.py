@@ -116,6 +116,12 @@ def parts_of_totals(elements: tuple[str, ...]) -> list[str]:
     return names
 
 
+def names_of_totals(elements: tuple[str, ...]) -> list[str]:
+    """Totals that a restart file may have."""
+    kinds = ("totlit", "totsom", "cwd", "totveg", "totcol")
+    return [f"{kind}{element}" for kind in kinds for element in elements]
+
+
 def plant_n_buffer(stored: Floats, summed: Floats) -> Floats:
     """The buffer of :data:`PLANT_N_BUFFERS` that explains a file's ``totcoln`` best, per cell."""
     choices = np.array(PLANT_N_BUFFERS)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.coupler.restart.totals import column_totals, parts_of_totals, plant_n_buffer
+from catena.coupler.restart.totals import (
+    column_totals,
+    names_of_totals,
+    parts_of_totals,
+    plant_n_buffer,
+)
 from catena.shared.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -49,6 +54,7 @@ def updated(
                 f"{restart.name} carries carbon-{isotope} (leafc_{isotope}); new pools would leave "
                 f"its isotope pools behind: run without use_c{isotope}"
             )
+    load_parts(restart)
     changed = {name: restart.scattered(name, values) for name, values in given.items()}
     state = restart.having(changed, remarks)
     totals: dict[str, NDArray[np.generic]] = {
@@ -84,14 +90,19 @@ def totals_of(state: Restart, before: Restart | None = None) -> dict[str, Floats
 
 def summed_totals(state: Restart) -> dict[str, Floats]:
     """Sums over pools, whether the file has such a total or not, without the buffer of N."""
-    parts = [name for name in parts_of_totals(state.elements) if name in state]
-    state.load([*state.available, *parts])
+    load_parts(state)
     found: dict[str, Floats] = {}
     for element in state.elements:
         found.update(
             column_totals(state.active, state.__contains__, state.subgrid, state.thickness, element)
         )
     return found
+
+
+def load_parts(restart: Restart) -> None:
+    """Read pools, totals and their parts in one go."""
+    names = [*parts_of_totals(restart.elements), *names_of_totals(restart.elements)]
+    restart.load([*restart.available, *(name for name in names if name in restart)])
 
 
 def _month(restart: Restart, total: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
