@@ -9,7 +9,7 @@ import pytest
 from support import bucket_model, ensembles
 from support.bucket_model import TREES
 
-from catena.ensemble_runner import jobs
+from catena.ensemble_runner import jobs, storage
 from catena.ensemble_runner.designs import unit_rows
 from catena.shared.artifacts import Artifact, ArtifactStore
 from catena.shared.errors import InvalidData
@@ -215,6 +215,19 @@ def test_a_damaged_block_is_run_again(store: ArtifactStore, weather: dict[str, s
     assert sum(bucket_model.RUN) == 8
     one, two = (each.open_dataset("runs.zarr") for each in (first, again))
     assert np.array_equal(one["WATER"], two["WATER"])
+
+
+def test_large_blocks_keep_a_file_for_each_output(
+    store: ArtifactStore, weather: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ensembles.run(store, ensembles.ensemble_query(weather))
+    fresh = ArtifactStore(f"{store.url}-fresh")
+    ensembles.weather(fresh)
+    monkeypatch.setattr(storage, "TOGETHER_BYTES", 0)
+    large = ensembles.run(fresh, ensembles.ensemble_query(weather))
+    assert "values/WATER.safetensors" in fresh.list("block")[0].names
+    assert "values.safetensors" in store.list("block")[0].names
+    assert content(small) == content(large)
 
 
 def test_members_of_a_table_are_run_as_they_are(

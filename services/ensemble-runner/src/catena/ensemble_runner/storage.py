@@ -6,7 +6,7 @@ kind          files
 runs          ``runs.json``, ``runs.zarr`` (member, time, cell): a variable for each output, the
               parameters of all members, the table of those that failed
 case          ``case.json``, ``history_<frequency>.zarr`` (time, cell), ``restart.nc``
-block         ``block.json``, ``values/<output>.safetensors`` (member, time, cell)
+block         ``block.json``, ``values.safetensors`` (member, time, cell), or a file for each output
 ============  =====================================================================================
 
 A block is a part of an ensemble that whoever asks for the same members finds again. Ensembles hold
@@ -33,6 +33,9 @@ from catena.shared.version import code_version
 
 SERVICE = "ensemble-runner"
 RUNS = "runs.zarr"
+TOGETHER = "values.safetensors"
+TOGETHER_BYTES = 8 << 20
+"""Up to this size all outputs of a block are one file: it is read again for each of them."""
 MEMBER_CHUNK = 64
 """Members that are read at once when an ensemble is put together, whatever its blocks are."""
 
@@ -67,8 +70,11 @@ class BlockStore:
         writer = self._store.writer(
             f"{SERVICE}/RunBlock/{digest}", attempt=secrets.randbelow(1 << 31)
         )
-        for name, values in run.values.items():
-            writer.write_arrays(_file(name), {name: values})
+        if sum(values.nbytes for values in run.values.values()) <= TOGETHER_BYTES:
+            writer.write_arrays(TOGETHER, run.values)
+        else:
+            for name, values in run.values.items():
+                writer.write_arrays(f"values/{name}.safetensors", {name: values})
         writer.write_json("block.json", {"failures": [asdict(each) for each in run.failures]})
         ref = writer.commit(
             kind="block",
@@ -84,10 +90,6 @@ class BlockStore:
     def open(self, digest: str) -> Artifact:
         """A finished block; errors as in :meth:`ArtifactStore.open`."""
         return self._store.open(f"{self.folder}/{digest}")
-
-
-def _file(name: str) -> str:
-    return f"values/{name}.safetensors"
 
 
 def block_failures(block: Artifact, span: Span) -> list[Failure]:
@@ -127,4 +129,5 @@ def joined(blocks: Sequence[tuple[Span, Artifact]], name: str, shape: tuple[int,
 
 
 def _values(block: Artifact, name: str) -> NDArray[np.float32]:
-    return block.read_arrays(_file(name))[name]
+    file = TOGETHER if TOGETHER in block.names else f"values/{name}.safetensors"
+    return block.read_arrays(file)[name]
