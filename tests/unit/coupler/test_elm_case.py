@@ -16,6 +16,7 @@ from catena.coupler.fake_cime.case_files import Case
 from catena.coupler.fake_cime.output_files import read_restart
 from catena.shared.errors import FailedPrecondition, InvalidData, JobFailed
 
+pytestmark = pytest.mark.slow
 ONE = [{"name": "final", "years": 10}]
 
 
@@ -92,9 +93,14 @@ def test_a_restart_with_the_wrong_flag_is_found_by_the_first_record(tmp_path: Pa
     first = min(experiment.cases[1].run_folder.glob("*.elm.h0.*.nc"))
     with netCDF4.Dataset(first, "r+") as file:
         file["DEADSTEMC"][:] = file["DEADSTEMC"][:] * 10.0
-    experiment.cases[1].state.forget("run")
-    with pytest.raises(InvalidData, match="spinup_state flag"):
+    experiment.cases[1].state.update(hand_over=None)
+    with pytest.raises(InvalidData, match="dead wood is ten times what was written"):
         experiment.cases[1].run()
+
+
+def test_the_first_record_is_compared_with_what_was_handed_over(whole: ElmExperiment) -> None:
+    told = [case.state.get("hand_over") for case in whole.cases]
+    assert told == [None, *["agrees with the first record"] * 2]
 
 
 def test_a_branch_brings_the_drivers_files_along(tmp_path: Path) -> None:

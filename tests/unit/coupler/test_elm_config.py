@@ -85,6 +85,25 @@ def test_accelerated_decomposition_is_not_left_before_year_40(tmp_path: Path) ->
     elm_config(tmp_path, forcing_years=1, stages=[{"name": "ad_spinup", "years": 26}])
 
 
+@pytest.mark.parametrize(
+    ("flag", "year", "stage", "refusal"),
+    [(1, 21, "final", "wanted one from after year 40"), (1, 41, "final", ""),
+     (1, 21, "ad_spinup", ""), (0, 21, "final", "")],
+)  # fmt: skip
+def test_nor_by_a_restart_file_of_ones_own(
+    tmp_path: Path, flag: int, year: int, stage: str, refusal: str
+) -> None:
+    path = tmp_path / "restart.nc"
+    with netCDF4.Dataset(path, "w") as file:
+        file.createVariable("spinup_state", "i4", ())[...] = flag
+        file.createVariable("timemgr_rst_curr_ymd", "i4", ())[...] = year * 10000 + 101
+    changed = {"finidat": str(path), "stages": [{"name": stage, "years": 45}]}
+    if refusal:
+        assert refusal in refused(tmp_path, **changed)["finidat"]
+    else:
+        elm_config(tmp_path, **changed)
+
+
 def test_carbon_only_years_end_before_the_accelerated_stage_does(tmp_path: Path) -> None:
     assert "nyears_ad_carbon_only" in refused(tmp_path, nyears_ad_carbon_only=40)
 

@@ -13,6 +13,7 @@ from catena.coupler.elm.namelist import entries, text_value
 from catena.coupler.fake_cime import Fault, set_faults
 from catena.shared.errors import FailedPrecondition, InvalidData, NotFound, Unavailable
 
+pytestmark = pytest.mark.slow
 TREE = "broadleaf_deciduous_temperate_tree"
 STAGES = [{"name": "ad_spinup", "years": 40}, {"name": "final", "years": 5}]
 

@@ -230,14 +230,21 @@ class ElmCase:
         return outcome
 
     def _check_hand_over(self) -> None:
-        before = self.stage.before
-        files = history_files(self.run_folder, self.stage.case)
-        if before is None or not files or self.stage.stage.hand_over == "branch":
+        before, stage = self.stage.before, self.stage
+        files = history_files(self.run_folder, stage.case)
+        asked = before is not None and stage.stage.hand_over == "hybrid"
+        if before is None or not asked or not files or self.state.get("hand_over") is not None:
             return
         restart = self.run_folder / before.restart_name
-        problem = hand_over_problem(restart, files[0], self.stage.spinup_state)
+        try:
+            problem = hand_over_problem(restart, files[0], stage.spinup_state)
+            told = "agrees with the first record"
+        except InvalidData as error:
+            # As when no pool is in the history: nothing speaks against the run.
+            problem, told = "", f"not compared: {error}"
         if problem:
-            raise InvalidData(f"{self.stage.case}: {problem}")
+            raise InvalidData(f"{stage.case}: {problem}")
+        self.state.update(hand_over=told)
 
     def _failure(self, outcome: Outcome, end: int) -> str:
         done = outcome.reached
@@ -293,7 +300,7 @@ class ElmCase:
             for path in self.run_folder.glob(pattern):
                 path.unlink()
         self.state.forget("run", "restart")
-        self.state.update(job=None, submitting=None, old_logs=None)
+        self.state.update(job=None, submitting=None, old_logs=None, hand_over=None)
 
     def _submit(self, end: int, reached: int | None) -> JobRecord:
         begin = self.stage.start if reached is None else reached

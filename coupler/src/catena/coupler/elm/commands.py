@@ -52,7 +52,8 @@ def essence(output: str) -> str:
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     missing = [line for line in lines if "missing file" in line]
     if missing:
-        return "\n".join(missing)
+        more = [f"... and {len(missing) - _LINES} more"] if len(missing) > _LINES else []
+        return "\n".join([*missing[:_LINES], *more])
     starts = [number for number, line in enumerate(lines) if line.startswith("ERROR")]
     told = lines[starts[-1] :] if starts else lines[-_LINES:]
     if len(told) > _LINES:  # the command first, the cause last

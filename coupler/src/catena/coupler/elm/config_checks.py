@@ -13,6 +13,7 @@ from typing import Any
 import netCDF4
 
 from catena.coupler.elm.compsets import holds_elm, is_transient, routes_rivers, uses_bypass
+from catena.coupler.elm.outcome import start_problem
 from catena.coupler.elm.stages import LAST_YEAR_OF_FILLING, whole_cycles
 from catena.shared.errors import FieldViolation
 
@@ -159,6 +160,11 @@ def _files(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
         value = data.get(name)
         if value is not None and not Path(str(value)).is_file():
             yield FieldViolation(name, f"there is no file '{value}'")
+    finidat, stages = data.get("finidat"), _mappings(data.get("stages"))
+    if finidat is not None and stages and Path(str(finidat)).is_file():
+        problem = start_problem(Path(str(finidat)), str(stages[0].get("name")))
+        if problem:
+            yield FieldViolation("finidat", problem)
     clone = data.get("clone_of")
     if clone is not None and not (Path(str(clone)) / "env_case.xml").is_file():
         yield FieldViolation("clone_of", f"'{clone}' is no case: it has no env_case.xml")

@@ -20,7 +20,7 @@ from catena.coupler.elm.actions import copy_atomically, write_atomically
 from catena.coupler.elm.case import ElmCase
 from catena.coupler.elm.config import ElmConfig
 from catena.coupler.elm.history import read_history
-from catena.coupler.elm.outcome import restart_problem
+from catena.coupler.elm.outcome import restart_problem, start_problem
 from catena.coupler.elm.stages import restart_name
 from catena.coupler.land_model import LandModel, Mode
 from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest, NotFound
@@ -92,9 +92,7 @@ class ElmModel(LandModel):
             raise NotFound(f"there is no restart file '{path}'")
         config, stage = self.case.config, self.case.stage
         if mode == "hotstart":
-            with netCDF4.Dataset(path) as file:
-                flag = int(file["spinup_state"][...]) if "spinup_state" in file.variables else 0
-            self._refuse(restart_problem(path, flag))
+            self._refuse(start_problem(path, stage.name))
             if self.case.reached is not None:
                 raise FailedPrecondition(
                     f"{stage.case} has run already; call case.start_over() before a hot start"

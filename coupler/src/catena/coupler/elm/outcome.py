@@ -11,7 +11,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from catena.coupler.elm.stages import restart_name
+from catena.coupler.elm.stages import LAST_YEAR_OF_FILLING, restart_name
 
 TERMINATION = "SUCCESSFUL TERMINATION"
 _LOGS = ("e3sm", "lnd", "cpl")
@@ -98,6 +98,33 @@ def restart_problem(path: Path, spinup_state: int) -> str:
     except (OSError, RuntimeError) as error:
         return f"{path.name} cannot be read: {error}"
     return ""
+
+
+def start_problem(path: Path, stage: str) -> str:
+    """Why a stage must not start from a restart file; empty when it may.
+
+    Parameters
+    ----------
+    path : Path
+    stage : {"ad_spinup", "final", "transient"}
+    """
+    try:
+        with netCDF4.Dataset(path) as file:
+            file.set_auto_mask(False)
+            if not {"spinup_state", "timemgr_rst_curr_ymd"} <= set(file.variables):
+                return f"{path.name} is no restart file of ELM: it has no spinup_state or date"
+            flag = int(file["spinup_state"][...])
+            year = int(file["timemgr_rst_curr_ymd"][...]) // 10000
+    except (OSError, RuntimeError) as error:
+        return f"{path.name} cannot be read: {error}"
+    if flag == 1 and stage != "ad_spinup" and year <= LAST_YEAR_OF_FILLING:
+        return (
+            f"{path.name} is of accelerated decomposition at the start of year {year}, wanted one "
+            f"from after year {LAST_YEAR_OF_FILLING}: before, ELM's exit divides the soil carbon "
+            "by about 0. Run the accelerated stage on, or give equilibrium pools with "
+            "spinup_state 0"
+        )
+    return restart_problem(path, flag)
 
 
 def whole_restart(folder: Path, case: str, spinup_state: int) -> int | None:

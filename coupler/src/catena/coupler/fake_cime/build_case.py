@@ -11,13 +11,14 @@ from pathlib import Path
 from catena.coupler.fake_cime.case_files import Case, fail
 from catena.coupler.fake_cime.faults import fault
 from catena.coupler.fake_cime.killing import perhaps_killed
+from catena.coupler.fake_cime.output_files import PFT
 
 EXECUTABLE = """#!{python}
 import sys
 
 from catena.coupler.fake_cime.executable import main
 
-sys.exit(main({cime!r}, bypass={bypass!r}))
+sys.exit(main({cime!r}, {template!r}, bypass={bypass!r}))
 """
 
 
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str], where: str) -> int:
         return 0
     if not (case.root / "LockedFiles" / "env_mach_pes.xml").exists():
         fail("ERROR: must invoke case.setup script before calling build script ")
+    # Here, for it takes a while: the other programs start without it.
+    from catena.coupler.restart import write_template
+
     case.check_locked()
     perhaps_killed(case.cime, "case.build", case.root)
     case.status("case.build starting")
@@ -47,9 +51,11 @@ def main(arguments: Sequence[str], where: str) -> int:
         return 1
     bypass = "-DCPL_BYPASS" in (case.root / "cmake_macros" / "universal.cmake").read_text()
     executable = bld / "e3sm.exe"
-    executable.write_text(
-        EXECUTABLE.format(python=sys.executable, cime=str(case.cime), bypass=bypass)
-    )
+    template = bld / "restart_template.nc"
+    weights = [float(index == PFT) for index in range(17)]
+    write_template(template, lat=[38.74], lon=[267.8], pft_weights=[weights])
+    values = {"python": sys.executable, "cime": str(case.cime), "template": str(template)}
+    executable.write_text(EXECUTABLE.format(**values, bypass=bypass))
     executable.chmod(0o755)
     log.write_text("built\n")
     case.set("BUILD_COMPLETE", "TRUE")

@@ -7,10 +7,16 @@ as ELM's are while spinup_state is 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-ACCELERATED = {"cwd": 1.37, "soil3": 1.956, "soil4": 27.4}
+RATES = {"cwd": 0.001, "soil3": 0.0014, "soil4": 0.0001}
+"""Lost fraction a day of ELM's slow pools, of which it makes the factors of acceleration."""
+ACCELERATED = {
+    name: (0.5 if name == "cwd" else 1.0) / (-math.log1p(-rate) * 365.0)
+    for name, rate in RATES.items()
+}
 DEAD_WOOD = 10.0
 _LOSS = {
     "leaf": 0.6,

@@ -78,7 +78,7 @@ class Run:
         return pools, date // 10000 if continued else self.start, not continued
 
 
-def main(cime: str, bypass: bool) -> int:
+def main(cime: str, template: str, bypass: bool) -> int:
     """Run the model in the current directory."""
     folder = Path.cwd()
     run = Run(folder, Path(cime))
@@ -113,7 +113,7 @@ def main(cime: str, bypass: bool) -> int:
         _history(run, year + 1, reference, [Record(begin, begin + 365.0, date, pools, yielded)])
         last = year + 1 == first + years
         if restarts and (year + 1 - run.start) % every == 0:
-            _restart(run, year + 1, pools, broken and last)
+            _restart(run, Path(template), year + 1, pools, broken and last)
         run.log("cpl", f" tStamp_write: model date = {date:08d}")
     if fault(run.cime, "no_termination", folder) is None:
         run.log(
@@ -127,9 +127,10 @@ def _history(run: Run, year: int, reference: str, records: list[Record]) -> None
     write_history(path, run.case, reference, records)
 
 
-def _restart(run: Run, year: int, pools: Pools, broken: bool) -> None:
+def _restart(run: Run, template: Path, year: int, pools: Pools, broken: bool) -> None:
     name = f"{run.case}.elm.r.{date_text(year)}.nc"
-    write_restart(run.folder / name, run.case, run.start, year, pools, run.spinup_state, broken)
+    path = run.folder / name
+    write_restart(path, template, run.case, (run.start, year), pools, run.spinup_state, broken)
     coupler = f"{run.case}.cpl.r.{date_text(year)}.nc"
     (run.folder / coupler).write_bytes((run.folder / name).read_bytes())
     (run.folder / "rpointer.lnd").write_text(f"./{name}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +13,11 @@ import numpy as np
 from catena.coupler.fake_cime.carbon_box import Pools, Year
 
 SECONDS_A_YEAR = 365 * 86400
-_COLUMN, _PFT_SLOT = 0, 7
-"""The soil column, and the slot of the broadleaf deciduous temperate tree."""
+PFT = 7
+"""The site's plant, and its slot: the broadleaf deciduous temperate tree."""
+_COLUMN = 0
+FIRST_LEVEL = 0.017512817916255204
+"""Thickness of ELM's first soil level, m: it holds all the carbon of the box."""
 _VERTICAL = {
     "cwd": "cwdc_vr",
     "litter": "litr1c_vr",
@@ -102,52 +106,56 @@ def _columns(records: Sequence[Record]) -> list[tuple[str, str, list[float]]]:
 
 
 def write_restart(
-    path: Path, case: str, start: int, year: int, pools: Pools, spinup_state: int, broken: bool
+    path: Path,
+    template: Path,
+    case: str,
+    dates: tuple[int, int],
+    pools: Pools,
+    spinup_state: int,
+    broken: bool,
 ) -> None:
-    """Write `CASE.elm.r.DATE.nc`; `broken` leaves NaN in the soil."""
-    with netCDF4.Dataset(path, "w", format="NETCDF3_64BIT_DATA") as file:
-        file.title, file.case_id = "ELM Restart information", case
-        file.source = "stand-in for the E3SM Land Model"
-        sizes = {"gridcell": 1, "topounit": 1, "landunit": 4, "column": 16, "pft": 32}
-        for name, size in {**sizes, "levgrnd": 15, "levtot": 20, "levsno": 5}.items():
-            file.createDimension(name, size)
-        for name, value in (
-            ("spinup_state", spinup_state),
-            ("timemgr_rst_start_ymd", start * 10000 + 101),
-            ("timemgr_rst_curr_ymd", year * 10000 + 101),
-            ("timemgr_rst_curr_tod", 0),
-        ):
-            file.createVariable(name, "i4", ())[...] = value
-        for name, degrees in (("grid1d_lon", 267.8), ("grid1d_lat", 38.74)):
-            file.createVariable(name, "f8", ("gridcell",))[:] = degrees
-        for prefix, dimension, first in (("cols1d", "column", _COLUMN), ("pfts1d", "pft", 0)):
-            kind = np.full(sizes[dimension], 5, "i4")
-            kind[first : first + (1 if dimension == "column" else 17)] = 1
-            active = (np.arange(kind.size) == first).astype("i4")
-            if dimension == "pft":
-                active = (np.arange(kind.size) == _PFT_SLOT).astype("i4")
-                for weight in ("pfts1d_wtcol", "pfts1d_wtxy"):
-                    file.createVariable(weight, "f8", (dimension,))[:] = active
-            file.createVariable(f"{prefix}_ityplun", "i4", (dimension,))[:] = kind
-            file.createVariable(f"{prefix}_active", "i4", (dimension,))[:] = active
-        values = asdict(pools)
+    """Write `CASE.elm.r.DATE.nc`.
+
+    Parameters
+    ----------
+    path, template : Path
+        The template has all of ELM's names and dimensions, and nothing in its pools.
+    case : str
+    dates : tuple of int
+        Years of the run's start and of the file.
+    pools : Pools
+    spinup_state : int
+    broken : bool
+        Whether to leave NaN in the soil.
+    """
+    shutil.copyfile(template, path)
+    start, year = dates
+    values = asdict(pools)
+    totals = {"totlitc": pools.litter, "totsomc": pools.soil, "totcolc": pools.total}
+    with netCDF4.Dataset(path, "r+") as file:
+        file.set_auto_mask(False)
+        file["spinup_state"][...] = spinup_state
+        file["timemgr_rst_start_ymd"][...] = start * 10000 + 101
+        file["timemgr_rst_curr_ymd"][...] = year * 10000 + 101
         for name, variable in _VERTICAL.items():
-            profile = np.zeros((16, 15))
-            # The first level holds it all, in gC m-3: a level of 1 m.
-            profile[_COLUMN, 0] = np.nan if broken and name == "soil4" else values[name]
-            file.createVariable(variable, "f8", ("column", "levgrnd"), fill_value=1e36)[:] = profile
+            density = values[name] / FIRST_LEVEL
+            file[variable][_COLUMN, 0] = np.nan if broken and name == "soil4" else density
         for name, variable in _PLANT.items():
-            slots = np.zeros(32)
-            slots[_PFT_SLOT] = values[name]
-            file.createVariable(variable, "f8", ("pft",), fill_value=1e36)[:] = slots
+            file[variable][PFT] = values[name]
+        for variable, total in totals.items():
+            file[variable][_COLUMN] = total
+        file["totvegc"][PFT] = pools.vegetation
 
 
 def read_restart(path: Path) -> tuple[Pools, int, int]:
     """Pools, spinup_state and date (YYYYMMDD) of a restart file."""
     with netCDF4.Dataset(path) as file:
         file.set_auto_mask(False)
-        values = {name: float(file[variable][_COLUMN, 0]) for name, variable in _VERTICAL.items()}
-        values |= {name: float(file[variable][_PFT_SLOT]) for name, variable in _PLANT.items()}
+        values = {
+            name: float(file[variable][_COLUMN, 0]) * FIRST_LEVEL
+            for name, variable in _VERTICAL.items()
+        }
+        values |= {name: float(file[variable][PFT]) for name, variable in _PLANT.items()}
         return (
             Pools(**values),
             int(file["spinup_state"][...]),
