@@ -163,6 +163,15 @@ def test_real_files_have_no_fault(stem: str) -> None:
     assert any("tempavg_somhr" in str(each) for each in found)
 
 
+def test_the_memory_of_the_last_year_is_that_of_the_history() -> None:
+    pools = restart_of("final.elm.r.0241").pools()
+    year = {name: annual("USMOz_final_annual.csv", "0241", name) for name in ("GPP", "NPP")}
+    assert float(pools["annsum_npp"][0]) == pytest.approx(year["NPP"], rel=1e-4)
+    assert float(pools["cannsum_npp"][0]) == pytest.approx(year["NPP"], rel=1e-4)
+    # A sum of rates over time steps of 1800 s.
+    assert float(pools["annsum_potential_gpp"][0]) * 1800.0 == pytest.approx(year["GPP"], rel=1e-5)
+
+
 def test_built_in_ratios_and_factors_are_those_of_the_parameter_file() -> None:
     ratios = Stoichiometry.from_parameters(PARAMETERS)
     natural = len(NATURAL.names)

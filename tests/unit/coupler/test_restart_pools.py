@@ -375,6 +375,13 @@ def test_ratios_of_a_parameter_file_are_used(template: Restart, tmp_path: Path) 
     assert float(pools["leafc"][0] / pools["leafn"][0]) == pytest.approx(31.0)
 
 
+def test_a_file_without_ratios_is_refused_by_what_it_should_be(template: Restart) -> None:
+    with pytest.raises(
+        InvalidData, match=r"template\.nc: .*cn_s1.*the parameter file of an ELM run"
+    ):
+        Stoichiometry.from_parameters(template.source.path)
+
+
 def test_ratios_of_other_plants_are_refused(template: Restart, tmp_path: Path) -> None:
     ratios = Stoichiometry.from_parameters(parameter_file(tmp_path / "p.nc", name="arctic_forb"))
     with pytest.raises(InvalidData, match=r"7 is broadleaf_.* in the restart and arctic_forb"):

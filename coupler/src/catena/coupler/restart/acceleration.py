@@ -99,7 +99,7 @@ class SpinupFactors:
         InvalidData
             When it is no netCDF or has not the rates ``k_s1`` and so on.
         """
-        found = Source(path).read(_RATES.values())
+        found = Source(path, "the parameter file of an ELM run").read(_RATES.values())
         rates = {pool: float(np.ravel(found[name])[0]) for pool, name in _RATES.items()}
         return cls.of_rates(rates, dead_wood)
 

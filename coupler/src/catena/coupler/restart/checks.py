@@ -177,7 +177,8 @@ def _totals(restart: Restart) -> Iterator[Finding]:
         apart = np.abs(stored - summed)
         if not (apart <= 1e-6 * np.abs(summed) + 1e-9).all():
             at = int(np.nan_to_num(apart, nan=np.inf).argmax())
-            where = restart.subgrid.where_slot if name == "totvegc" else restart.subgrid.where_cell
+            per_pft = name.startswith("totveg")
+            where = restart.subgrid.where_slot if per_pft else restart.subgrid.where_cell
             yield _finding(
                 "totals",
                 "refused",

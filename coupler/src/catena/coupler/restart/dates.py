@@ -10,7 +10,7 @@ from catena.shared.errors import InvalidData
 
 DAYS_PER_YEAR = 365.0
 
-_CALENDARS = {1: "noleap", 2: "gregorian"}
+_CALENDARS = {1: "noleap", 2: "standard"}
 _DAYS_BEFORE_MONTH = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
 
 

@@ -57,7 +57,7 @@ class History:
     """
 
     def __init__(self, path: Path) -> None:
-        self.source = Source(Path(path))
+        self.source = Source(Path(path), "a history file of ELM")
         self.name = self.source.path.name
         bounds_name = "time_bounds" if "time_bounds" in self.source.variables else "time_bnds"
         found = self.source.read([bounds_name])

@@ -88,7 +88,8 @@ def _pools() -> dict[str, Pool]:
     found.append(Pool("retransp", "pft", "gP m-2", "p"))
     found += [
         Pool("annsum_npp", "pft", "gC m-2 yr-1", signed=True),
-        Pool("annsum_potential_gpp", "pft", "gC m-2 yr-1"),
+        # ELM sums up the rates of a year's time steps, without their length.
+        Pool("annsum_potential_gpp", "pft", "gC m-2 s-1"),
         Pool("annavg_agnpp", "pft", "gC m-2 s-1", signed=True),
         Pool("annavg_bgnpp", "pft", "gC m-2 s-1", signed=True),
         Pool("annmax_retransn", "pft", "gN m-2"),

@@ -62,7 +62,7 @@ def surface_phosphorus(
         When the surface data set is another grid's or lacks the maps, or there is more labile
         phosphorus than can be sorbed.
     """
-    found = Source(surface).read(_MAPS.values())
+    found = Source(surface, "a surface data set with maps of phosphorus").read(_MAPS.values())
     subgrid = restart.subgrid
     pools: dict[str, Floats] = {}
     for name, source_name in _MAPS.items():

@@ -21,6 +21,7 @@ from catena.coupler.restart.subgrid import read_subgrid
 from catena.shared.errors import InvalidData
 
 _DIMENSIONS = {"level": ("column", "levgrnd"), "pft": ("pft",), "cell": ("column",)}
+_WANTED = "a restart file of ELM with carbon, nitrogen and vertically resolved soil"
 _LEVELS = 10
 """Active levels where the file does not say (``nlevsoi``)."""
 
@@ -43,7 +44,7 @@ def read_restart(path: Path, *, in_memory: bool = False) -> Restart:
         decomposition cascade than the converging trophic one; or its index vectors contradict each
         other. The message names file and variable.
     """
-    source = Source(Path(path), in_memory=in_memory)
+    source = Source(Path(path), _WANTED, in_memory=in_memory)
     name = source.path.name
     structure = [each for each in source.variables if each.startswith(STRUCTURE_PREFIXES)]
     values = source.read({*INDEX, *structure})
@@ -79,8 +80,8 @@ def _pools_of(source: Source) -> tuple[str, ...]:
     missing = [name for name in wanted if name not in source.variables]
     if missing:
         raise InvalidData(
-            f"{source.path.name}: the file has no variable {', '.join(missing)}; a restart file of "
-            "a run with carbon, nitrogen and vertically resolved soil is wanted"
+            f"{source.path.name}: the file has no variable {', '.join(missing)}; {_WANTED} is "
+            "wanted"
         )
     found = tuple(name for name in POOLS if name in source.variables)
     for name in found:

@@ -36,6 +36,8 @@ class Source:
     ----------
     path : Path
         The file.
+    wanted : str
+        What kind of file it should be, for messages.
     in_memory : bool
         Keep the bytes, so that the file may change or vanish; otherwise variables are read when
         they are asked for, and a file that was changed meanwhile is refused.
@@ -46,8 +48,9 @@ class Source:
         When the file is missing, no netCDF, or truncated.
     """
 
-    def __init__(self, path: Path, *, in_memory: bool = False) -> None:
+    def __init__(self, path: Path, wanted: str, *, in_memory: bool = False) -> None:
         self.path = path
+        self.wanted = wanted
         self._bytes: bytes | None = None
         if not path.is_file():
             raise InvalidData(f"{path.name}: there is no such file")
@@ -76,8 +79,8 @@ class Source:
         missing = [name for name in wanted if name not in self.variables]
         if missing:
             raise InvalidData(
-                f"{self.path.name}: the file has no variable {', '.join(missing)}; a restart file "
-                "of ELM with vertically resolved soil is wanted"
+                f"{self.path.name}: the file has no variable {', '.join(missing)}; {self.wanted} "
+                "is wanted"
             )
         found = {}
         with self._open() as dataset:

@@ -104,7 +104,9 @@ class Stoichiometry:
             (kind, element) for kind in ("leaf", "froot", "livewd", "deadwd") for element in "np"
         ]
         names = [f"{kind}c{element}" for kind, element in keys]
-        found = Source(path).read([*soil_cn, *soil_np, *names, "woody", "evergreen", "pftname"])
+        found = Source(path, "the parameter file of an ELM run with phosphorus").read(
+            [*soil_cn, *soil_np, *names, "woody", "evergreen", "pftname"]
+        )
         cn = [float(np.ravel(found[name])[0]) for name in soil_cn]
         np_ratio = [float(np.ravel(found[name])[0]) for name in soil_np]
         c_to_p = [a * b for a, b in zip(cn, np_ratio, strict=True)]
