@@ -17,12 +17,12 @@ from catena.shared.artifacts import ArtifactStore, Lineage
 from catena.shared.artifacts.manifest import InputRef
 
 NAMES = ["flnr", "slatop", "rootb_par"]
-UNITS = ["1", "m2/gC", "1/m"]
+UNITS = ["1", "m2 gC-1", "m-1"]
 LOW, HIGH = np.array([0.1, 0.01, 0.5]), np.array([0.4, 0.05, 4.0])
 FIRST_YEAR, YEARS = 2010, 4
 VARIABLES = {
-    "GPP": ("gC m-2 s-1", "gross primary production"),
-    "EFLX_LH_TOT": ("W m-2", "latent heat flux"),
+    "GPP": ("gC/m^2/s", "gross primary production"),
+    "EFLX_LH_TOT": ("W/m^2", "latent heat flux"),
 }
 SECONDS = 86400.0
 

@@ -9,11 +9,13 @@ import pytest
 from support import land_runs as land
 
 from catena.calibrator import jobs
+from catena.calibrator.model_runs import udunits
 from catena.calibrator.preflight import check_against_artifacts
 from catena.calibrator.queries import ImportEnsembleQuery
 from catena.calibrator.storage import read_ensemble
 from catena.shared.artifacts import ArtifactStore
 from catena.shared.errors import InvalidData, InvalidRequest
+from catena.shared.lexicon import same_units
 from catena.shared.testing import run_job
 
 ROWS = land.parameters(40)
@@ -121,6 +123,24 @@ def test_a_period_that_was_not_run_is_named_by_the_job(store: ArtifactStore) -> 
         imported(store, land.put_runs(store, "a", ROWS), {"start": "2020-01-01"})
     assert caught.value.violations[0].field == "runs.variables[0]"
     assert "from 2010-01-01 to 2014-01-01" in caught.value.violations[0].description
+
+
+@pytest.mark.parametrize(
+    ("elm", "spelled"),
+    [
+        ("gC/m^2/s", "gC m-2 s-1"),
+        ("W/m^2", "W m-2"),
+        ("mm/s", "mm s-1"),
+        ("1/m", "1/m"),
+        ("gC gN-1 s-1", "gC gN-1 s-1"),
+        ("proportion", "proportion"),
+        ("", ""),
+    ],
+)
+def test_units_of_elm_are_spelled_as_everywhere_else(elm: str, spelled: str) -> None:
+    assert udunits(elm) == spelled
+    if spelled != elm and "C" not in elm:
+        assert same_units(elm, spelled)
 
 
 @pytest.mark.parametrize("field", ["parameters", "outputs"])

@@ -9,6 +9,7 @@ import pytest
 from support import land_runs as land
 
 from catena.calibrator.ensemble import OutputTable
+from catena.calibrator.model_runs import udunits
 from catena.calibrator.observed import LATENT_HEAT, Observed, read_observed
 from catena.calibrator.steps import Bounds, Step, steps_of
 from catena.shared.errors import InvalidData
@@ -24,7 +25,7 @@ def asked(aggregation: str = "monthly") -> tuple[list[Step], OutputTable]:
     for name, (unit, _) in land.VARIABLES.items():
         found = steps_of(name, MONTHS, aggregation)  # type: ignore[arg-type]
         steps += found
-        units += [unit] * len(found)
+        units += [udunits(unit)] * len(found)
     names = tuple(f"{step.variable}_{step.label()}" for step in steps)
     return steps, OutputTable(names, tuple(units), ("",) * len(names))
 

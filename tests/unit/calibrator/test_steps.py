@@ -102,5 +102,7 @@ def test_months_cannot_be_made_of_years() -> None:
         steps_of("GPP", years, "monthly")
 
 
-def test_the_middle_of_a_year_lies_in_its_middle() -> None:
-    assert Step("x", "2011-01-01", "2012-01-01").middle() == pytest.approx(2011.5, abs=0.01)
+def test_a_year_is_drawn_at_its_number_and_a_month_at_its_middle() -> None:
+    assert Step("x", "2011-01-01", "2012-01-01").place() == 2011
+    assert Step("x", "2011-07-01", "2011-08-01").place() == pytest.approx(2011 + 6.5 / 12, abs=0.01)
+    assert Step("x", "2010-01-01", "2014-01-01", month=3).place() == 3

@@ -41,7 +41,7 @@ def runs_request(site: Site, forcing: Ref | None) -> Section:
     if "outputs" not in asked:
         asked["outputs"] = [one["name"] for one in site.ensemble.request.get("variables", ())]
     setup = {**run.setup.request, "forcing": _forcing_message(run.setup.forcing, forcing)}
-    return {"title": site.title, **asked, "setup": setup}
+    return {**asked, "setup": setup}
 
 
 def predictive_request(

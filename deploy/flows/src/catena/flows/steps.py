@@ -35,7 +35,7 @@ def ensemble_request(site: Site, runs: Ref | None = None) -> Section:
         Runs of the land model, where the ensemble is run.
     """
     if runs is not None:
-        return {"title": site.title, **import_request(site, runs)}
+        return import_request(site, runs)
     request = {"title": site.title, **site.ensemble.request}
     files = site.ensemble.files
     if files is not None:

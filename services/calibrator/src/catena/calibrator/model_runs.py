@@ -7,6 +7,7 @@ of its time axis, and beside them ``parameters`` (member, parameter) with their 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -218,7 +219,7 @@ def _prior(dataset: xr.Dataset) -> Prior:
         tuple(str(name) for name in dataset["parameter"].to_numpy()),
         dataset["parameter_low"].to_numpy(),
         dataset["parameter_high"].to_numpy(),
-        tuple(str(unit) for unit in dataset["parameter_units"].to_numpy()),
+        tuple(udunits(str(unit)) for unit in dataset["parameter_units"].to_numpy()),
     )
 
 
@@ -229,11 +230,24 @@ def _table(dataset: xr.Dataset, steps: Sequence[Step], *, several: bool) -> Outp
         label = step.label()
         suffix = f"_c{step.cell}" if several else ""
         names.append(f"{step.variable}_{label}{suffix}")
-        units.append(str(attrs.get("units", "")))
+        units.append(udunits(str(attrs.get("units", ""))))
         where = f", cell {step.cell}" if several else ""
         when = f"mean of month {step.month}" if step.month else label
         long_names.append(f"{attrs.get('long_name') or step.variable}, {when}{where}")
     return OutputTable(tuple(names), tuple(units), tuple(long_names))
+
+
+def udunits(text: str) -> str:
+    """A unit as UDUNITS spells it: ELM's ``gC/m^2/s`` is ``gC m-2 s-1``.
+
+    Other units stay as they are.
+    """
+    words = text.split("/")
+    if len(words) == 1 or any(not re.fullmatch(r"[A-Za-z]+(\^?\d)?", word) for word in words):
+        return text
+    first, *below = [word.replace("^", "") for word in words]
+    powers = [word if word[-1].isdigit() else f"{word}1" for word in below]
+    return " ".join([first, *(f"{word[:-1]}-{word[-1]}" for word in powers)])
 
 
 def _model(summary: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ _FEW = 24
 
 def per_day(units: str) -> tuple[float, str]:
     """Factor and unit in which people read a flux: carbon per day, everything else as it is."""
-    substance = re.fullmatch(r"(g[CN])(?:/m\^?2/s| m-2 s-1)", units)
+    substance = re.fullmatch(r"(g[CN]) m-2 s-1", units)
     return (86400.0, f"{substance[1]} m-2 d-1") if substance else (1.0, units)
 
 
@@ -71,7 +71,7 @@ def series_plot(runs: ModelPredictive, units: Sequence[str], titles: Sequence[st
 
 
 def _panel(axes: Axes, runs: ModelPredictive, columns: NDArray[np.intp], factor: float) -> None:
-    x = np.array([runs.steps[column].middle() for column in columns])
+    x = np.array([runs.steps[column].place() for column in columns])
     before = factor * bands(runs.prior[:, columns])
     after = factor * bands(runs.posterior[:, columns])
     marker = "." if len(columns) <= _FEW else ""

@@ -63,10 +63,15 @@ class Step:
                 return self.start[:digits]
         return self.start
 
-    def middle(self) -> float:
-        """Its middle as a year and a fraction, for plots; the month of a seasonal cycle."""
+    def place(self) -> float:
+        """Where it lies on an axis of years: a whole year at its number, any other at its middle.
+
+        Steps of a seasonal cycle lie at the number of their month.
+        """
         if self.month:
             return float(self.month)
+        if len(self.label()) == 4:
+            return float(self.label())
         first, after = np.datetime64(self.start), np.datetime64(self.end)
         middle = first + (after - first) // 2
         year = middle.astype("datetime64[Y]")
