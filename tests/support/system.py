@@ -38,6 +38,34 @@ check: {{simulated_pairs: 20, draws: 50}}
 mcmc: {{draws: 200, warmup: 100}}
 """
 
+TINY_RUNS = """
+site: {name}
+title: Tiny runs of the embedded land model under generated weather
+ensemble:
+  run:
+    setup:
+      forcing:
+        ingest:
+          source: generated_weather
+          weather: {{sites: 1, years: 3, seed: {seed}, climates: [temperate_continental]}}
+      surfaces:
+        - pfts: [{{name: broadleaf_deciduous_temperate_tree, fraction: 1.0}}]
+          soil: [{{bottom_m: 3.5, sand_percent: 40.0, clay_percent: 20.0}}]
+      stages: [{{kind: ad_spinup, years: 30}}, {{kind: transient}}]
+    draw:
+      members: 60
+      parameters: [{{name: flnr}}, {{name: slatop}}, {{name: rootb_par}}]
+  variables: [{{name: EFLX_LH_TOT, aggregation: yearly}}, {{name: GPP, aggregation: yearly}}]
+  held_out_runs: 20
+observation:
+  synthetic: {{run: 50, error_fraction: 0.3, seed: 1}}
+surrogate: {{method: gp, folds: 2}}
+posterior: {{method: sir, bank_size: 4096}}
+check: {{simulated_pairs: 20, draws: 50}}
+mcmc: {{draws: 200, warmup: 100}}
+predictive: {{draws: 12}}
+"""
+
 
 class System:
     """A home, a run folder and a store that nobody else has.
