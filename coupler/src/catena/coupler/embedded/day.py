@@ -44,6 +44,7 @@ from catena.coupler.embedded.nitrogen import (
 from catena.coupler.embedded.phenology import evergreen, seasonal, stressed
 from catena.coupler.embedded.respiration import maintenance_respiration
 from catena.coupler.embedded.state import (
+    AD_MORTALITY,
     DEADSTEM,
     LEAF,
     LIVESTEM,
@@ -107,7 +108,18 @@ SMALLEST = -1e-9
 
 @compiled
 def water_and_energy(  # type: ignore[no-untyped-def]
-    weather, column, plants, pfts, traits, weights, soil, flux, potential, ground_share, out
+    weather,
+    column,
+    plants,
+    pfts,
+    traits,
+    weights,
+    soil,
+    flux,
+    potential,
+    ground_share,
+    accelerated,
+    out,
 ):
     """Radiation, heat and water of a column and the potential production of its plants.
 
@@ -119,6 +131,7 @@ def water_and_energy(  # type: ignore[no-untyped-def]
         Share of the soil's water that drained.
     """
     tables, porous, per_porous, layer_weights = soil
+    whole_wood = AD_MORTALITY if accelerated == 1 else 1.0
     into_ground = warm_soil(column, weather[W_AIR])
     celsius = column[S_TSOIL] - FREEZING
     frost = min(max(0.5 * (celsius + 2.0), 0.0), 1.0)
@@ -127,7 +140,17 @@ def water_and_energy(  # type: ignore[no-untyped-def]
     evaporated, rain, net, open_ground, to_ground = 0.0, 0.0, 0.0, 0.0, 0.0
     leaf_area, btran, g_both, emitted = 0.0, 0.0, 0.0, 0.0
     for k in range(plants.shape[0]):
-        leaves(plants[k], pfts[k], traits[k], weather, potential, frost, column[S_SNOW], flux[k])
+        leaves(
+            plants[k],
+            pfts[k],
+            traits[k],
+            weather,
+            potential,
+            frost,
+            column[S_SNOW],
+            whole_wood,
+            flux[k],
+        )
         wet, used, through = wet_canopy(plants[k], weather, flux[k])
         evaporated += weights[k] * wet
         rain += weights[k] * through

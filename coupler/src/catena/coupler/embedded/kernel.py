@@ -130,6 +130,7 @@ def run_members(  # type: ignore[no-untyped-def]
                 flux,
                 potential,
                 ground_share,
+                modes[0],
                 out,
             )
             triggers(

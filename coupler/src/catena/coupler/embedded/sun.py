@@ -40,7 +40,7 @@ def day_length(latitude: float, day: NDArray[np.float64]) -> NDArray[np.float64]
     delta = declination(day)
     phi = math.radians(min(max(latitude, -89.9), 89.9))
     angle = np.clip(-math.tan(phi) * np.tan(delta), -1.0, 1.0)
-    return np.arccos(angle) * SECONDS / math.pi
+    return np.minimum(np.arccos(angle) * SECONDS / math.pi, SECONDS)
 
 
 def sun_table(latitude: float) -> NDArray[np.float64]:

@@ -86,10 +86,14 @@ def warm_soil(column, air):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def leaves(plant, pft, traits, weather, potential, frost, snow, flux):  # type: ignore[no-untyped-def]
-    """Leaf area, water stress, potential production and conductance of one PFT."""
+def leaves(plant, pft, traits, weather, potential, frost, snow, whole_wood, flux):  # type: ignore[no-untyped-def]
+    """Leaf area, water stress, potential production and conductance of one PFT.
+
+    ``whole_wood`` is the factor from dead stem to what stands there: 10 while mortality is
+    accelerated, as in ELM, 1 otherwise.
+    """
     leaf_area = leaf_area_index(plant[LEAF], pft[i.SLATOP], pft[i.DSLADLAI])
-    plant_area = leaf_area + stem_area_index(plant[DEADSTEM], pft[i.WOODY])
+    plant_area = leaf_area + stem_area_index(whole_wood * plant[DEADSTEM], pft[i.WOODY])
     flux[F_LAI] = leaf_area
     flux[F_PLANT_AREA] = plant_area
     flux[F_COVER] = cover(plant_area)
