@@ -10,7 +10,7 @@ import pytest
 
 from catena.coupler.embedded.columns import Columns
 from catena.coupler.pft import PFT_NAMES, pft_index
-from catena.coupler.surface_map import Box, generated_surface_map, read_surface_map
+from catena.coupler.surface_map import TREES, Box, generated_surface_map, read_surface_map
 from catena.shared.errors import InvalidData, InvalidRequest
 
 PINE = pft_index("needleleaf_evergreen_temperate_tree")
@@ -83,8 +83,19 @@ def test_rare_plants_are_left_out(file: Path) -> None:
     assert made.of_cell(len(made.lat) - 1) == {"needleleaf_evergreen_temperate_tree": 1.0}
 
 
+def test_only_the_plants_asked_for_count(file: Path) -> None:
+    with netCDF4.Dataset(file, "a") as out:
+        grass = pft_index("c4_grass")
+        out["PCT_NAT_PFT"][grass] = 50.0
+        out["PCT_NAT_PFT"][:9, 1] = 0.0  # no tree in the middle row
+    assert read_surface_map(file, ALL).of_cell(0) == {"c4_grass": 1.0}
+    made = read_surface_map(file, ALL, plants=TREES)
+    assert set(made.lat) == {30.5, 32.5}
+    assert made.of_cell(0) == {"broadleaf_deciduous_temperate_tree": 1.0}
+
+
 def test_more_cells_than_the_box_has(file: Path) -> None:
-    with pytest.raises(InvalidData, match="11 cells of the box have natural vegetation; 12"):
+    with pytest.raises(InvalidData, match="11 cells of the box have such plants; 12"):
         read_surface_map(file, ALL, cells=12)
 
 

@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 
 NATURAL = range(1, 15)
 """Trees, shrubs and grasses: neither bare ground nor crops."""
+TREES = range(1, 9)
 LEAST_SHARE = 0.05
 """Plants with less of a cell's vegetation are left out."""
 
@@ -63,7 +64,9 @@ class SurfaceMap:
         return {PFT_NAMES[pft]: float(share) for pft, share in found if share > 0.0}
 
 
-def read_surface_map(path: Path, box: Box, *, cells: int = 0, slots: int = 1) -> SurfaceMap:
+def read_surface_map(
+    path: Path, box: Box, *, cells: int = 0, slots: int = 1, plants: range = NATURAL
+) -> SurfaceMap:
     """Natural plants of a region, from a gridded surface dataset of ELM or CLM.
 
     Parameters
@@ -72,9 +75,11 @@ def read_surface_map(path: Path, box: Box, *, cells: int = 0, slots: int = 1) ->
         With ``LATIXY``, ``LONGXY``, ``PCT_NATVEG`` (lat, lon) and ``PCT_NAT_PFT`` (pft, lat, lon).
     box : Box
     cells : int
-        How many: those with the most natural vegetation. 0: all that have some.
+        How many: those with the largest area of these plants. 0: all that have some.
     slots : int
         The most frequent plants of a cell, as many as this.
+    plants : range
+        Which count: :data:`NATURAL` or :data:`TREES`; others are left out.
 
     Raises
     ------
@@ -94,20 +99,20 @@ def read_surface_map(path: Path, box: Box, *, cells: int = 0, slots: int = 1) ->
             "with LATIXY, LONGXY, PCT_NATVEG and PCT_NAT_PFT was wanted"
         ) from error
     lon = np.mod(lon + 180.0, 360.0) - 180.0
-    natural = table[NATURAL.start : NATURAL.stop]
+    chosen = table[plants.start : plants.stop]
+    area = share * chosen.sum(axis=0)
     inside = (box.south < lat) & (lat < box.north) & (box.west < lon) & (lon < box.east)
-    rows = np.flatnonzero((inside & (share > 0.0) & (natural.sum(axis=0) > 0.0)).ravel())
+    rows = np.flatnonzero((inside & (area > 0.0)).ravel())
     if len(rows) < max(cells, 1):
         raise InvalidData(
-            f"'{path.name}': {len(rows)} cells of the box have natural vegetation; {cells or 1} "
+            f"'{path.name}': {len(rows)} cells of the box have such plants; {cells or 1} "
             "were wanted: choose a larger box"
         )
     if cells:
-        rows = rows[np.argsort(-share.ravel()[rows], kind="stable")[:cells]]
+        rows = rows[np.argsort(-area.ravel()[rows], kind="stable")[:cells]]
     rows = rows[np.lexsort((lon.ravel()[rows], lat.ravel()[rows]))]
-    return _most_frequent(
-        lat.ravel()[rows], lon.ravel()[rows], natural.reshape(len(natural), -1)[:, rows].T, slots
-    )
+    shares = chosen.reshape(len(chosen), -1)[:, rows].T
+    return _most_frequent(lat.ravel()[rows], lon.ravel()[rows], shares, slots, plants)
 
 
 def generated_surface_map(box: Box, step: float, *, cells: int = 0, slots: int = 1) -> SurfaceMap:
@@ -142,15 +147,15 @@ def generated_surface_map(box: Box, step: float, *, cells: int = 0, slots: int =
     put("broadleaf_deciduous_temperate_tree", bump(lat, 39.0, 6.0))
     put("needleleaf_evergreen_boreal_tree", bump(lat, 50.0, 5.0))
     put("c3_non-arctic_grass", 1.5 * bump(lon, box.west, 4.0))
-    return _most_frequent(lat, lon, shares, slots)
+    return _most_frequent(lat, lon, shares, slots, NATURAL)
 
 
-def _most_frequent(lat: Array, lon: Array, shares: Array, slots: int) -> SurfaceMap:
-    """`shares` is (cell, natural PFT)."""
-    if not 1 <= slots <= len(NATURAL):
-        raise InvalidRequest(f"{slots} plants in a cell; wanted 1 to {len(NATURAL)}")
+def _most_frequent(lat: Array, lon: Array, shares: Array, slots: int, plants: range) -> SurfaceMap:
+    """`shares` is (cell, plant)."""
+    if not 1 <= slots <= len(plants):
+        raise InvalidRequest(f"{slots} plants in a cell; wanted 1 to {len(plants)}")
     order = np.argsort(-shares, axis=1, kind="stable")[:, :slots]
     weights = np.take_along_axis(shares / shares.sum(axis=1, keepdims=True), order, axis=1)
     weights[:, 1:][weights[:, 1:] < LEAST_SHARE] = 0.0
     weights /= weights.sum(axis=1, keepdims=True)
-    return SurfaceMap(lat, lon, order.astype(np.int64) + NATURAL.start, weights)
+    return SurfaceMap(lat, lon, order.astype(np.int64) + plants.start, weights)
