@@ -45,6 +45,7 @@ class BucketRunner:
         Output("RUNOFF", "kg m-2 s-1", "what runs over and leaks"),
     )
     pfts = (TREES, GRASS)
+    reads_forcing = True
     stages = ("final", "transient")
 
     def member_s(self, setup: Setup) -> float:
@@ -53,7 +54,7 @@ class BucketRunner:
 
     def check(self, setup: Setup) -> Sequence[FieldViolation]:
         """A restart must be of as many cells."""
-        if setup.restart is not None and len(setup.restart) != 8 * setup.forcing.cells:
+        if setup.restart is not None and len(setup.restart) != 8 * setup.record.cells:
             return [FieldViolation("setup.restart", "is of another grid")]
         return []
 
@@ -64,7 +65,7 @@ class BucketRunner:
         RUN.append(len(rows))
         table = self._table(setup, columns, rows)
         water, runoff, failures, _ = self._run(setup, table)
-        days = setup.stages[-1].dates(setup.forcing)
+        days = setup.stages[-1].dates(setup.record)
         starts = step_starts(days, frequency)
         for each in failures:
             water[each.member] = runoff[each.member] = np.nan
@@ -84,7 +85,7 @@ class BucketRunner:
         if failures:
             raise InvalidData(f"the bucket broke on {failures[0].day}")
         restart.write_bytes(last[0].tobytes())
-        days = setup.stages[-1].dates(setup.forcing)
+        days = setup.stages[-1].dates(setup.record)
         values = {"WATER": water, "RUNOFF": runoff}
         return CaseRun(
             {
@@ -111,7 +112,7 @@ class BucketRunner:
         return table
 
     def _run(self, setup: Setup, table: dict) -> tuple:
-        members, cells = len(table["rate", ""]), setup.forcing.cells
+        members, cells = len(table["rate", ""]), setup.record.cells
         capacity = np.stack(
             [sum(table["capacity", name] * part for name, part in land.pfts)
              for land in setup.land], axis=1,
@@ -121,7 +122,7 @@ class BucketRunner:
             level[:] = np.frombuffer(setup.restart)
         failures: dict[int, Failure] = {}
         for stage in setup.stages:
-            weather, days = stage.weather(setup.forcing), stage.dates(setup.forcing)
+            weather, days = stage.weather(setup.record), stage.dates(setup.record)
             water, runoff = (np.empty((members, days.size, cells)) for _ in range(2))
             for day in range(days.size):
                 level = level + 86_400 * weather.variables["pr"][:, day % weather.days]

@@ -67,6 +67,7 @@ class EmbeddedRunner:
 
     name = "embedded"
     pfts = PFT_NAMES
+    reads_forcing = True
     stages: tuple[StageKind, ...] = ("ad_spinup", "final", "transient")
     outputs = tuple(Output(o.name, o.units, o.long_name, o.name in USUAL) for o in OUTPUTS)
 
@@ -119,7 +120,7 @@ class EmbeddedRunner:
         accelerated = first.kind == "ad_spinup"
         found = []
         if setup.restart_mode == "resume":
-            begins = str(first.dates(setup.forcing)[0])
+            begins = str(first.dates(setup.record)[0])
             left = restart.date.strftime("%Y-%m-%d")
             if left != begins:
                 found.append(f"its date is {left}, the run goes on at {begins}")
@@ -153,7 +154,7 @@ class EmbeddedRunner:
         if ran.failures:
             first = ran.failures[0]
             raise InvalidData(f"the run failed on {first.day} in {first.stage}: {first.cause}")
-        days = setup.stages[-1].dates(setup.forcing)
+        days = setup.stages[-1].dates(setup.record)
         history = {
             each: {
                 name: step_means(ran.history[name][0], step_starts(days, each), 0).astype("f4")
@@ -167,10 +168,10 @@ class EmbeddedRunner:
             ran.state.values[0],
             columns_of(setup),
             parameters,
-            calendar_date(after.item(), setup.stages[-1].calendar(setup.forcing)),
+            calendar_date(after.item(), setup.stages[-1].calendar(setup.record)),
             ran.state.spinup_state,
         ).write(restart)
-        return CaseRun(history, {"largest_relative_budget_error": worst})
+        return CaseRun(history, notes={"largest_relative_budget_error": worst})
 
 
 @dataclass(frozen=True)
@@ -214,8 +215,8 @@ def run_stages(setup: Setup, parameters: ParameterSet, frequency: Frequency) -> 
         if state.spinup_state and not accelerated:
             state = leave_ad(state)
         last = number == len(setup.stages) - 1
-        weather = stage.weather(setup.forcing)
-        array, dates = weather.array(), stage.dates(setup.forcing)
+        weather = stage.weather(setup.record)
+        array, dates = weather.array(), stage.dates(setup.record)
         done = 0
         for cycles, supplement in _parts(stage, setup, from_bare_ground=not number):
             days = Days.since(dates[done].item(), cycles * weather.days, weather.calendar)
@@ -249,10 +250,10 @@ def run_stages(setup: Setup, parameters: ParameterSet, frequency: Frequency) -> 
 
 def _parts(stage: StageRun, setup: Setup, *, from_bare_ground: bool) -> list[tuple[int, bool]]:
     """Cycles of a stage, and whether lacking nitrogen is made up for: at first, as in ELM."""
-    cycles = stage.cycles(setup.forcing)
+    cycles = stage.cycles(setup.record)
     if stage.kind != "ad_spinup" or not from_bare_ground or setup.restart is not None:
         return [(cycles, False)]
-    years = stage.weather(setup.forcing).days // 365
+    years = stage.weather(setup.record).days // 365
     supplemented = min(-(-SUPPLEMENTED_YEARS // years), cycles)
     parts = [(supplemented, True), (cycles - supplemented, False)]
     return [part for part in parts if part[0]]
@@ -277,7 +278,7 @@ def read_state_file(content: bytes) -> Restart:
 
 def columns_of(setup: Setup) -> Columns:
     """The cells: soil on the model's layers, and plants."""
-    forcing = setup.forcing
+    forcing = setup.record
     slots = max(len(land.pfts) for land in setup.land)
     pfts = np.zeros((forcing.cells, slots), dtype=np.int64)
     weights = np.zeros((forcing.cells, slots))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from catena.ensemble_runner.blocks import (
@@ -15,7 +15,7 @@ from catena.ensemble_runner.blocks import (
 )
 from catena.ensemble_runner.fanout import Work, run_blocks
 from catena.ensemble_runner.members import Members
-from catena.ensemble_runner.models import Failure, open_model
+from catena.ensemble_runner.models import BlockRun, Failure, RunsItsOwnJobs, open_model
 from catena.ensemble_runner.storage import BlockStore, block_failures
 from catena.shared.artifacts import Artifact
 
@@ -79,12 +79,14 @@ def run_members(
         return block_digest(common, members.rows[span.rows])
 
     total = len(members.rows)
-    size = block_size(model.member_s(work.setup))
+    own_jobs = isinstance(model, RunsItsOwnJobs)
+    size = 1 if own_jobs else block_size(model.member_s(work.setup))
     plan = plan_blocks(total, size, lambda span: store.has(digest(span)))
     blocks = {part.span: store.open(digest(part.span)) for part in plan if part.found}
     found = done = _count(plan, found=True)
     failed = sum(len(block_failures(block, span)) for span, block in blocks.items())
-    for span, run in run_blocks(work, members.rows, [p.span for p in plan if not p.found]):
+    todo = [part.span for part in plan if not part.found]
+    for span, run in _runs(work, members, todo, digest):
         request = {**described, "first": span.first, "members": span.count}
         blocks[span] = store.put(digest(span), run, request)
         done += span.count
@@ -95,6 +97,21 @@ def run_members(
     ordered = [(span, blocks[span]) for span in sorted(blocks)]
     failures = [each for span, block in ordered for each in block_failures(block, span)]
     return Finished(ordered, failures, found, total - found)
+
+
+def _runs(
+    work: Work, members: Members, spans: Sequence[Span], digest: Callable[[Span], str]
+) -> Iterator[tuple[Span, BlockRun]]:
+    """Blocks as they are done: by Ray or here, or by the model's own batch system."""
+    model = open_model(work.model)
+    if not isinstance(model, RunsItsOwnJobs):
+        yield from run_blocks(work, members.rows, spans)
+        return
+    # Called by what is run, a member is found again on the machines where its files are.
+    named = {digest(span)[:16]: span for span in spans}
+    rows = {name: members.rows[span.first] for name, span in named.items()}
+    for name, run in model.run_members(work.setup, work.columns, rows, work.frequency):
+        yield named[name], run
 
 
 def _count(plan: list[Planned], *, found: bool) -> int:

@@ -42,25 +42,42 @@ def step_means(values: NDArray[Any], starts: NDArray[np.int64], axis: int) -> ND
     return sums / counts.reshape(shape)
 
 
-def time_axis(setup: Setup, frequency: Frequency) -> dict[str, Any]:
-    """Coordinates ``time`` (starts of the steps) and ``time_bnds`` of the last stage."""
+def run_axes(setup: Setup, frequency: Frequency) -> xr.Dataset:
+    """``time`` (starts of the steps) and ``time_bnds`` of the last stage; ``lat``, ``lon``."""
     stage = setup.stages[-1]
-    days = stage.dates(setup.forcing)
+    days = stage.dates(setup.record)
     starts = step_starts(days, frequency)
     after = days[-1] + np.timedelta64(1, "D")
     bounds = np.stack([days[starts], np.append(days[starts[1:]], after)], axis=1)
     times: Any = bounds
-    if stage.calendar(setup.forcing) == "standard":
+    if stage.calendar(setup.record) == "standard":
         times = bounds.astype("datetime64[us]")
     else:
         times = np.array(
             [[calendar_date(day, "noleap") for day in pair] for pair in bounds.tolist()]
         )
-    attrs = {"standard_name": "time", "long_name": "start of the interval", "bounds": "time_bnds"}
-    return {
-        "time": ("time", times[:, 0], attrs),
-        "time_bnds": (("time", "bnds"), times, {"long_name": "interval"}),
-    }
+    return axes_dataset(times, setup.record.lat, setup.record.lon)
+
+
+def axes_dataset(bounds: NDArray[Any], lat: NDArray[Any], lon: NDArray[Any]) -> xr.Dataset:
+    """Axes of a run.
+
+    Parameters
+    ----------
+    bounds : array (time, 2)
+        Start and end of each interval, as times.
+    lat, lon : array (cell,)
+        Degrees.
+    """
+    time = {"standard_name": "time", "long_name": "start of the interval", "bounds": "time_bnds"}
+    return xr.Dataset(
+        coords={
+            "time": ("time", bounds[:, 0], time),
+            "time_bnds": (("time", "bnds"), bounds, {"long_name": "interval"}),
+            "lat": ("cell", lat, {"standard_name": "latitude", "units": "degrees_north"}),
+            "lon": ("cell", lon, {"standard_name": "longitude", "units": "degrees_east"}),
+        }
+    )
 
 
 def calendar_date(day: dt.date, calendar: Calendar) -> cftime.datetime:
@@ -71,15 +88,6 @@ def calendar_date(day: dt.date, calendar: Calendar) -> cftime.datetime:
     return cftime.datetime(day.year, month, number, calendar=calendar)
 
 
-def cell_axis(setup: Setup) -> dict[str, Any]:
-    """Coordinates ``lat`` and ``lon`` of the cells."""
-    forcing = setup.forcing
-    return {
-        "lat": ("cell", forcing.lat, {"standard_name": "latitude", "units": "degrees_north"}),
-        "lon": ("cell", forcing.lon, {"standard_name": "longitude", "units": "degrees_east"}),
-    }
-
-
 def output_dataset(
     setup: Setup,
     outputs: Sequence[Output],
@@ -88,6 +96,7 @@ def output_dataset(
     *,
     dims: Sequence[str],
     attrs: Mapping[str, Any],
+    axes: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Outputs as a dataset.
 
@@ -102,6 +111,8 @@ def output_dataset(
         Of `values`.
     attrs : mapping
         Global attributes.
+    axes : Dataset, optional
+        As in :class:`~catena.ensemble_runner.models.BlockRun`.
     """
     known = {output.name: output for output in outputs}
     variables = {
@@ -116,10 +127,11 @@ def output_dataset(
         )
         for name in setup.outputs
     }
-    axes = time_axis(setup, frequency)
+    if axes is None:
+        axes = run_axes(setup, frequency)
     return xr.Dataset(
-        {**variables, "time_bnds": axes.pop("time_bnds")},
-        coords={**axes, **cell_axis(setup)},
+        {**variables, "time_bnds": axes["time_bnds"].variable},
+        coords={name: axes[name].variable for name in ("time", "lat", "lon")},
         attrs={"Conventions": "CF-1.11", "frequency": frequency, **attrs},
     )
 

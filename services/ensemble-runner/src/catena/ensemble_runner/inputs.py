@@ -65,13 +65,17 @@ def read_setup(query: Asked, model: Model, open_ref: Open) -> Setup:
         its cells, or the model cannot be set up so; names the field.
     """
     asked = query.setup
-    with field("setup.forcing"):
-        forcing, co2 = read_forcing(asked.forcing, open_ref)
+    forcing, co2 = None, None
+    land: tuple[Land, ...] = ()
+    if asked.forcing is not None:
+        with field("setup.forcing"):
+            forcing, co2 = read_forcing(asked.forcing, open_ref)
+        land = _land(asked, asked.forcing, forcing.cells)
     restart = asked.restart
     setup = Setup(
         forcing=forcing,
         stages=tuple(_stage(stage, co2) for stage in asked.stages),
-        land=_land(asked, forcing.cells),
+        land=land,
         fixed=tuple((Column(item.name, item.pft), item.value) for item in asked.fixed),
         outputs=query.outputs or tuple(one.name for one in model.outputs if one.usual),
         restart=None if restart is None else open_ref(restart.artifact).read_bytes(restart.file),
@@ -186,7 +190,7 @@ def site_of(asked: vocabulary.Forcing) -> SiteFacts | None:
     return SITES.get(asked.site or site_in(asked.file))
 
 
-def _land(asked: vocabulary.Setup, cells: int) -> tuple[Land, ...]:
+def _land(asked: vocabulary.Setup, forcing: vocabulary.Forcing, cells: int) -> tuple[Land, ...]:
     if asked.surfaces:
         land = tuple(
             Land(
@@ -196,7 +200,7 @@ def _land(asked: vocabulary.Setup, cells: int) -> tuple[Land, ...]:
             for surface in asked.surfaces
         )
     else:
-        facts = site_of(asked.forcing)
+        facts = site_of(forcing)
         if facts is None or not facts.soil:
             raise _wrong("setup.surfaces", "is missing; nothing is known of this place")
         soil = tuple((s.bottom / 100, s.sand, s.clay) for s in facts.soil)

@@ -14,13 +14,13 @@ import numpy as np
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.ensemble_runner.ensemble import run_members
 from catena.ensemble_runner.fanout import Work
-from catena.ensemble_runner.history import output_dataset, step_starts, with_members
+from catena.ensemble_runner.history import output_dataset, run_axes, with_members
 from catena.ensemble_runner.inputs import read_members, read_setup
 from catena.ensemble_runner.models import Model, Setup, open_model
 from catena.ensemble_runner.queries import RunCaseQuery, RunEnsembleQuery
-from catena.ensemble_runner.storage import RUNS, SERVICE, BlockStore, joined
+from catena.ensemble_runner.storage import RUNS, SERVICE, BlockStore, block_axes, joined
 from catena.shared.artifacts.parts import write_parts
-from catena.shared.errors import InvalidData
+from catena.shared.errors import FailedPrecondition, InvalidData
 from catena.shared.jobs import JobContext, job
 
 
@@ -29,7 +29,7 @@ def run_case(query: RunCaseQuery, ctx: JobContext) -> ArtifactRef:
     """One parameter set to history files and a restart file."""
     model = open_model(query.model)
     ctx.progress(0.0, "reading the forcing")
-    setup = read_setup(query, model, ctx.open)
+    setup = _read(query, model, ctx)
     ctx.progress(0.1, "running")
     with ctx.writer.local_file("restart.nc") as path:
         run = model.run_case(setup, query.frequencies, path)
@@ -37,7 +37,13 @@ def run_case(query: RunCaseQuery, ctx: JobContext) -> ArtifactRef:
     attrs = {"title": title, "source": f"{model.name} {model.version}"}
     for frequency, values in run.history.items():
         history = output_dataset(
-            setup, model.outputs, values, frequency, dims=("time", "cell"), attrs=attrs
+            setup,
+            model.outputs,
+            values,
+            frequency,
+            dims=("time", "cell"),
+            attrs=attrs,
+            axes=run.axes.get(frequency),
         )
         write_parts(ctx.writer, f"history_{frequency}.zarr", history)
     ctx.writer.write_json("case.json", _about(model, setup, query) | {"notes": dict(run.notes)})
@@ -49,7 +55,7 @@ def run_ensemble(query: RunEnsembleQuery, ctx: JobContext) -> ArtifactRef:
     """Members to one dataset of their outputs; those that fail are NaN, and listed."""
     model = open_model(query.model)
     ctx.progress(0.0, "reading the forcing")
-    setup = read_setup(query, model, ctx.open)
+    setup = _read(query, model, ctx)
     members = read_members(query, model, ctx.open)
     work = Work(query.model, setup, members.columns, query.frequency)
     finished = run_members(
@@ -67,8 +73,10 @@ def run_ensemble(query: RunEnsembleQuery, ctx: JobContext) -> ArtifactRef:
             f"{first.stage}: {first.cause}"
         )
     ctx.progress(0.95, "writing")
-    steps = len(step_starts(setup.stages[-1].dates(setup.forcing), query.frequency))
-    shape = (steps, setup.forcing.cells)
+    axes = block_axes(finished.blocks)
+    if axes is None:
+        axes = run_axes(setup, query.frequency)
+    shape = (axes.sizes["time"], axes.sizes["cell"])
     n_ok = asked - len(failures)
     title = query.title or f"{n_ok} of {asked} members of {model.name} at {_where(setup)}"
     runs = output_dataset(
@@ -78,6 +86,7 @@ def run_ensemble(query: RunEnsembleQuery, ctx: JobContext) -> ArtifactRef:
         query.frequency,
         dims=("member", "time", "cell"),
         attrs={"title": title, "source": f"{model.name} {model.version}"},
+        axes=axes,
     )
     write_parts(ctx.writer, RUNS, with_members(runs, members, failures))
     counts = {"n_asked": asked, "n_ok": n_ok, "failures": [asdict(each) for each in failures]}
@@ -98,20 +107,32 @@ def run_ensemble(query: RunEnsembleQuery, ctx: JobContext) -> ArtifactRef:
     )
 
 
+def _read(query: RunCaseQuery | RunEnsembleQuery, model: Model, ctx: JobContext) -> Setup:
+    if query.model_version not in ("", model.version):
+        raise FailedPrecondition(
+            f"the worker has version {model.version} of {model.name}, the request wants "
+            f"{query.model_version}; give all machines the same case, and ask anew"
+        )
+    return read_setup(query, model, ctx.open)
+
+
 def _about(model: Model, setup: Setup, query: RunCaseQuery | RunEnsembleQuery) -> dict[str, Any]:
     """What was run, for reports: the model, its weather and what was mended in it, the stages."""
     forcing = setup.forcing
-    return {
-        "model": model.name,
-        "model_version": model.version,
-        "forcing": {
+    weather = None
+    if forcing is not None:
+        weather = {
             "start": str(forcing.start),
             "end": str(forcing.end),
             "calendar": forcing.calendar,
             "lat": np.asarray(forcing.lat).tolist(),
             "lon": np.asarray(forcing.lon).tolist(),
             "notes": [note.to_dict() for note in forcing.notes],
-        },
+        }
+    return {
+        "model": model.name,
+        "model_version": model.version,
+        "forcing": weather,
         "stages": [stage.model_dump(mode="json") for stage in query.setup.stages],
         "outputs": [asdict(one) for one in model.outputs if one.name in setup.outputs],
     }
@@ -123,6 +144,8 @@ def _units(model: Model, setup: Setup) -> dict[str, str]:
 
 def _where(setup: Setup) -> str:
     forcing = setup.forcing
+    if forcing is None:
+        return "the place of its case"
     if forcing.cells == 1:
         return f"{forcing.lat[0]:.2f}, {forcing.lon[0]:.2f}"
     return f"{forcing.cells} cells"

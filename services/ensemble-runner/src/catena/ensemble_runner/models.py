@@ -8,18 +8,19 @@ members are rows of a table whose columns are parameters.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from catena.coupler.forcing import FORCING, DailyForcing
 from catena.ensemble_runner.stages import StageKind, StageRun
-from catena.shared.errors import FieldViolation, NotFound
+from catena.shared.errors import FieldViolation, InternalError, NotFound
 
 Array = NDArray[np.float64]
 Frequency = Literal["daily", "monthly", "yearly"]
@@ -104,8 +105,8 @@ class Setup:
 
     Parameters
     ----------
-    forcing : DailyForcing
-        The record of the weather.
+    forcing : DailyForcing or None
+        The record of the weather; None for a model whose case has its own.
     stages : tuple of StageRun
         The last one is the one that outputs are of.
     land : tuple of Land
@@ -118,7 +119,7 @@ class Setup:
     restart_mode : {"hotstart", "resume"}
     """
 
-    forcing: DailyForcing
+    forcing: DailyForcing | None
     stages: tuple[StageRun, ...]
     land: tuple[Land, ...]
     fixed: tuple[tuple[Column, float], ...]
@@ -126,10 +127,17 @@ class Setup:
     restart: bytes | None = None
     restart_mode: Literal["hotstart", "resume"] = "hotstart"
 
+    @property
+    def record(self) -> DailyForcing:
+        """The record of the weather, for a model that is given one."""
+        if self.forcing is None:
+            raise InternalError("this model's case has its own forcing; none was read")
+        return self.forcing
+
     def described(self) -> dict[str, Any]:
         """All that decides the results, as JSON: the weather and the state by their digests."""
         return {
-            "forcing": _forcing_digest(self.forcing),
+            "forcing": self.forcing and _forcing_digest(self.forcing),
             "stages": [stage.described() for stage in self.stages],
             "land": [[land.pfts, land.soil] for land in dict.fromkeys(self.land)],
             "land_of_cells": _indices(self.land),
@@ -142,8 +150,8 @@ class Setup:
     @property
     def member_days(self) -> int:
         """Days x cells of one member, roughly."""
-        days = sum(stage.years * 365 or self.forcing.days for stage in self.stages)
-        return days * self.forcing.cells
+        days = sum(stage.years * 365 or self.record.days for stage in self.stages)
+        return days * self.record.cells
 
 
 def _forcing_digest(forcing: DailyForcing) -> str:
@@ -189,12 +197,17 @@ class BlockRun:
     Parameters
     ----------
     values : mapping of str to float32 array (member, time, cell)
-        Means over the steps of the wanted frequency; NaN for members that failed.
+        Means over the steps of the wanted frequency; NaN for members that failed, nothing where
+        all of them did.
     failures : tuple of Failure
+    axes : Dataset, optional
+        ``time``, ``time_bnds``, ``lat``, ``lon``, from a model that has a calendar and cells of its
+        own; else they are those of the forcing.
     """
 
     values: Mapping[str, NDArray[np.float32]]
     failures: tuple[Failure, ...]
+    axes: xr.Dataset | None = None
 
 
 @dataclass(frozen=True)
@@ -205,11 +218,14 @@ class CaseRun:
     ----------
     history : mapping
         For each frequency the outputs, float32 (time, cell).
+    axes : mapping
+        As for :class:`BlockRun`.
     notes : mapping
         What else the model says, as JSON: how well its budgets close, for one.
     """
 
     history: Mapping[Frequency, Mapping[str, NDArray[np.float32]]]
+    axes: Mapping[Frequency, xr.Dataset] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -223,6 +239,8 @@ class Model(Protocol):
     outputs: Sequence[Output]
     pfts: Sequence[str]
     stages: Sequence[StageKind]
+    reads_forcing: bool
+    "Whether it is given weather and land; else its case has them, and requests name its version."
 
     def member_s(self, setup: Setup) -> float:
         """CPU seconds of one member, roughly."""
@@ -253,7 +271,33 @@ class Model(Protocol):
         """
 
 
-MODELS = {"embedded": "catena.ensemble_runner.embedded:EmbeddedRunner"}
+@runtime_checkable
+class RunsItsOwnJobs(Protocol):
+    """A model whose members are jobs of a batch system: it is not handed out to Ray."""
+
+    def run_members(
+        self,
+        setup: Setup,
+        columns: Sequence[Column],
+        rows: Mapping[str, Array],
+        frequency: Frequency,
+    ) -> Iterator[tuple[str, BlockRun]]:
+        """Run members, each a block of its own.
+
+        Parameters
+        ----------
+        setup : Setup
+        columns : sequence of Column
+        rows : mapping of str to array (column,)
+            By a name that is the same whenever the same member is asked for.
+        frequency : str
+        """
+
+
+MODELS = {
+    "elm": "catena.ensemble_runner.elm:ElmRunner",
+    "embedded": "catena.ensemble_runner.embedded:EmbeddedRunner",
+}
 """Name of each model and where its class is."""
 
 

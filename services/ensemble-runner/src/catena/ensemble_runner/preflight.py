@@ -48,6 +48,7 @@ def check_run(query: RunCaseQuery | RunEnsembleQuery, store: ArtifactStore) -> N
     model = asked_model(query.model)
     opened = {field: store.open(ref) for field, ref in query.refs()}
     found = [
+        *_version(model, query.model_version),
         *_setup(model, query.setup, opened),
         *_outputs(model, query.outputs),
     ]
@@ -67,15 +68,65 @@ def check_draw(model: Model, design: vocabulary.ParameterDesign) -> None:
 def _setup(
     model: Model, setup: vocabulary.Setup, opened: dict[str, Artifact]
 ) -> Iterator[FieldViolation]:
-    forcing = setup.forcing
+    if not model.reads_forcing:
+        yield from _own_case(model, setup)
+    elif setup.forcing is None:
+        yield FieldViolation("setup.forcing", "is missing; give a dataset or a site's driver file")
+    else:
+        yield from _forcing(setup.forcing, opened)
+        yield from _surfaces(model, setup, setup.forcing)
+    if setup.restart is not None:
+        yield from _file("setup.restart.file", setup.restart.file, opened["setup.restart.artifact"])
+    for i, stage in enumerate(setup.stages):
+        if stage.kind not in model.stages:
+            yield FieldViolation(
+                f"setup.stages[{i}].kind",
+                f"got {stage.kind}; {model.name} has {', '.join(model.stages)}",
+            )
+    values = [(Column(item.name, item.pft), item.value) for item in setup.fixed]
+    yield from members.single_values(model, values, "setup.fixed")
+
+
+def _own_case(model: Model, setup: vocabulary.Setup) -> Iterator[FieldViolation]:
+    """What a request must leave to a model's own case."""
+    text = f"is given, but a case of {model.name} has its own; leave it out"
+    if setup.forcing is not None:
+        yield FieldViolation("setup.forcing", text)
+    if setup.surfaces:
+        yield FieldViolation("setup.surfaces", text)
+    for i, stage in enumerate(setup.stages):
+        if not stage.years:
+            yield FieldViolation(f"setup.stages[{i}].years", "is missing; give the length in years")
+        for name in ("co2_ppm", "n_deposition"):
+            if getattr(stage, name):
+                yield FieldViolation(f"setup.stages[{i}].{name}", text)
+
+
+def _version(model: Model, wanted: str) -> Iterator[FieldViolation]:
+    if not wanted and not model.reads_forcing:
+        yield FieldViolation(
+            "model_version",
+            f"is missing; the case of {model.name} lies outside of the store and may change: say "
+            f"which one is meant (it is {model.version} now, DescribeModel says so)",
+        )
+    elif wanted not in ("", model.version):
+        yield FieldViolation(
+            "model_version", f"got {wanted!r}; {model.name} has version {model.version} here"
+        )
+
+
+def _forcing(forcing: vocabulary.Forcing, opened: dict[str, Artifact]) -> Iterator[FieldViolation]:
     if forcing.dataset is not None:
         yield from _dataset(opened["setup.forcing.dataset"], forcing.key)
     for field, name in (("files", forcing.file), ("co2", forcing.co2_file)):
         if f"setup.forcing.{field}" in opened:
             where = "setup.forcing." + {"files": "file", "co2": "co2_file"}[field]
             yield from _file(where, name, opened[f"setup.forcing.{field}"])
-    if setup.restart is not None:
-        yield from _file("setup.restart.file", setup.restart.file, opened["setup.restart.artifact"])
+
+
+def _surfaces(
+    model: Model, setup: vocabulary.Setup, forcing: vocabulary.Forcing
+) -> Iterator[FieldViolation]:
     if not setup.surfaces:
         facts = site_of(forcing)
         if facts is None or not facts.soil:
@@ -87,14 +138,6 @@ def _setup(
     for i, surface in enumerate(setup.surfaces):
         for j, pft in enumerate(surface.pfts):
             yield from members.pft_known(model, pft.name, f"setup.surfaces[{i}].pfts[{j}].name")
-    for i, stage in enumerate(setup.stages):
-        if stage.kind not in model.stages:
-            yield FieldViolation(
-                f"setup.stages[{i}].kind",
-                f"got {stage.kind}; {model.name} has {', '.join(model.stages)}",
-            )
-    values = [(Column(item.name, item.pft), item.value) for item in setup.fixed]
-    yield from members.single_values(model, values, "setup.fixed")
 
 
 def _dataset(artifact: Artifact, key: str) -> Iterator[FieldViolation]:

@@ -15,6 +15,7 @@ from catena.ensemble_runner.vocabulary import (
     INLINE_NUMBERS,
     Frequency,
     ModelName,
+    ModelVersion,
     Name,
     ParameterDesign,
     ParameterDraws,
@@ -63,6 +64,7 @@ class RunCaseQuery(Query):
     outputs: Outputs = ()
     frequencies: Annotated[tuple[Frequency, ...], Field(min_length=1, max_length=3)] = ("monthly",)
     title: Words = ""
+    model_version: ModelVersion = ""
 
     def violations(self) -> Iterator[FieldViolation]:
         """Each output and each frequency once."""
@@ -81,6 +83,7 @@ class RunEnsembleQuery(Query):
     outputs: Outputs = ()
     frequency: Frequency = "monthly"
     title: Words = ""
+    model_version: ModelVersion = ""
 
     def violations(self) -> Iterator[FieldViolation]:
         """Members from one place; what varies is not fixed as well."""

@@ -22,6 +22,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from catena.ensemble_runner.blocks import Span
@@ -33,6 +34,7 @@ from catena.shared.version import code_version
 
 SERVICE = "ensemble-runner"
 RUNS = "runs.zarr"
+AXES = "axes.zarr"
 TOGETHER = "values.safetensors"
 TOGETHER_BYTES = 8 << 20
 """Up to this size all outputs of a block are one file: it is read again for each of them."""
@@ -75,6 +77,8 @@ class BlockStore:
         else:
             for name, values in run.values.items():
                 writer.write_arrays(f"values/{name}.safetensors", {name: values})
+        if run.axes is not None:
+            writer.write_dataset(AXES, run.axes)
         writer.write_json("block.json", {"failures": [asdict(each) for each in run.failures]})
         ref = writer.commit(
             kind="block",
@@ -100,6 +104,14 @@ def block_failures(block: Artifact, span: Span) -> list[Failure]:
     ]
 
 
+def block_axes(blocks: Sequence[tuple[Span, Artifact]]) -> xr.Dataset | None:
+    """Axes that the model's own files gave; None where they are those of the forcing."""
+    for _, block in blocks:
+        if f"{AXES}/zarr.json" in block.names:
+            return block.open_dataset(AXES).load()
+    return None
+
+
 def joined(blocks: Sequence[tuple[Span, Artifact]], name: str, shape: tuple[int, int]) -> Any:
     """One output of all members, lazily.
 
@@ -122,12 +134,15 @@ def joined(blocks: Sequence[tuple[Span, Artifact]], name: str, shape: tuple[int,
     da: Any = dask.array
     read: Callable[..., Any] = delayed(_values, pure=True)
     parts = [
-        da.from_delayed(read(block, name), (span.count, *shape), dtype=np.float32)
+        da.from_delayed(
+            read(block, name, (span.count, *shape)), (span.count, *shape), dtype=np.float32
+        )
         for span, block in blocks
     ]
     return da.concatenate(parts, axis=0).rechunk((MEMBER_CHUNK, -1, -1))
 
 
-def _values(block: Artifact, name: str) -> NDArray[np.float32]:
+def _values(block: Artifact, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     file = TOGETHER if TOGETHER in block.names else f"values/{name}.safetensors"
-    return block.read_arrays(file)[name]
+    values = block.read_arrays(file)
+    return values[name] if name in values else np.full(shape, np.nan, dtype=np.float32)

@@ -22,6 +22,7 @@ Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 PftName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]*$", max_length=64)]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_\-]*$", max_length=64)]
+ModelVersion = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.\-]*$", max_length=64)]
 Key = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.\-]*)?$", max_length=200)]
 FileName = Annotated[
     str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.\- ]*)?$", max_length=200)
@@ -286,7 +287,7 @@ class Restart(QueryModel):
 class Setup(QueryModel):
     """All that the members of an ensemble have in common."""
 
-    forcing: Forcing
+    forcing: Forcing | None = None
     surfaces: Annotated[tuple[Surface, ...], Field(max_length=MOST_CELLS)] = ()
     stages: Annotated[tuple[Stage, ...], Field(max_length=20)]
     restart: Restart | None = None

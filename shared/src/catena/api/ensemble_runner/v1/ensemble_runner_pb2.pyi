@@ -284,20 +284,22 @@ class DrawParametersResponse(_message.Message):
     def __init__(self, table: _Optional[_Union[ParameterTable, _Mapping]] = ..., units: _Optional[_Iterable[str]] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class RunCaseRequest(_message.Message):
-    __slots__ = ("model", "setup", "outputs", "frequencies", "title", "validate_only")
+    __slots__ = ("model", "setup", "outputs", "frequencies", "title", "model_version", "validate_only")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SETUP_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     FREQUENCIES_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     model: str
     setup: Setup
     outputs: _containers.RepeatedScalarFieldContainer[str]
     frequencies: _containers.RepeatedScalarFieldContainer[Frequency]
     title: str
+    model_version: str
     validate_only: bool
-    def __init__(self, model: _Optional[str] = ..., setup: _Optional[_Union[Setup, _Mapping]] = ..., outputs: _Optional[_Iterable[str]] = ..., frequencies: _Optional[_Iterable[_Union[Frequency, str]]] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., setup: _Optional[_Union[Setup, _Mapping]] = ..., outputs: _Optional[_Iterable[str]] = ..., frequencies: _Optional[_Iterable[_Union[Frequency, str]]] = ..., title: _Optional[str] = ..., model_version: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class RunCaseResponse(_message.Message):
     __slots__ = ("job",)
@@ -306,7 +308,7 @@ class RunCaseResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class RunEnsembleRequest(_message.Message):
-    __slots__ = ("model", "setup", "draw", "table", "draws", "outputs", "frequency", "title", "validate_only")
+    __slots__ = ("model", "setup", "draw", "table", "draws", "outputs", "frequency", "title", "model_version", "validate_only")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SETUP_FIELD_NUMBER: _ClassVar[int]
     DRAW_FIELD_NUMBER: _ClassVar[int]
@@ -315,6 +317,7 @@ class RunEnsembleRequest(_message.Message):
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     FREQUENCY_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     model: str
     setup: Setup
@@ -324,8 +327,9 @@ class RunEnsembleRequest(_message.Message):
     outputs: _containers.RepeatedScalarFieldContainer[str]
     frequency: Frequency
     title: str
+    model_version: str
     validate_only: bool
-    def __init__(self, model: _Optional[str] = ..., setup: _Optional[_Union[Setup, _Mapping]] = ..., draw: _Optional[_Union[ParameterDesign, _Mapping]] = ..., table: _Optional[_Union[ParameterTable, _Mapping]] = ..., draws: _Optional[_Union[ParameterDraws, _Mapping]] = ..., outputs: _Optional[_Iterable[str]] = ..., frequency: _Optional[_Union[Frequency, str]] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., setup: _Optional[_Union[Setup, _Mapping]] = ..., draw: _Optional[_Union[ParameterDesign, _Mapping]] = ..., table: _Optional[_Union[ParameterTable, _Mapping]] = ..., draws: _Optional[_Union[ParameterDraws, _Mapping]] = ..., outputs: _Optional[_Iterable[str]] = ..., frequency: _Optional[_Union[Frequency, str]] = ..., title: _Optional[str] = ..., model_version: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class RunEnsembleResponse(_message.Message):
     __slots__ = ("job",)
