@@ -17,6 +17,7 @@ from catena.calibrator.preflight import check_against_artifacts
 from catena.calibrator.queries import WriteReportQuery
 from catena.calibrator.server import add_services
 from catena.calibrator.steps import Step
+from catena.calibrator.storage import read_check, read_ensemble
 from catena.calibrator.verdict import model_findings
 from catena.shared.artifacts import ArtifactStore
 from catena.shared.client import ServiceClient
@@ -223,3 +224,21 @@ def test_the_verdict_looks_at_what_was_held_back(skills: list[Skill], status: st
 def test_a_surrogate_may_be_off_where_it_says_so(misfit: float, inside: float, status: str) -> None:
     (found,) = model_findings([], {"misfit_sd": misfit, "coverage90": inside})
     assert found.status == status
+
+
+def test_a_field_with_dead_months_can_be_checked(made: Made) -> None:
+    """Photosynthesis in January is zero in every run, so its spread is as well."""
+    ensemble = read_ensemble(made.store.open(made.ensemble["uri"]))
+    assert (np.ptp(ensemble.outputs, axis=0) == 0).any()
+    assert (ensemble.spread() > 0).all()
+    request = {
+        "posterior": made.posterior,
+        "ensemble": made.ensemble,
+        "simulated_pairs": 100,
+        "draws": 100,
+    }
+    figures, _ = read_check(made.store.open(made.run(jobs.check_calibration, request)["uri"]))
+    assert figures["simulated"]["outside_prior"] == 0
+    # One impossible output among 96 is seen, though all together hardly fit worse for it.
+    assert figures["out_of_range"]["flagged"] > 0.95
+    assert figures["out_of_range"]["false_alarms"] < 0.06

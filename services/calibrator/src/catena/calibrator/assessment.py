@@ -200,10 +200,11 @@ def _out_of_range(
     column = rng.integers(values.shape[1], size=len(values))
     above = rng.uniform(size=len(values)) < 0.5
     prior = posterior.surrogate.prior
-    mean, _ = posterior.surrogate.predict(prior.from_unit(prior.sobol_unit(_SEARCHED, seed)))
+    mean, sd = posterior.surrogate.predict(prior.from_unit(prior.sobol_unit(_SEARCHED, seed)))
     given = np.concatenate([ensemble.outputs, mean])
     lowest, highest = given.min(axis=0), given.max(axis=0)
-    step = IMPOSSIBLE_SD * possible.error_sd[column]
+    error = np.sqrt(possible.error_sd**2 + (sd**2).mean(axis=0))
+    step = IMPOSSIBLE_SD * error[column]
     values[np.arange(len(values)), column] = np.where(
         above, highest[column] + step, lowest[column] - step
     )

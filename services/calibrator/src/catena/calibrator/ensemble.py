@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catena.calibrator.prior import Prior
+from catena.calibrator.spread import floored, groups_of
 from catena.calibrator.steps import Step
 from catena.shared.errors import FieldViolation, InvalidData
 
@@ -118,8 +119,10 @@ class EnsembleData:
         return self.parameters[self.held_out], self.outputs[self.held_out]
 
     def spread(self) -> Array:
-        """Standard deviation (k,) of each output over the training runs."""
-        return np.asarray(self.outputs[~self.held_out].std(axis=0, ddof=1))
+        """Standard deviation (k,) of each output over the training runs; never zero in a field."""
+        quantities = self.quantities()
+        group = groups_of(quantities, len(quantities))
+        return floored(self.outputs[~self.held_out].std(axis=0, ddof=1), group)
 
     def quantities(self) -> tuple[str, ...]:
         """What each output is of: its variable, or where that is not known its units."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from catena.calibrator.dbuq import FaithfulMap, inside
 from catena.calibrator.generator import Generator
 from catena.calibrator.likelihood import Observations, check_observations
 from catena.calibrator.moments import Moments, products, temper, weighted_moments
-from catena.calibrator.range_check import RangeLimits
+from catena.calibrator.range_check import RangeLimits, beyond_all
 from catena.calibrator.reweighting import (
     OVERSAMPLE,
     quasi_normal,
@@ -184,7 +184,7 @@ class Posterior:
         return Draws(
             values,
             effective,
-            self.limits.exceeded(sites, distance),
+            self.limits.exceeded(sites, distance) | beyond_all(self.bank, sites),
             np.sqrt(distance),
             tuple(str(name) for name in used),
         )
@@ -216,7 +216,7 @@ class Posterior:
         """Arrays for safetensors and a JSON-able description; the surrogate is inside."""
         arrays, meta = self.surrogate.to_arrays()
         every = {f"surrogate.{k}": v for k, v in arrays.items()}
-        every |= {f"bank.{k}": v for k, v in vars(self.bank).items()}
+        every |= {f"bank.{field.name}": getattr(self.bank, field.name) for field in fields(Bank)}
         every |= {f"limits.{k}": v for k, v in vars(self.limits).items()}
         described: dict[str, Any] = {"surrogate": meta, "methods": list(self.methods)}
         for name, part in ((GENERATOR, self.generator), (FAITHFUL, self.faithful)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2, gamma
+from scipy.stats import chi2, gamma, norm
 
 from catena.calibrator.likelihood import Observations
 from catena.calibrator.sir import Bank, weigh
@@ -49,6 +49,19 @@ class RangeLimits:
         rows = (1.0 - share) * self.limits[low] + share * self.limits[low + 1]
         limit = [np.interp(n, self.counts, row) for n, row in zip(number, rows, strict=True)]
         return distance > np.asarray(limit)
+
+
+def beyond_all(bank: Bank, sites: Observations) -> np.ndarray:
+    """Whether one output of each site (s,) lies beyond what any member gives of it.
+
+    Among many outputs a single impossible one hardly moves the misfit of all together. The limit is
+    that which the largest of so many normal errors passes with :data:`FALSE_ALARM`.
+    """
+    low, high, variance = bank.reach
+    outside = np.maximum(np.maximum(low - sites.values, sites.values - high), 0.0)
+    far = np.where(sites.observed, outside / np.sqrt(sites.error_sd**2 + variance), 0.0)
+    limit = norm.isf(FALSE_ALARM / (2 * sites.observed.sum(1)))
+    return np.asarray(far.max(1) > limit)
 
 
 def fit_range_limits(bank: Bank, seed: int) -> RangeLimits:

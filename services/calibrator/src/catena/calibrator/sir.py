@@ -7,6 +7,7 @@ sites.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -38,6 +39,11 @@ class Bank:
 
     def __len__(self) -> int:
         return len(self.unit)
+
+    @cached_property
+    def reach(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lowest and highest value of each output, and its mean variance, (k,) each."""
+        return self.mean.min(0), self.mean.max(0), self.variance.mean(0)
 
 
 def space_filling_order(unit: np.ndarray, bits: int = 4) -> np.ndarray:

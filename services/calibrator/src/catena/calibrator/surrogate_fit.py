@@ -11,6 +11,7 @@ from catena.calibrator.gp_fit import MAX_RUNS, fit_gp
 from catena.calibrator.mlp_fit import SurrogateConfig, Validation, fit_mlp, fold_of_each_run
 from catena.calibrator.prior import Prior
 from catena.calibrator.runs import check_runs
+from catena.calibrator.spread import floored, groups_of
 from catena.calibrator.stages import Checkpoint, ProgressReport, Stages, part
 from catena.calibrator.surrogate import Emulator, Surrogate
 from catena.calibrator.training import no_denormals
@@ -79,7 +80,7 @@ def fit_surrogate(
     outputs = np.asarray(outputs, dtype=np.float64)
     reduced = outputs.ndim == 2 and outputs.shape[1] > svd_above
     x, y = check_runs(parameters, outputs, prior, constant_ok=reduced)
-    group = _groups(quantities, y.shape[1])
+    group = groups_of(quantities, y.shape[1])
     n = len(x)
     if not 2 <= folds <= n // 2:
         raise InvalidData(f"{folds} folds for {n} runs; want 2 to {n // 2}")
@@ -143,24 +144,9 @@ def fit_surrogate(
     )
 
 
-def _groups(quantities: Sequence[str], outputs: int) -> np.ndarray:
-    """Number of the quantity that each output belongs to, (k,)."""
-    if not quantities:
-        return np.zeros(outputs, dtype=np.intp)
-    if len(quantities) != outputs:
-        raise InvalidData(f"{len(quantities)} quantities for {outputs} outputs; name one for each")
-    return np.asarray(np.unique(np.asarray(quantities), return_inverse=True)[1]).ravel()
-
-
-def _root_mean(squares: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Root of the mean over the outputs of each one's quantity, (k,)."""
-    return np.asarray(np.sqrt(np.bincount(group, squares) / np.bincount(group))[group])
-
-
 def _spread(y: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Standard deviation of each output; dead cells get a little: nothing divides by zero."""
-    sd = y.std(0)
-    return np.asarray(np.maximum(sd, 1e-6 * _root_mean(sd**2, group)))
+    return floored(y.std(0), group)
 
 
 def _standardise(y: np.ndarray, group: np.ndarray) -> LinearReduction:

@@ -159,7 +159,7 @@ def _flags(rates: dict[str, Any]) -> Finding:
         status,
         "Warnings about impossible observations",
         f"{100 * rates['flagged']:.0f} % of {rates['tried']} impossible observations (one output 5 "
-        "observation errors beyond all runs) were flagged, "
+        "errors, its own and the surrogate's together, beyond all runs) were flagged, "
         f"and {100 * rates['false_alarms']:.1f} % of possible ones by mistake.",
         "" if status == "passed" else "Judge by the posterior predictive plot, not by the flag.",
     )
