@@ -43,7 +43,7 @@ from catena.coupler.embedded.weather import (
 
 def test_the_grid_is_elms() -> None:
     np.testing.assert_allclose(NODE[[0, 9]], [0.00710064, 2.864607], rtol=1e-6)
-    np.testing.assert_allclose(THICKNESS[[0, 9]], [0.0175128, 1.5057607], rtol=1e-6)
+    np.testing.assert_allclose(THICKNESS[[0, 9]], [0.01751282, 1.5057607], rtol=1e-6)
     assert EDGE[-1] == pytest.approx(3.801882, rel=1e-6)
     assert DECOMPOSITION_WEIGHTS.sum() == pytest.approx(1.0)
 

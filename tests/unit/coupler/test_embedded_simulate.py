@@ -198,6 +198,31 @@ def test_an_edited_equation_in_any_file_is_compiled_anew() -> None:
     assert run_members._cache._cache_file._source_stamp == jit.source_digest()
 
 
+def test_one_compiled_loop_serves_all_kinds_of_arrays(case: Case) -> None:
+    """Compiling takes seconds; a caller's read-only or strided arrays must not cost it again."""
+    from catena.coupler.embedded.kernel import derive_days, run_members
+
+    wanted = case.run().state.values
+    before = len(run_members.signatures), len(derive_days.signatures)
+    strided = np.asfortranarray(case.forcing)
+    strided.setflags(write=False)
+    parameters = ParameterSet.default()
+    for array in (parameters.scalars, parameters.pfts):
+        array.setflags(write=False)
+    assert np.array_equal(replace(case, forcing=strided).run(parameters).state.values, wanted)
+    standard = simulate(
+        case.columns,
+        case.forcing,
+        np.broadcast_to(380.0, 365),
+        np.broadcast_to(0.4, 365),
+        Days.since((2001, 1, 1), 365, "standard"),
+        parameters,
+        case.cold(),
+    )
+    assert np.array_equal(standard.state.values, wanted)
+    assert (len(run_members.signatures), len(derive_days.signatures)) == before
+
+
 def test_the_same_run_gives_the_same_bits_in_another_process(tmp_path: Path) -> None:
     script = (
         "import sys, hashlib\n"

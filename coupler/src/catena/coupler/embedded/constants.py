@@ -26,8 +26,6 @@ DRY_AIR = 287.04
 WATER_TO_AIR = 0.622
 """Ratio of the molar masses of water and dry air."""
 KARMAN = 0.4
-WATER = 1000.0
-"""Density of water, kg m-3."""
 
 # Radiation.
 EMISSIVITY = 0.97

@@ -25,13 +25,13 @@ from catena.coupler.embedded.history import write_history
 from catena.coupler.embedded.outputs import OUTPUT_NAMES, OUTPUTS
 from catena.coupler.embedded.parameters import ParameterSet
 from catena.coupler.embedded.periods import Days
-from catena.coupler.embedded.restart_state import from_restart, to_restart
+from catena.coupler.embedded.restart_state import from_restart, is_own, to_restart
 from catena.coupler.embedded.simulate import Run, simulate
 from catena.coupler.embedded.state import State, cold_start, leave_ad
 from catena.coupler.embedded.weather import FORCING
 from catena.coupler.forcing import UNITS
 from catena.coupler.land_model import LandModel, Mode
-from catena.coupler.restart import Restart, read_restart
+from catena.coupler.restart import Restart, exit_ad, read_restart
 from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest, NotFound
 
 Array = NDArray[Any]
@@ -188,6 +188,10 @@ class EmbeddedModel(PointGrid, LandModel):
         if not Path(path).is_file():
             raise NotFound(f"there is no restart file '{Path(path).name}'")
         restart = read_restart(Path(path), in_memory=True)
+        leaves_ad = restart.spinup_state == 1 and live.config.stage != "ad_spinup"
+        if mode == "hotstart" and leaves_ad and not is_own(restart):
+            # ELM's pools are multiplied level by level, and only after its year 40.
+            restart = exit_ad(restart)
         values = from_restart(restart, live.columns)[np.newaxis]
         state = State(values, restart.spinup_state)
         accelerated = live.config.stage == "ad_spinup"

@@ -158,6 +158,11 @@ def to_restart(
     return made.with_values(values).with_date(date)
 
 
+def is_own(restart: Restart) -> bool:
+    """Whether this model wrote the file."""
+    return "catena_sminn" in restart
+
+
 def from_restart(restart: Restart, columns: Columns) -> Floats:
     """The state of one member, float64 (cell, N_COLUMN + slot * N_PLANT).
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,12 +155,14 @@ def simulate(
     status[[bool(p) for p in problems]] = Status.PARAMETER
     forced = days.count // cycles
     modes = (int(accelerated), int(supplement_nitrogen))
+    forcing, co2, ndep = (_plain(array) for array in (forcing, co2, ndep))
+    scalars, pfts = _plain(parameters.scalars), _plain(parameters.pfts)
+    day_of_year = _plain(days.day_of_year[:forced])
+    slots, weights = _plain(columns.pfts), _plain(columns.weights)
 
     def run_cell(cell: int, low: int, high: int) -> None:
         tables, porous = soil_tables(columns.sand[cell], columns.clay[cell])
-        weather = derive_days(
-            forcing[cell], co2, ndep, sun_table(columns.lat[cell]), days.day_of_year[:forced]
-        )
+        weather = derive_days(forcing[cell], co2, ndep, sun_table(columns.lat[cell]), day_of_year)
         # Contiguous copies of the block: the compiled loop is made for one layout.
         own = [
             np.ascontiguousarray(a[low:high, cell]) for a in (made.values, values, budget, latest)
@@ -167,15 +170,15 @@ def simulate(
         codes = [np.ascontiguousarray(a[low:high, cell]) for a in (status, failed_on)]
         run_members(
             weather,
-            days.day_of_year[:forced],
+            day_of_year,
             period,
             (tables, porous, 1.0 / porous, DECOMPOSITION_WEIGHTS),
             EDGE,
             GROUND_SHARE,
-            parameters.scalars[low:high],
-            parameters.pfts[low:high],
-            columns.pfts[cell],
-            columns.weights[cell],
+            scalars[low:high],
+            pfts[low:high],
+            slots[cell],
+            weights[cell],
             modes,
             chosen,
             *own,
@@ -218,6 +221,11 @@ def simulate(
         failures,
         latest * np.array([output.factor for output in OUTPUTS]),
     )
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, contiguous and writable: for any other kind the loops would be compiled anew."""
+    return np.require(array, requirements=["C", "W"])
 
 
 def _failures(

@@ -10,12 +10,12 @@ so do N of soil1 to soil4 (Oleson et al. 2013, table 15.2), but these are kept, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.coupler.embedded.grid import N_LAYERS
+from catena.coupler.embedded.grid import N_LAYERS, THICKNESS
 from catena.coupler.embedded.hydraulics import cosby
 from catena.shared.errors import FailedPrecondition, InvalidData
 
@@ -30,10 +30,8 @@ N_TISSUES = len(TISSUES)
 STORAGE, XFER = N_TISSUES, 2 * N_TISSUES
 """Where the storage and transfer pools begin."""
 
-S_WATER = 0
-"""Water of the layers, kg m-2."""
 S_SNOW = N_LAYERS
-"""Snow, kg m-2."""
+"""Snow, kg m-2; the water of the layers (kg m-2) comes before it."""
 S_TSOIL = S_SNOW + 1
 """Temperature of the upper soil, K."""
 S_C = S_TSOIL + 1
@@ -99,7 +97,6 @@ class State:
     values: NDArray[np.float64]
     spinup_state: int = 0
     scalaravg: float = 1.0
-    meta: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         width = self.values.shape[-1] if self.values.ndim == 3 else -1
@@ -153,8 +150,6 @@ def cold_start(
         K.
     """
     porosity, b, potential, _ = cosby(sand, clay)
-    from catena.coupler.embedded.grid import THICKNESS
-
     field_capacity = (-3.3 / potential) ** (-1.0 / b)
     values = np.zeros((members, sand.shape[0], N_COLUMN + pfts * N_PLANT))
     state = State(values)

@@ -13,7 +13,7 @@ from catena.coupler.embedded.constants import (
 from catena.coupler.embedded.grid import N_LAYERS
 from catena.coupler.embedded.hydraulics import DRIEST, N_NODES, T_DRAINED
 from catena.coupler.embedded.jit import compiled
-from catena.coupler.embedded.lookup import interpolate, place
+from catena.coupler.embedded.lookup import interpolate
 
 
 @compiled
@@ -61,8 +61,10 @@ def infiltrate(water, inflow, tables, porous, per_porous):  # type: ignore[no-un
         held = water[layer] + flow
         beyond = max(held - full, 0.0)
         held -= beyond
-        node, way = place(held * per_porous[layer], N_NODES)
-        down = min(interpolate(tables[layer, T_DRAINED], node, way), held)
+        # As lookup.place, whose limits hold here: ten layers in a row are the day's longest wait.
+        x = held * per_porous[layer] * (N_NODES - 1)
+        node = min(int(x), N_NODES - 2)
+        down = min(interpolate(tables[layer, T_DRAINED], node, x - node), held)
         water[layer] = held - down
         flow = down + beyond
     # The last layer drains into the ground below, but only what it can conduct.
