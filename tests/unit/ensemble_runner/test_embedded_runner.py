@@ -154,6 +154,31 @@ def test_more_carbon_dioxide_makes_more_leaves_work(model: EmbeddedRunner) -> No
     assert (high[0, -1] > low[0, -1]).all()
 
 
+def test_a_table_of_carbon_dioxide_is_read_in_the_years_of_the_stage(
+    model: EmbeddedRunner,
+) -> None:
+    store, weather = ensembles.shared_weather()
+
+    def gpp(stage: dict[str, Any], by_year: dict[int, float] | None = None) -> np.ndarray:
+        forcing: dict[str, Any] = {"dataset": weather}
+        if by_year:
+            lines = "\n".join(f"Annee_{year}={ppm}" for year, ppm in by_year.items())
+            kept = ensembles.plain(store.put_files({"co2.txt": lines.encode()}))
+            forcing |= {"co2": kept, "co2_file": "co2.txt"}
+        stages = [{"kind": "transient", "years": 4, "first_year": 1999, **stage}]
+        setup = made(model, stages=stages, forcing=forcing)
+        values = model.run_block(setup, [], np.zeros((1, 0)), "yearly").values["GPP"]
+        assert values.shape == (1, 4, 3)
+        return values[0]
+
+    constant = gpp({"co2_ppm": 400})
+    assert np.array_equal(gpp({}, dict.fromkeys(range(1999, 2003), 400.0)), constant)
+    late = gpp({}, {1999: 400.0, 2000: 400.0, 2001: 800.0, 2002: 800.0})
+    assert np.array_equal(late[:2], constant[:2]) and (late[2:] > constant[2:]).all()
+    with pytest.raises(InvalidData, match="CO2"):
+        gpp({}, {2001: 400.0, 2002: 400.0})
+
+
 def test_a_case_equals_the_member_with_its_parameters(store: ArtifactStore) -> None:
     weather = ensembles.weather(store)
     fixed = [{"name": c.name, "pft": c.pft, "value": v}
