@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import netCDF4
@@ -14,7 +15,7 @@ from support.site_weather import elm_file, weather
 
 from catena.coupler.embedded import EmbeddedModel
 from catena.coupler.embedded.outputs import OUTPUT_NAMES
-from catena.coupler.embedded.restart_state import PROFILE, from_restart
+from catena.coupler.embedded.restart_state import PROFILE
 from catena.coupler.embedded.state import POOLS, S_C, S_N, State, column_names, plant_names
 from catena.coupler.land_model import open_land_model
 from catena.coupler.restart import read_restart
@@ -285,19 +286,36 @@ def test_a_known_site_brings_its_own_land(site: Path, tmp_path: Path) -> None:
     assert columns.pfts.tolist() == [[7]]
 
 
+def at_ozark(model: EmbeddedModel) -> None:
+    """Move the cell to where ELM's files are."""
+    live = model._model
+    live.columns = replace(live.columns, lat=np.array([38.7441]), lon=np.array([-92.2001]))
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs restarts of ELM in CATENA_DATA")
+def test_elms_accelerated_restart_leaves_by_elms_factors(site: Path, tmp_path: Path) -> None:
+    model = started(site, tmp_path, land=None, stage="final")
+    at_ozark(model)
+    model.read_restart(REAL / "USMOz_ad.elm.r.0201-01-01-00000.nc", mode="hotstart")
+    som = state_of(model).column[0, 0, S_C + 4 : S_C + 8].sum()
+    # 797 gC in accelerated units; ELM's own final run begins with 22,608.
+    assert som == pytest.approx(22608.0, rel=0.01)
+    assert state_of(model).spinup_state == 0
+    before = state_of(model).values.copy()
+    with pytest.raises(InvalidData, match="scalaravg"):
+        model.read_restart(REAL / "USMOz_ad.elm.r.0021-01-01-00000.nc", mode="hotstart")
+    assert np.array_equal(state_of(model).values, before)
+
+
 @pytest.mark.data
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs restarts of ELM in CATENA_DATA")
 def test_a_restart_of_elm_itself_is_a_state(site: Path, tmp_path: Path) -> None:
     """The real file near equilibrium at Missouri Ozark: 22.6 kg of soil carbon, 17.4 of plants."""
-    restart = read_restart(REAL / "USMOz_final.elm.r.0241-01-01-00000.nc")
     model = started(site, tmp_path, land=None)
-    columns = model.cells()
-    moved = type(columns)(
-        np.array([38.7441]), np.array([-92.2001]), columns.sand, columns.clay, columns.pfts,
-        columns.weights,
-    )  # fmt: skip
-    values = from_restart(restart, moved)
-    state = State(values[np.newaxis])
+    at_ozark(model)
+    model.read_restart(REAL / "USMOz_final.elm.r.0241-01-01-00000.nc", mode="hotstart")
+    state = state_of(model)
     assert state.column[0, 0, S_C + 4 : S_C + 8].sum() == pytest.approx(22615.91, rel=1e-6)
     names = plant_names()
     plant = state.plants[0, 0, 0]
@@ -307,7 +325,5 @@ def test_a_restart_of_elm_itself_is_a_state(site: Path, tmp_path: Path) -> None:
     # ELM's totvegc leaves the deficit (xsmrpool) out.
     total = plant[:18].sum() + plant[names.index("cpool")] + 44.394283
     assert total == pytest.approx(17376.953538, rel=1e-9)
-    before = model._model
-    model._live = type(before)(**{**vars(before), "state": state, "columns": moved})
     model.update_until(365.0)
     assert value(model, "TOTSOMC") == pytest.approx(22600.0, rel=0.01)

@@ -136,6 +136,19 @@ def test_a_member_that_breaks_down_says_when_and_why(case: Case) -> None:
     assert np.isnan(run.values[1:]).all()
 
 
+def test_an_open_budget_is_a_failure_with_its_figures(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The package exports the function under the module's name.
+    module = sys.modules["catena.coupler.embedded.simulate"]
+    monkeypatch.setattr(module, "CLOSED", 1e-30)
+    run = case.run(variables=KEPT, frequency="year")
+    (failure,) = run.failures
+    assert failure.status == Status.BUDGET
+    assert "is not conserved: carbon " in str(failure)
+    assert np.isnan(run.values).all()
+
+
 def test_what_does_not_fit_is_refused(case: Case) -> None:
     with pytest.raises(InvalidRequest, match="no output XYZ; known are GPP"):
         case.run(variables=("XYZ",), frequency="year")
