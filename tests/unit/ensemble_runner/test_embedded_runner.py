@@ -256,19 +256,53 @@ def test_a_restart_that_does_not_fit_is_refused(store: ArtifactStore, damage: st
         assert "another grid" in violation.description
 
 
-@pytest.mark.data
-def test_the_surface_of_a_known_site_is_taken_with_its_driver_file(store: ArtifactStore) -> None:
+@pytest.fixture
+def moz(store: ArtifactStore) -> dict[str, Any]:
+    """Real forcing of US-MOz."""
     folder = os.environ.get("CATENA_DATA")
     if not folder:
         pytest.skip("CATENA_DATA is not set")
     path = Path(folder) / "flux_sites" / "drivers" / "US-MOz_forcing.nc4"
     files = ensembles.plain(store.put_files([path]))
-    setup = {
-        "forcing": {"files": files, "file": path.name, "first_year": 2006, "last_year": 2007},
-        "stages": [{"kind": "transient"}],
-    }
+    return {"files": files, "file": path.name, "first_year": 2006, "last_year": 2007}
+
+
+@pytest.mark.data
+def test_the_surface_of_a_known_site_is_taken_with_its_driver_file(
+    store: ArtifactStore, moz: dict[str, Any]
+) -> None:
+    setup = {"forcing": moz, "stages": [{"kind": "transient"}]}
     query = ensembles.case_query({}, model="embedded", setup=setup, frequencies=["yearly"])
     case = ensembles.run(store, query)
     history = case.open_dataset("history_yearly.zarr")
     assert history.sizes["time"] == 2 and float(history["lat"][0]) == pytest.approx(38.74, abs=0.01)
     assert np.isfinite(history["GPP"]).all()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("USMOz_final.elm.r.0241-01-01-00000.nc", ""),
+        ("USMOz_ad.elm.r.0041-01-01-00000.nc", ""),
+        ("USMOz_ad.elm.r.0021-01-01-00000.nc", "scalaravg"),
+    ],
+)
+def test_a_run_begins_from_a_restart_file_of_elm(
+    store: ArtifactStore, moz: dict[str, Any], name: str, told: str
+) -> None:
+    path = Path(os.environ["CATENA_DATA"]) / "elm_runs" / name
+    kept = ensembles.plain(store.put_files([path]))
+    setup = {
+        "forcing": moz,
+        "stages": [{"kind": "transient"}],
+        "restart": {"artifact": kept, "file": name},
+    }
+    query = ensembles.case_query({}, model="embedded", setup=setup, frequencies=["yearly"])
+    if told:
+        with pytest.raises(InvalidData, match=told):
+            ensembles.run(store, query)
+        return
+    history = ensembles.run(store, query).open_dataset("history_yearly.zarr")
+    assert float(history["TOTSOMC"][0, 0]) > 5_000, "the slow pools are those of ELM, not of AD"
+    assert float(history["GPP"][0, 0]) * 86_400 * 365 > 200

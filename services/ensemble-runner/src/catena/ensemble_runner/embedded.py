@@ -20,13 +20,13 @@ from catena.coupler.embedded.grid import EDGE
 from catena.coupler.embedded.outputs import OUTPUTS
 from catena.coupler.embedded.parameters import ParameterSet
 from catena.coupler.embedded.periods import Days
-from catena.coupler.embedded.restart_state import from_restart, to_restart
+from catena.coupler.embedded.restart_state import from_restart, is_own, to_restart
 from catena.coupler.embedded.simulate import Run, simulate
 from catena.coupler.embedded.stages import SUPPLEMENTED_YEARS
 from catena.coupler.embedded.state import State, cold_start, leave_ad
 from catena.coupler.embedded.status import REASONS
 from catena.coupler.pft import PFT_NAMES
-from catena.coupler.restart import Restart, read_restart
+from catena.coupler.restart import Restart, exit_ad, read_restart
 from catena.ensemble_runner.history import calendar_date, step_means, step_starts
 from catena.ensemble_runner.models import (
     BlockRun,
@@ -113,7 +113,7 @@ class EmbeddedRunner:
             return []
         try:
             restart = read_state_file(setup.restart)
-            from_restart(restart, columns_of(setup))
+            from_restart(_left(restart, setup), columns_of(setup))
         except CatenaError as error:
             return [FieldViolation("setup.restart", error.message)]
         first = setup.stages[0]
@@ -264,8 +264,17 @@ def first_state(setup: Setup, cells: Columns) -> State:
     if setup.restart is None:
         cold = cold_start(cells.sand, cells.clay, 1, cells.slots)
         return replace(cold, spinup_state=int(setup.stages[0].kind == "ad_spinup"))
-    restart = read_state_file(setup.restart)
+    restart = _left(read_state_file(setup.restart), setup)
     return State(from_restart(restart, cells)[np.newaxis], int(restart.spinup_state))
+
+
+def _left(restart: Restart, setup: Setup) -> Restart:
+    """The restart, out of accelerated decomposition if ELM wrote it in there and the run is not.
+
+    ELM's pools are multiplied level by level; the model's own ones are left to :func:`leave_ad`.
+    """
+    leaves = restart.spinup_state == 1 and setup.stages[0].kind != "ad_spinup"
+    return exit_ad(restart) if leaves and not is_own(restart) else restart
 
 
 def read_state_file(content: bytes) -> Restart:
