@@ -19,6 +19,9 @@ from catena.ensemble_runner.inputs import read_members, read_setup
 from catena.ensemble_runner.models import Model, Setup, open_model
 from catena.ensemble_runner.queries import RunCaseQuery, RunEnsembleQuery
 from catena.ensemble_runner.storage import RUNS, SERVICE, BlockStore, block_axes, joined
+from catena.ensemble_runner.tower_jobs import draw_fluxes as draw_fluxes
+from catena.ensemble_runner.tower_jobs import summarise_fluxes as summarise_fluxes
+from catena.ensemble_runner.tower_jobs import write_submission as write_submission
 from catena.shared.artifacts.parts import write_parts
 from catena.shared.errors import FailedPrecondition, InvalidData
 from catena.shared.jobs import JobContext, job

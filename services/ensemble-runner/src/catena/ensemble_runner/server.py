@@ -6,9 +6,10 @@ import grpc
 
 from catena.api.ensemble_runner.v1 import ensemble_runner_pb2 as pb
 from catena.api.ensemble_runner.v1 import ensemble_runner_pb2_grpc
-from catena.ensemble_runner import jobs, members, queries
+from catena.ensemble_runner import jobs, members, queries, tower_queries
 from catena.ensemble_runner.describe import members_message, model_message
 from catena.ensemble_runner.preflight import asked_model, check_draw, check_run
+from catena.ensemble_runner.tower_preflight import check_towers
 from catena.shared.server import Runtime
 
 
@@ -52,6 +53,33 @@ class EnsembleRunner(ensemble_runner_pb2_grpc.EnsembleRunnerServiceServicer):
         check_run(query, self.store)
         job = self.jobs.submit(jobs.run_ensemble, query, validate_only=query.validate_only)
         return pb.RunEnsembleResponse(job=job)
+
+    def SummariseFluxes(
+        self, request: pb.SummariseFluxesRequest, context: grpc.ServicerContext
+    ) -> pb.SummariseFluxesResponse:
+        """Bring runs and towers to one table."""
+        query = tower_queries.SummariseFluxesQuery.from_message(request)
+        check_towers(query, self.store)
+        job = self.jobs.submit(jobs.summarise_fluxes, query, validate_only=query.validate_only)
+        return pb.SummariseFluxesResponse(job=job)
+
+    def DrawFluxes(
+        self, request: pb.DrawFluxesRequest, context: grpc.ServicerContext
+    ) -> pb.DrawFluxesResponse:
+        """Make a tower's file out of a run."""
+        query = tower_queries.DrawFluxesQuery.from_message(request)
+        check_towers(query, self.store)
+        job = self.jobs.submit(jobs.draw_fluxes, query, validate_only=query.validate_only)
+        return pb.DrawFluxesResponse(job=job)
+
+    def WriteSubmission(
+        self, request: pb.WriteSubmissionRequest, context: grpc.ServicerContext
+    ) -> pb.WriteSubmissionResponse:
+        """Write submission files and a report."""
+        query = tower_queries.WriteSubmissionQuery.from_message(request)
+        check_towers(query, self.store)
+        job = self.jobs.submit(jobs.write_submission, query, validate_only=query.validate_only)
+        return pb.WriteSubmissionResponse(job=job)
 
 
 def add_services(server: grpc.Server, runtime: Runtime) -> None:

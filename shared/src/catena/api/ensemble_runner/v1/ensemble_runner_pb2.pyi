@@ -239,6 +239,42 @@ class Setup(_message.Message):
     fixed: _containers.RepeatedCompositeFieldContainer[ParameterValue]
     def __init__(self, forcing: _Optional[_Union[Forcing, _Mapping]] = ..., surfaces: _Optional[_Iterable[_Union[Surface, _Mapping]]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., restart: _Optional[_Union[Restart, _Mapping]] = ..., fixed: _Optional[_Iterable[_Union[ParameterValue, _Mapping]]] = ...) -> None: ...
 
+class TowerFluxes(_message.Message):
+    __slots__ = ("files", "file", "site", "as_published")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    AS_PUBLISHED_FIELD_NUMBER: _ClassVar[int]
+    files: _artifacts_pb2.ArtifactRef
+    file: str
+    site: str
+    as_published: bool
+    def __init__(self, files: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., file: _Optional[str] = ..., site: _Optional[str] = ..., as_published: _Optional[bool] = ...) -> None: ...
+
+class TowerRuns(_message.Message):
+    __slots__ = ("runs", "tower")
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    TOWER_FIELD_NUMBER: _ClassVar[int]
+    runs: _artifacts_pb2.ArtifactRef
+    tower: TowerFluxes
+    def __init__(self, runs: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., tower: _Optional[_Union[TowerFluxes, _Mapping]] = ...) -> None: ...
+
+class SubmittedSite(_message.Message):
+    __slots__ = ("site", "prior", "posterior", "tower", "monthly", "monthly_key")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    PRIOR_FIELD_NUMBER: _ClassVar[int]
+    POSTERIOR_FIELD_NUMBER: _ClassVar[int]
+    TOWER_FIELD_NUMBER: _ClassVar[int]
+    MONTHLY_FIELD_NUMBER: _ClassVar[int]
+    MONTHLY_KEY_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    prior: _artifacts_pb2.ArtifactRef
+    posterior: _artifacts_pb2.ArtifactRef
+    tower: TowerFluxes
+    monthly: _artifacts_pb2.ArtifactRef
+    monthly_key: str
+    def __init__(self, site: _Optional[str] = ..., prior: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., posterior: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., tower: _Optional[_Union[TowerFluxes, _Mapping]] = ..., monthly: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., monthly_key: _Optional[str] = ...) -> None: ...
+
 class DescribeModelRequest(_message.Message):
     __slots__ = ("model",)
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -332,6 +368,74 @@ class RunEnsembleRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., setup: _Optional[_Union[Setup, _Mapping]] = ..., draw: _Optional[_Union[ParameterDesign, _Mapping]] = ..., table: _Optional[_Union[ParameterTable, _Mapping]] = ..., draws: _Optional[_Union[ParameterDraws, _Mapping]] = ..., outputs: _Optional[_Iterable[str]] = ..., frequency: _Optional[_Union[Frequency, str]] = ..., title: _Optional[str] = ..., model_version: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class RunEnsembleResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _jobs_pb2.Job
+    def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class SummariseFluxesRequest(_message.Message):
+    __slots__ = ("sites", "held_back_years", "least_days", "title", "validate_only")
+    SITES_FIELD_NUMBER: _ClassVar[int]
+    HELD_BACK_YEARS_FIELD_NUMBER: _ClassVar[int]
+    LEAST_DAYS_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    sites: _containers.RepeatedCompositeFieldContainer[TowerRuns]
+    held_back_years: int
+    least_days: int
+    title: str
+    validate_only: bool
+    def __init__(self, sites: _Optional[_Iterable[_Union[TowerRuns, _Mapping]]] = ..., held_back_years: _Optional[int] = ..., least_days: _Optional[int] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class SummariseFluxesResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _jobs_pb2.Job
+    def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class DrawFluxesRequest(_message.Message):
+    __slots__ = ("runs", "site", "member", "error_fraction", "missing", "seed", "validate_only")
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FRACTION_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    runs: _artifacts_pb2.ArtifactRef
+    site: str
+    member: int
+    error_fraction: float
+    missing: float
+    seed: int
+    validate_only: bool
+    def __init__(self, runs: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., site: _Optional[str] = ..., member: _Optional[int] = ..., error_fraction: _Optional[float] = ..., missing: _Optional[float] = ..., seed: _Optional[int] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class DrawFluxesResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _jobs_pb2.Job
+    def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class WriteSubmissionRequest(_message.Message):
+    __slots__ = ("model", "sites", "held_back_years", "statistics", "draws", "title", "validate_only")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SITES_FIELD_NUMBER: _ClassVar[int]
+    HELD_BACK_YEARS_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    DRAWS_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    sites: _containers.RepeatedCompositeFieldContainer[SubmittedSite]
+    held_back_years: int
+    statistics: _artifacts_pb2.ArtifactRef
+    draws: _artifacts_pb2.ArtifactRef
+    title: str
+    validate_only: bool
+    def __init__(self, model: _Optional[str] = ..., sites: _Optional[_Iterable[_Union[SubmittedSite, _Mapping]]] = ..., held_back_years: _Optional[int] = ..., statistics: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., draws: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class WriteSubmissionResponse(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]
     job: _jobs_pb2.Job

@@ -55,6 +55,21 @@ class EnsembleRunnerServiceStub:
                 request_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.RunEnsembleRequest.SerializeToString,
                 response_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.RunEnsembleResponse.FromString,
                 _registered_method=True)
+        self.SummariseFluxes = channel.unary_unary(
+                '/catena.api.ensemble_runner.v1.EnsembleRunnerService/SummariseFluxes',
+                request_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SummariseFluxesRequest.SerializeToString,
+                response_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SummariseFluxesResponse.FromString,
+                _registered_method=True)
+        self.DrawFluxes = channel.unary_unary(
+                '/catena.api.ensemble_runner.v1.EnsembleRunnerService/DrawFluxes',
+                request_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.DrawFluxesRequest.SerializeToString,
+                response_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.DrawFluxesResponse.FromString,
+                _registered_method=True)
+        self.WriteSubmission = channel.unary_unary(
+                '/catena.api.ensemble_runner.v1.EnsembleRunnerService/WriteSubmission',
+                request_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionRequest.SerializeToString,
+                response_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionResponse.FromString,
+                _registered_method=True)
 
 
 class EnsembleRunnerServiceServicer:
@@ -89,6 +104,27 @@ class EnsembleRunnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SummariseFluxes(self, request, context):
+        """Brings daily runs at flux sites and what their towers measured to one table, for a calibration.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrawFluxes(self, request, context):
+        """Makes a tower's file out of one member of daily runs plus noise; it is labelled synthetic.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteSubmission(self, request, context):
+        """Writes submission files of CalLMIP from runs before and after a calibration, and a report.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EnsembleRunnerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +147,21 @@ def add_EnsembleRunnerServiceServicer_to_server(servicer, server):
                     servicer.RunEnsemble,
                     request_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.RunEnsembleRequest.FromString,
                     response_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.RunEnsembleResponse.SerializeToString,
+            ),
+            'SummariseFluxes': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummariseFluxes,
+                    request_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SummariseFluxesRequest.FromString,
+                    response_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SummariseFluxesResponse.SerializeToString,
+            ),
+            'DrawFluxes': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrawFluxes,
+                    request_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.DrawFluxesRequest.FromString,
+                    response_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.DrawFluxesResponse.SerializeToString,
+            ),
+            'WriteSubmission': grpc.unary_unary_rpc_method_handler(
+                    servicer.WriteSubmission,
+                    request_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionRequest.FromString,
+                    response_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +273,87 @@ class EnsembleRunnerService:
             '/catena.api.ensemble_runner.v1.EnsembleRunnerService/RunEnsemble',
             catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.RunEnsembleRequest.SerializeToString,
             catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.RunEnsembleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummariseFluxes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catena.api.ensemble_runner.v1.EnsembleRunnerService/SummariseFluxes',
+            catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SummariseFluxesRequest.SerializeToString,
+            catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SummariseFluxesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrawFluxes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catena.api.ensemble_runner.v1.EnsembleRunnerService/DrawFluxes',
+            catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.DrawFluxesRequest.SerializeToString,
+            catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.DrawFluxesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteSubmission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catena.api.ensemble_runner.v1.EnsembleRunnerService/WriteSubmission',
+            catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionRequest.SerializeToString,
+            catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionResponse.FromString,
             options,
             channel_credentials,
             insecure,
