@@ -32,6 +32,7 @@ from catena.calibrator.queries import (
 )
 from catena.calibrator.report import write_page
 from catena.calibrator.sites import sample_table
+from catena.calibrator.statistics import read_statistics
 from catena.calibrator.storage import (
     About,
     read_ensemble,
@@ -58,6 +59,8 @@ def import_ensemble(query: ImportEnsembleQuery, ctx: JobContext) -> ArtifactRef:
         ensemble = _read_tables(query, ctx)
     elif query.runs is not None:
         ensemble = _read_runs(query, ctx)
+    elif query.statistics is not None:
+        ensemble = _read_statistics(query, ctx)
     else:
         ensemble = _generate_runs(query)
     ctx.progress(0.7, f"{ensemble.n_ok} of {ensemble.n_asked} runs are good")
@@ -136,6 +139,24 @@ def _read_runs(query: ImportEnsembleQuery, ctx: JobContext) -> EnsembleData:
     return replace(
         ensemble, steps=runs.steps, model=runs.model, generated_weather=runs.generated_weather
     )
+
+
+def _read_statistics(query: ImportEnsembleQuery, ctx: JobContext) -> EnsembleData:
+    assert query.statistics is not None
+    artifact = ctx.open(query.statistics.statistics)
+    found = read_statistics(artifact)
+    ensemble = build_ensemble(
+        found.prior,
+        found.parameters,
+        found.simulated,
+        found.table,
+        held_out_runs=query.held_out_runs,
+        title=query.title or artifact.manifest.title,
+        source_note=query.source_note,
+        parameters_field="statistics.statistics",
+        outputs_field="statistics.statistics",
+    )
+    return replace(ensemble, model=found.model)
 
 
 def _generate_runs(query: ImportEnsembleQuery) -> EnsembleData:

@@ -31,6 +31,7 @@ from catena.calibrator.vocabulary import (
     PosteriorRef,
     RunsRef,
     Seed,
+    StatisticsRef,
     SurrogateMethod,
     SurrogateRef,
     Units,
@@ -103,12 +104,19 @@ class EnsembleRuns(QueryModel):
             yield FieldViolation("cells", "a cell is named twice; name each once")
 
 
+class EnsembleStatistics(QueryModel):
+    """Statistics of runs at several sites; parameters, outputs and units are theirs."""
+
+    statistics: StatisticsRef
+
+
 class ImportEnsembleQuery(Query):
     """Turn a user's runs, ensemble-runner's or generated ones into an ensemble artifact."""
 
     files: EnsembleFiles | None = None
     generated: GeneratedEnsemble | None = None
     runs: EnsembleRuns | None = None
+    statistics: EnsembleStatistics | None = None
     parameters: Annotated[tuple[Parameter, ...], Field(max_length=MAX_PARAMETERS)] = ()
     outputs: Annotated[tuple[Output, ...], Field(max_length=MAX_OUTPUTS)] = ()
     held_out_runs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -117,11 +125,12 @@ class ImportEnsembleQuery(Query):
 
     def violations(self) -> Iterator[FieldViolation]:
         """One source; a table of parameters and outputs for files, none for other runs."""
-        if sum(source is not None for source in (self.files, self.generated, self.runs)) != 1:
+        sources = (self.files, self.generated, self.runs, self.statistics)
+        if sum(source is not None for source in sources) != 1:
             yield FieldViolation(
                 "source",
-                "wanted one of files (your runs), runs (of ensemble-runner) and generated (a "
-                "stand-in); give one",
+                "wanted one of files (your runs), runs or statistics (of ensemble-runner) and "
+                "generated (a stand-in); give one",
             )
             return
         if self.files is not None:
@@ -131,7 +140,7 @@ class ImportEnsembleQuery(Query):
                         field, "is missing; name every column that is to be read, with its units"
                     )
         else:
-            whose = "a generated ensemble has its" if self.runs is None else "the runs have their"
+            whose = "a generated ensemble has its" if self.generated else "the runs have their"
             for field in ("parameters", "outputs"):
                 if getattr(self, field):
                     yield FieldViolation(field, f"is given, but {whose} own; leave it out")
@@ -364,16 +373,29 @@ class ReadObservationQuery(Query):
     """Read what was measured of an ensemble's outputs."""
 
     ensemble: EnsembleRef
-    dataset: DatasetRef
+    dataset: DatasetRef | None = None
+    statistics: StatisticsRef | None = None
     key: Words = ""
     site: Words = ""
-    variables: Annotated[tuple[ObservedVariable, ...], Field(min_length=1, max_length=100)]
+    variables: Annotated[tuple[ObservedVariable, ...], Field(max_length=100)] = ()
     start: Day = ""
     end: Day = ""
     least_coverage: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Each variable once; the period in order."""
+        """One source with what belongs to it; each variable once; the period in order."""
+        if (self.dataset is None) == (self.statistics is None):
+            yield FieldViolation(
+                "dataset",
+                "wanted one of dataset (of data-ingest) and statistics (of ensemble-runner); give "
+                "one",
+            )
+        elif self.dataset is not None and not self.variables:
+            yield FieldViolation("variables", "is missing; name what was observed")
+        if self.statistics is not None:
+            for field in ("key", "variables", "start", "end"):
+                if getattr(self, field):
+                    yield FieldViolation(field, "belongs to a dataset; leave it out")
         yield from days_in_order(self.start, self.end)
         names = [variable.name for variable in self.variables]
         for i, name in enumerate(names):

@@ -20,7 +20,15 @@ from catena.calibrator.preflight import (
     method_fits,
     observation_fits,
 )
-from catena.calibrator.storage import read_dataset, read_ensemble, read_outputs, source_of
+from catena.calibrator.statistics import read_statistics
+from catena.calibrator.storage import (
+    read_dataset,
+    read_ensemble,
+    read_outputs,
+    read_table_of,
+    source_of,
+)
+from catena.shared.artifacts import Artifact
 from catena.shared.errors import InvalidRequest
 from catena.shared.jobs import JobFunction
 from catena.shared.query import Query
@@ -159,6 +167,9 @@ class Calibrator(calibrator_pb2_grpc.CalibratorServiceServicer):
         """Read what was measured of an ensemble's outputs."""
         query = queries.ReadObservationQuery.from_message(request)
         ensemble = self.store.open(query.ensemble)
+        if query.statistics is not None:
+            return self._read_statistics(query, ensemble)
+        assert query.dataset is not None
         steps, table = read_outputs(ensemble)
         row, dataset = read_dataset(self.store.open(query.dataset), query.key)
         found = read_observed(
@@ -183,6 +194,23 @@ class Calibrator(calibrator_pb2_grpc.CalibratorServiceServicer):
             withheld=pb.Observation(observed=found.withheld, **common)
             if found.withheld.any()
             else None,
+        )
+
+    def _read_statistics(
+        self, query: queries.ReadObservationQuery, ensemble: Artifact
+    ) -> pb.ReadObservationResponse:
+        assert query.statistics is not None
+        artifact = self.store.open(query.statistics)
+        found = read_statistics(artifact)
+        values, error_sd = found.observation(read_table_of(ensemble))
+        return pb.ReadObservationResponse(
+            observation=pb.Observation(
+                values=values,
+                error_sd=error_sd,
+                site=query.site or found.sites,
+                synthetic=found.synthetic,
+                source=artifact.manifest.title[:200],
+            )
         )
 
 

@@ -141,6 +141,11 @@ def read_outputs(artifact: Artifact) -> tuple[tuple[Step, ...], OutputTable]:
     return steps, OutputTable.from_dict(meta["outputs"])
 
 
+def read_table_of(artifact: Artifact) -> OutputTable:
+    """Names and units of an ensemble's outputs, without reading its runs."""
+    return OutputTable.from_dict(artifact.read_json("ensemble.json")["outputs"])
+
+
 # ------------------------------------------------------------------ surrogate and posterior
 
 

@@ -139,11 +139,18 @@ class EnsembleRuns(_message.Message):
     end: str
     def __init__(self, runs: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., variables: _Optional[_Iterable[_Union[RunVariable, _Mapping]]] = ..., cells: _Optional[_Iterable[int]] = ..., start: _Optional[str] = ..., end: _Optional[str] = ...) -> None: ...
 
+class EnsembleStatistics(_message.Message):
+    __slots__ = ("statistics",)
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    statistics: _artifacts_pb2.ArtifactRef
+    def __init__(self, statistics: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ...) -> None: ...
+
 class ImportEnsembleRequest(_message.Message):
-    __slots__ = ("files", "generated", "runs", "parameters", "outputs", "held_out_runs", "title", "source_note", "validate_only")
+    __slots__ = ("files", "generated", "runs", "statistics", "parameters", "outputs", "held_out_runs", "title", "source_note", "validate_only")
     FILES_FIELD_NUMBER: _ClassVar[int]
     GENERATED_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     HELD_OUT_RUNS_FIELD_NUMBER: _ClassVar[int]
@@ -153,13 +160,14 @@ class ImportEnsembleRequest(_message.Message):
     files: EnsembleFiles
     generated: GeneratedEnsemble
     runs: EnsembleRuns
+    statistics: EnsembleStatistics
     parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
     outputs: _containers.RepeatedCompositeFieldContainer[Output]
     held_out_runs: int
     title: str
     source_note: str
     validate_only: bool
-    def __init__(self, files: _Optional[_Union[EnsembleFiles, _Mapping]] = ..., generated: _Optional[_Union[GeneratedEnsemble, _Mapping]] = ..., runs: _Optional[_Union[EnsembleRuns, _Mapping]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., held_out_runs: _Optional[int] = ..., title: _Optional[str] = ..., source_note: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, files: _Optional[_Union[EnsembleFiles, _Mapping]] = ..., generated: _Optional[_Union[GeneratedEnsemble, _Mapping]] = ..., runs: _Optional[_Union[EnsembleRuns, _Mapping]] = ..., statistics: _Optional[_Union[EnsembleStatistics, _Mapping]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., held_out_runs: _Optional[int] = ..., title: _Optional[str] = ..., source_note: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class ImportEnsembleResponse(_message.Message):
     __slots__ = ("job",)
@@ -406,7 +414,7 @@ class ObservedVariable(_message.Message):
     def __init__(self, name: _Optional[str] = ..., observed_as: _Optional[str] = ..., relative_sd: _Optional[float] = ..., absolute_sd: _Optional[float] = ..., units: _Optional[str] = ...) -> None: ...
 
 class ReadObservationRequest(_message.Message):
-    __slots__ = ("ensemble", "dataset", "key", "site", "variables", "start", "end", "least_coverage")
+    __slots__ = ("ensemble", "dataset", "key", "site", "variables", "start", "end", "least_coverage", "statistics")
     ENSEMBLE_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
@@ -415,6 +423,7 @@ class ReadObservationRequest(_message.Message):
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     LEAST_COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
     ensemble: _artifacts_pb2.ArtifactRef
     dataset: _artifacts_pb2.ArtifactRef
     key: str
@@ -423,7 +432,8 @@ class ReadObservationRequest(_message.Message):
     start: str
     end: str
     least_coverage: float
-    def __init__(self, ensemble: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., dataset: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., key: _Optional[str] = ..., site: _Optional[str] = ..., variables: _Optional[_Iterable[_Union[ObservedVariable, _Mapping]]] = ..., start: _Optional[str] = ..., end: _Optional[str] = ..., least_coverage: _Optional[float] = ...) -> None: ...
+    statistics: _artifacts_pb2.ArtifactRef
+    def __init__(self, ensemble: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., dataset: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., key: _Optional[str] = ..., site: _Optional[str] = ..., variables: _Optional[_Iterable[_Union[ObservedVariable, _Mapping]]] = ..., start: _Optional[str] = ..., end: _Optional[str] = ..., least_coverage: _Optional[float] = ..., statistics: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ...) -> None: ...
 
 class ReadObservationResponse(_message.Message):
     __slots__ = ("observation", "withheld")
