@@ -9,6 +9,8 @@ from catena.flows.archives import Archives, check_datasets
 from catena.flows.environment import prepare
 from catena.flows.site import Site
 from catena.flows.steps import check_sections
+from catena.flows.submission import Submission
+from catena.flows.submission_steps import check_submission
 from catena.shared.client import Settings
 
 
@@ -41,3 +43,13 @@ def ingest(config: Path) -> None:
     from catena.flows import ingest as module
 
     module.ingest(archives)
+
+
+def callmip(config: Path) -> None:
+    """Run the flow ``callmip`` in this process with the submission in the YAML file `config`."""
+    submission = Submission.from_file(config)
+    check_submission(submission, datetime.now(UTC).date().isoformat())
+    prepare(Settings())
+    from catena.flows import callmip as module
+
+    module.callmip(submission)

@@ -1,0 +1,139 @@
+"""A CalLMIP submission: the YAML file of ``callmip``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from catena.flows.archives import Dataset
+from catena.flows.config import FlowConfig, RunName
+from catena.flows.rpc import Section
+from catena.flows.site import Forcing, _file, _Model, _Open
+
+
+class SubmittedForcing(Forcing):
+    """The weather, as a site of ``calibrate_site`` has it, and a table of CO2 at `co2_path`."""
+
+    co2_path: Path | None = None
+
+    @field_validator("co2_path", mode="before")
+    @classmethod
+    def _locate_co2(cls, value: Any, info: ValidationInfo) -> Any:
+        return _file(value, info)
+
+
+class SubmittedSetup(_Open):
+    """What runs of a site have in common; all other fields are those of the message Setup."""
+
+    forcing: SubmittedForcing
+
+
+class DrawnTower(_Model):
+    """A tower made from one member plus noise; reports call it synthetic."""
+
+    member: int = Field(ge=0)
+    error_fraction: float = Field(default=0.2, gt=0)
+    missing: float = Field(default=0.3, ge=0, lt=1)
+    seed: int = 0
+
+
+class Tower(_Open):
+    """What the tower measured: CalLMIP's file at `path`, or a synthetic one.
+
+    All other fields are those of the message TowerFluxes.
+    """
+
+    path: Path | None = None
+    synthetic: DrawnTower | None = None
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _locate(cls, value: Any, info: ValidationInfo) -> Any:
+        return _file(value, info)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.path is None) == (self.synthetic is None):
+            raise ValueError("wanted one of path (CalLMIP's daily fluxes) and synthetic")
+        return self
+
+
+class Monthly(_Model):
+    """Monthly fluxes that data-ingest reads, and the key of the dataset among what it made."""
+
+    ingest: Dataset
+    key: str = ""
+
+    @field_validator("ingest", mode="before")
+    @classmethod
+    def _name(cls, value: Any) -> Any:
+        return {"name": "data", **value} if isinstance(value, dict) else value
+
+
+class SubmittedSite(_Model):
+    """A site; with a tower it is calibrated, without one it is a validation site."""
+
+    site: RunName
+    setup: SubmittedSetup
+    tower: Tower | None = None
+    monthly: Monthly | None = None
+
+
+class Submission(FlowConfig):
+    """Sites, their common parameters, and settings for each step.
+
+    The sections statistics, surrogate and mcmc hold the fields of the requests SummariseFluxes,
+    TrainSurrogate and RunMcmc; references between them are filled in by the flow.
+
+    Parameters
+    ----------
+    name : str
+        The report and the folder of the files are called after it.
+    title : str
+        For the report.
+    model : str
+        ``<model>.<version>``, as the files are called.
+    held_back_years : int
+        Last years of each record that nothing is fitted to.
+    land_model : str
+    draw : dict
+        Members of the ensemble: fields of the message ParameterDesign.
+    sites : list of SubmittedSite
+    draws : int
+        Draws of the posterior that the model itself is run with.
+    """
+
+    wanted: ClassVar[str] = "name, model, draw, sites, ..."
+
+    name: RunName
+    title: str = ""
+    model: str
+    held_back_years: int = Field(ge=1)
+    land_model: str = "embedded"
+    draw: Section
+    sites: list[SubmittedSite] = Field(min_length=1)
+    statistics: Section = Field(default_factory=dict)
+    surrogate: Section = Field(default_factory=dict)
+    mcmc: Section = Field(default_factory=dict)
+    draws: int = Field(default=100, ge=10, le=1_000)
+
+    @property
+    def calibrated(self) -> list[SubmittedSite]:
+        """Sites with a tower."""
+        return [site for site in self.sites if site.tower is not None]
+
+    @field_validator("statistics", "surrogate", "mcmc", mode="before")
+    @classmethod
+    def _empty_section(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+    @model_validator(mode="after")
+    def _sites(self) -> Self:
+        codes = [site.site for site in self.sites]
+        if twice := {code for code in codes if codes.count(code) > 1}:
+            raise ValueError(f"the site {sorted(twice)[0]} is there twice; give each site once")
+        if not self.calibrated:
+            raise ValueError("no site has a tower; there is nothing to calibrate on")
+        return self
