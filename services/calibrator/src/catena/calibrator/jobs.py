@@ -32,11 +32,11 @@ from catena.calibrator.queries import (
 )
 from catena.calibrator.report import write_page
 from catena.calibrator.sites import sample_table
-from catena.calibrator.statistics import read_statistics
 from catena.calibrator.storage import (
     About,
     read_ensemble,
     read_posterior,
+    read_statistics,
     read_surrogate,
     write_chains,
     write_check,

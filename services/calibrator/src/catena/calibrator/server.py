@@ -20,11 +20,11 @@ from catena.calibrator.preflight import (
     method_fits,
     observation_fits,
 )
-from catena.calibrator.statistics import read_statistics
 from catena.calibrator.storage import (
     read_dataset,
     read_ensemble,
     read_outputs,
+    read_statistics,
     read_table_of,
     source_of,
 )

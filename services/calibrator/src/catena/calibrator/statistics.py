@@ -6,14 +6,16 @@ its `error_sd` (statistic), and the parameters of the members with their ranges.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from catena.calibrator.ensemble import OutputTable
 from catena.calibrator.prior import Prior
-from catena.shared.artifacts import Artifact
 from catena.shared.errors import FieldViolation, InvalidData
 
 Array = NDArray[np.float64]
@@ -70,16 +72,16 @@ class RunStatistics:
         return self.observed, self.error_sd
 
 
-def read_statistics(artifact: Artifact) -> RunStatistics:
-    """Read statistics.
+def run_statistics(dataset: xr.Dataset, about: Mapping[str, Any]) -> RunStatistics:
+    """Statistics from the files of an artifact of kind ``statistics``.
 
     Parameters
     ----------
-    artifact : Artifact
-        Of kind ``statistics``.
+    dataset : xarray.Dataset
+        Its :data:`DATASET`.
+    about : mapping
+        Its :data:`SUMMARY`.
     """
-    dataset = artifact.open_dataset(DATASET)
-    about = artifact.read_json(SUMMARY)
 
     def words(name: str) -> tuple[str, ...]:
         return tuple(str(each) for each in dataset[name].to_numpy())

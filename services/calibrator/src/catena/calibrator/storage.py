@@ -28,6 +28,7 @@ from catena.calibrator.chains import Chains
 from catena.calibrator.ensemble import EnsembleData, OutputTable
 from catena.calibrator.posterior import Posterior
 from catena.calibrator.prior import Prior
+from catena.calibrator.statistics import DATASET, SUMMARY, RunStatistics, run_statistics
 from catena.calibrator.steps import Step
 from catena.calibrator.surrogate import Surrogate
 from catena.shared.errors import FieldViolation, InvalidData
@@ -144,6 +145,11 @@ def read_outputs(artifact: Artifact) -> tuple[tuple[Step, ...], OutputTable]:
 def read_table_of(artifact: Artifact) -> OutputTable:
     """Names and units of an ensemble's outputs, without reading its runs."""
     return OutputTable.from_dict(artifact.read_json("ensemble.json")["outputs"])
+
+
+def read_statistics(artifact: Artifact) -> RunStatistics:
+    """Statistics of runs at several sites, made by ensemble-runner."""
+    return run_statistics(artifact.open_dataset(DATASET), artifact.read_json(SUMMARY))
 
 
 # ------------------------------------------------------------------ surrogate and posterior
