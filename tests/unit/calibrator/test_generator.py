@@ -146,3 +146,15 @@ def test_training_is_deterministic_and_its_state_complete(prior: Prior) -> None:
     z = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(3))
     a, b = (m.push(m.read_sites(sites, moments), z) for m in (models[0], again))
     assert torch.equal(a, b)
+
+
+def test_an_output_that_says_next_to_nothing_is_not_read() -> None:
+    """Photosynthesis in January: a spread of zero, so values and errors of a million spreads."""
+    model, moments, sites = generator(), some_moments(), some_sites()
+    values, error_sd = sites.values.copy(), sites.error_sd.copy()
+    values[:, 1], error_sd[:, 1] = 3e5, 1e6
+    faint = Observations(values, error_sd, sites.observed)
+    masked = Observations(sites.values, sites.error_sd, np.array([[True, False, True]] * 2))
+    z = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(3))
+    x = model.push(model.read_sites(faint, moments), z)
+    torch.testing.assert_close(x, model.push(model.read_sites(masked, moments), z))

@@ -242,3 +242,6 @@ def test_a_field_with_dead_months_can_be_checked(made: Made) -> None:
     # One impossible output among 96 is seen, though all together hardly fit worse for it.
     assert figures["out_of_range"]["flagged"] > 0.95
     assert figures["out_of_range"]["false_alarms"] < 0.06
+    r2 = dict(zip(ensemble.output_table.names, figures["held_out"]["surrogate_r2"], strict=True))
+    assert r2["GPP_2011-01"] is None, "nothing varies in January, so nothing can be explained"
+    assert r2["GPP_2011-07"] > 0.9

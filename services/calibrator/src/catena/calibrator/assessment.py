@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from catena.calibrator import checks
 from catena.calibrator.ensemble import EnsembleData
 from catena.calibrator.posterior import Posterior
+from catena.calibrator.spread import groups_of, typical
 from catena.shared.errors import FieldViolation, InvalidData
 
 Array = NDArray[np.float64]
@@ -26,6 +27,10 @@ LEVEL = 0.9
 IMPOSSIBLE_SD = 5.0
 """Standard deviations (observation and surrogate error together) beyond everything that the model
 gives at which an observation counts as impossible."""
+
+HARDLY_VARIES = 0.05
+"""Outputs whose spread is a smaller part of their quantity's are not asked what of it the surrogate
+explains: a month in which hardly a tree has leaves."""
 
 _IMPOSSIBLE = 100
 _SEARCHED = 4096  # points of the prior at which the extremes of the outputs are looked for
@@ -224,8 +229,13 @@ def _surrogate_on(posterior: Posterior, ensemble: EnsembleData) -> dict[str, Any
     residual = outputs - mean
     spread = ensemble.spread()
     inside = np.abs(residual) <= 1.6449 * sd
+    quantities = ensemble.quantities()
+    varies = spread > HARDLY_VARIES * typical(spread, groups_of(quantities, len(quantities)))
+    r2 = 1.0 - residual.var(axis=0) / spread**2
     return {
-        "surrogate_r2": (1.0 - residual.var(axis=0) / spread**2).tolist(),
+        "surrogate_r2": [
+            float(part) if told else None for part, told in zip(r2, varies, strict=True)
+        ],
         "surrogate_rmse": np.sqrt((residual**2).mean(axis=0)).tolist(),
         "surrogate_coverage90": float(inside.mean()),
     }

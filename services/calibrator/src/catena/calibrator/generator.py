@@ -59,6 +59,11 @@ class Context:
     shifts: tuple[Tensor, Tensor]
 
 
+FAINT = 10.0
+"""Errors of so many spreads and more leave an output unread: it says next to nothing, and in units
+of a spread near zero its value would drown all others."""
+
+
 class Generator(nn.Module):
     """Maps standard normal z to posterior draws in probit space, given an observation.
 
@@ -165,7 +170,7 @@ class Generator(nn.Module):
         return self.read(
             torch.as_tensor(sites.values, dtype=torch.float32),
             torch.as_tensor(sites.error_sd, dtype=torch.float32),
-            torch.as_tensor(sites.observed),
+            torch.as_tensor(sites.observed & (sites.error_sd < FAINT)),
             moments,
         )
 

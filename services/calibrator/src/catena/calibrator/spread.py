@@ -36,7 +36,11 @@ def groups_of(quantities: Sequence[str], outputs: int) -> NDArray[np.intp]:
     return np.asarray(np.unique(np.asarray(quantities), return_inverse=True)[1]).ravel()
 
 
+def typical(sd: Array, group: NDArray[np.intp]) -> Array:
+    """Root mean square of the standard deviations (k,) over the outputs of each one's quantity."""
+    return np.asarray(np.sqrt(np.bincount(group, sd**2) / np.bincount(group))[group])
+
+
 def floored(sd: Array, group: NDArray[np.intp]) -> Array:
     """Standard deviations (k,), raised to :data:`FLOOR` of their quantity's where they are less."""
-    mean_square = np.bincount(group, sd**2) / np.bincount(group)
-    return np.asarray(np.maximum(sd, FLOOR * np.sqrt(mean_square)[group]))
+    return np.asarray(np.maximum(sd, FLOOR * typical(sd, group)))
