@@ -131,8 +131,8 @@ def _surrogate(held: dict[str, Any]) -> Finding:
     return Finding(
         status,
         "Surrogate on held-out model runs",
-        f"It explains at least {100 * lowest:.1f} % of the variance of each output that varies, and its own "
-        f"90 % intervals hold {100 * inside:.0f} % of the runs.",
+        f"It explains at least {100 * lowest:.1f} % of the variance of each output that varies, "
+        f"and its own 90 % intervals hold {100 * inside:.0f} % of the runs.",
         "" if status == "passed" else todo,
     )
 
