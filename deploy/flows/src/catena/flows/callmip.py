@@ -41,6 +41,13 @@ def run_ensemble(config: Submission, site: SubmittedSite, forcing: Ref | None) -
     return ask_job(RUNNER, f"runs {site.site}", "RunEnsemble", request)
 
 
+@task(name="round", **RPC)
+def run_round(config: Submission, site: SubmittedSite, forcing: Ref | None, chains: Ref) -> Ref:
+    """More members, drawn from a posterior."""
+    request = steps.round_request(config, site, forcing, chains)
+    return ask_job(RUNNER, f"more {site.site}", "RunEnsemble", request)
+
+
 @task(name="tower", **RPC)
 def find_tower(site: SubmittedSite, runs: Ref) -> Section:
     """What the tower measured: the user's file, or one made from a run."""
@@ -52,7 +59,7 @@ def find_tower(site: SubmittedSite, runs: Ref) -> Section:
 
 
 @task(name="statistics", **RPC)
-def summarise(config: Submission, runs: dict[str, Ref], towers: dict[str, Section]) -> Ref:
+def summarise(config: Submission, runs: dict[str, list[Ref]], towers: dict[str, Section]) -> Ref:
     """Runs and towers as one table."""
     request = steps.statistics_request(config, runs, towers)
     return ask_job(RUNNER, "statistics", "SummariseFluxes", request)
@@ -139,13 +146,15 @@ def callmip(config: Submission | Path) -> str:
     as_of = scheduled_day()
     steps.check_submission(config, as_of)
     weather = {site.site: ingest_forcing(site, as_of) for site in config.sites}
-    runs = {site.site: run_ensemble(config, site, weather[site.site]) for site in config.calibrated}
-    towers = {site.site: find_tower(site, runs[site.site]) for site in config.calibrated}
-    statistics = summarise(config, runs, towers)
-    ensemble = import_ensemble(config, statistics)
-    observation = observe(ensemble, statistics)
-    surrogate = train_surrogate(config, ensemble)
-    chains = run_mcmc(config, surrogate, observation)
+    runs = {
+        site.site: [run_ensemble(config, site, weather[site.site])] for site in config.calibrated
+    }
+    towers = {site.site: find_tower(site, runs[site.site][0]) for site in config.calibrated}
+    statistics, chains = _calibrate(config, runs, towers)
+    for _ in range(1, config.rounds):
+        for site in config.calibrated:
+            runs[site.site].append(run_round(config, site, weather[site.site], chains))
+        statistics, chains = _calibrate(config, runs, towers)
     sites = {}
     for site in config.sites:
         forcing = weather[site.site]
@@ -165,8 +174,18 @@ def callmip(config: Submission | Path) -> str:
         config.title,
         "callmip",
         path,
-        {"statistics": statistics, "surrogate": surrogate, "chains": chains,
-         "submission": submission},
-    )  # fmt: skip
+        {"statistics": statistics, "chains": chains, "submission": submission},
+    )
     say(f"report       {path}")
     return str(path)
+
+
+def _calibrate(
+    config: Submission, runs: dict[str, list[Ref]], towers: dict[str, Section]
+) -> tuple[Ref, Ref]:
+    """Statistics of the runs, and the posterior that they give."""
+    statistics = summarise(config, runs, towers)
+    ensemble = import_ensemble(config, statistics)
+    observation = observe(ensemble, statistics)
+    surrogate = train_surrogate(config, ensemble)
+    return statistics, run_mcmc(config, surrogate, observation)

@@ -101,6 +101,12 @@ class Submission(FlowConfig):
     draw : dict
         Members of the ensemble: fields of the message ParameterDesign.
     sites : list of SubmittedSite
+    rounds : int
+        How often a posterior is made. From the second time on the ensemble also has members drawn
+        from the posterior before, so that the surrogate is good where it matters and the error of
+        the model is that of good runs.
+    round_members : int
+        New members of each further round.
     draws : int
         Draws of the posterior that the model itself is run with.
     """
@@ -117,6 +123,8 @@ class Submission(FlowConfig):
     statistics: Section = Field(default_factory=dict)
     surrogate: Section = Field(default_factory=dict)
     mcmc: Section = Field(default_factory=dict)
+    rounds: int = Field(default=2, ge=1, le=5)
+    round_members: int = Field(default=200, ge=10, le=10_000)
     draws: int = Field(default=100, ge=10, le=1_000)
 
     @property

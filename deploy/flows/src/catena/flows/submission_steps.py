@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from catena.flows.model_runs import CALIBRATOR, INGEST, RUNNER
@@ -41,6 +41,19 @@ def runs_request(config: Submission, site: SubmittedSite, forcing: Ref | None) -
         "outputs": FLUXES,
         "frequency": "daily",
         "title": f"{site.site}: ensemble",
+    }
+
+
+def round_request(
+    config: Submission, site: SubmittedSite, forcing: Ref | None, chains: Ref
+) -> Section:
+    """Fields of RunEnsembleRequest: members where the posterior of the round before lies."""
+    return {
+        **_common(config, site, forcing),
+        "draws": {"draws": chains, "members": config.round_members},
+        "outputs": FLUXES,
+        "frequency": "daily",
+        "title": f"{site.site}: members of another round",
     }
 
 
@@ -86,14 +99,15 @@ def tower_message(site: SubmittedSite, drawn: Ref | None) -> Section:
 
 
 def statistics_request(
-    config: Submission, runs: Mapping[str, Ref], towers: Mapping[str, Section]
+    config: Submission, runs: Mapping[str, Sequence[Ref]], towers: Mapping[str, Section]
 ) -> Section:
-    """Fields of SummariseFluxesRequest."""
+    """Fields of SummariseFluxesRequest; `runs` are the ensembles of all rounds at each site."""
     return {
         **config.statistics,
         "held_back_years": config.held_back_years,
         "sites": [
-            {"runs": runs[site.site], "tower": towers[site.site]} for site in config.calibrated
+            {"runs": list(runs[site.site]), "tower": towers[site.site]}
+            for site in config.calibrated
         ],
     }
 
@@ -213,7 +227,7 @@ def _requests(config: Submission, as_of: str) -> dict[str, list[_Check]]:
         site.site: {"files": later("files"), "file": "x.nc", "site": site.site}
         for site in config.calibrated
     }
-    runs = {site.site: later("runs") for site in config.calibrated}
+    runs = {site.site: [later("runs")] for site in config.calibrated}
     pair = {"prior": later("case"), "posterior": later("runs")}
     both = {site.site: pair for site in config.sites}
     checks[RUNNER] += [

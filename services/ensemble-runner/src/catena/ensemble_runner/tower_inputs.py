@@ -42,8 +42,8 @@ def read_tower(asked: TowerFluxes, open_ref: Open) -> tuple[Observations, bool]:
 
 def read_towers(
     asked: Sequence[TowerRuns], open_ref: Open
-) -> tuple[list[SiteFluxes], list[xr.Dataset], bool]:
-    """Fluxes of all sites, the datasets of their runs, and whether an observation is synthetic.
+) -> tuple[list[SiteFluxes], xr.Dataset, bool]:
+    """Fluxes of all sites, their common members, and whether an observation is synthetic.
 
     Raises
     ------
@@ -51,40 +51,67 @@ def read_towers(
         When runs and tower do not fit, or sites were run with different members; names the field.
     """
     sites: list[SiteFluxes] = []
-    datasets: list[xr.Dataset] = []
+    found = xr.Dataset()
     synthetic = False
     for i, one in enumerate(asked):
         with field(f"sites[{i}].tower"):
             seen, drawn = read_tower(one.tower, open_ref)
-        dataset = open_ref(one.runs).open_dataset(RUNS)
+        ensembles = [open_ref(runs).open_dataset(RUNS) for runs in one.runs]
         with field(f"sites[{i}].runs"):
-            simulated = fluxes(dataset, seen.dates())
-        if i and not _same_members(datasets[0], dataset):
+            several = [fluxes(dataset, seen.dates()) for dataset in ensembles]
+            members = _joined_members(ensembles)
+        if i and not _same(found, members):
             text = "its members are not those of the first site; run all sites with one draw"
             raise InvalidData(
                 "the sites do not fit together",
                 violations=[FieldViolation(f"sites[{i}].runs", text)],
             )
-        sites.append(SiteFluxes(seen, simulated))
-        datasets.append(dataset)
+        found = members
+        sites.append(
+            SiteFluxes(
+                seen, {flux: np.concatenate([one[flux] for one in several]) for flux in several[0]}
+            )
+        )
         synthetic = synthetic or drawn
-    return sites, datasets, synthetic
+    return sites, found, synthetic
 
 
-def _same_members(one: xr.Dataset, other: xr.Dataset) -> bool:
-    names = [list(map(str, each["parameter"].to_numpy())) for each in (one, other)]
-    rows = [each["parameters"].to_numpy() for each in (one, other)]
-    return names[0] == names[1] and np.array_equal(rows[0], rows[1])
+_MEMBERS = ("parameters", "parameter_low", "parameter_high")
 
 
-def statistics_dataset(found: Statistics, runs: xr.Dataset) -> xr.Dataset:
+def _joined_members(ensembles: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Parameters of the members of several ensembles; units and ranges are those of the first."""
+    first = ensembles[0][list(_MEMBERS)].drop_vars("member", errors="ignore").compute()
+    names = first["parameter"].to_numpy()
+    rows = []
+    for one in ensembles:
+        own = list(one["parameter"].to_numpy())
+        if sorted(own) != sorted(names):
+            raise InvalidData(
+                f"found the parameters {', '.join(map(str, own))} in one of the ensembles, wanted "
+                f"{', '.join(map(str, names))}, as in the first"
+            )
+        rows.append(one["parameters"].to_numpy()[:, [own.index(name) for name in names]])
+    joined = first.drop_vars("parameters")
+    joined["parameters"] = (("member", "parameter"), np.concatenate(rows))
+    return joined
+
+
+def _same(one: xr.Dataset, other: xr.Dataset) -> bool:
+    return bool(
+        np.array_equal(one["parameter"].to_numpy(), other["parameter"].to_numpy())
+        and np.array_equal(one["parameters"].to_numpy(), other["parameters"].to_numpy())
+    )
+
+
+def statistics_dataset(found: Statistics, members: xr.Dataset) -> xr.Dataset:
     """Statistics, their errors, and the members' parameters as one dataset.
 
     Parameters
     ----------
     found : Statistics
-    runs : xarray.Dataset
-        Of one of the sites: its members are those of all.
+    members : xarray.Dataset
+        Their parameters with units and ranges.
     """
     labels = found.labels
     made = xr.Dataset(
@@ -95,17 +122,14 @@ def statistics_dataset(found: Statistics, runs: xr.Dataset) -> xr.Dataset:
             "measurement_sd": ("statistic", found.measurement_sd),
             "sampling_sd": ("statistic", found.sampling_sd),
             "model_sd": ("statistic", found.model_sd),
-            **{
-                name: runs[name].compute()
-                for name in ("parameters", "parameter_low", "parameter_high")
-            },
+            **{name: members[name] for name in _MEMBERS},
         },
         coords={
             "statistic": [label.name for label in labels],
             "statistic_units": ("statistic", [label.units for label in labels]),
             "statistic_long_name": ("statistic", [label.long_name for label in labels]),
-            "parameter": runs["parameter"],
-            "parameter_units": runs["parameter_units"],
+            "parameter": members["parameter"],
+            "parameter_units": members["parameter_units"],
         },
         attrs={"Conventions": "CF-1.11", "title": "statistics of daily fluxes at flux sites"},
     )
@@ -135,7 +159,7 @@ def statistics_summary(
             for site in sites
         ],
         "statistics": [
-            {"name": label.name, "site": label.site, "flux": label.flux, "month": label.month,
+            {"name": label.name, "site": label.site, "flux": label.flux, "when": label.when,
              "days": label.days}
             for label in found.labels
         ],

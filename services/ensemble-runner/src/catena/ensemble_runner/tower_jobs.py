@@ -53,14 +53,14 @@ from catena.shared.jobs import JobContext, job
 def summarise_fluxes(query: SummariseFluxesQuery, ctx: JobContext) -> ArtifactRef:
     """Daily runs and towers' fluxes to one table of statistics."""
     ctx.progress(0.0, "reading runs and towers")
-    sites, datasets, synthetic = read_towers(query.sites, ctx.open)
+    sites, members, synthetic = read_towers(query.sites, ctx.open)
     ctx.progress(0.7, "averaging")
     found = summarise(sites, held_back=query.held_back_years, least_days=query.least_days)
-    about = [ctx.open(site.runs).read_json("runs.json") for site in query.sites]
+    about = [ctx.open(ref).read_json("runs.json") for site in query.sites for ref in site.runs]
     models = sorted({f"{each['model']} {each['model_version']}" for each in about})
     if len(models) > 1:
         raise InvalidData(f"the sites were run by {' and '.join(models)}; run all with one model")
-    dataset = statistics_dataset(found, datasets[0])
+    dataset = statistics_dataset(found, members)
     ctx.writer.write_dataset(STATISTICS, dataset)
     names = ", ".join(site.observed.site for site in sites)
     title = query.title or f"monthly statistics of daily fluxes at {names}"

@@ -38,7 +38,9 @@ def check_towers(
         for i, one in enumerate(query.sites):
             where = f"sites[{i}]"
             found += _tower(f"{where}.tower", one.tower, opened)
-            found += _outputs(f"{where}.runs", opened[f"{where}.runs"], "runs.json", FLUXES)
+            for j in range(len(one.runs)):
+                runs = f"{where}.runs[{j}]"
+                found += _outputs(runs, opened[runs], "runs.json", FLUXES)
     else:
         for i, site in enumerate(query.sites):
             where = f"sites[{i}]"

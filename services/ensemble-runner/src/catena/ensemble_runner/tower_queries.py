@@ -46,8 +46,12 @@ class TowerFluxes(QueryModel):
 class TowerRuns(QueryModel):
     """Daily runs of a site and what its tower measured."""
 
-    runs: RunsRef
+    runs: Annotated[tuple[RunsRef, ...], Field(max_length=20)]
     tower: TowerFluxes
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """At least one ensemble."""
+        yield from needed(self, "runs")
 
 
 class SummariseFluxesQuery(Query):

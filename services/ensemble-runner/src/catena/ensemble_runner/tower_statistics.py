@@ -1,28 +1,36 @@
 """Daily fluxes of a tower and of an ensemble, brought to the few numbers that are calibrated on.
 
-A statistic is the mean of one flux at one site in one month of the year, over all days of the
-calibration years on which the tower measured it; the ensemble is averaged over the same days. So a
-tower whose good days of July are few and sunny is compared with the model's same few sunny days,
-and each month of the year counts alike, however many of its days were measured.
+Two kinds of statistics, both over the days of the calibration years that the tower measured, the
+ensemble on the same days. So a tower whose good days of July are few and sunny is compared with the
+model's same few sunny days, and each month and season counts alike, however many of its days were
+measured.
 
-The error of a statistic has three parts (one standard deviation each, added in squares):
+- Means of one flux in one month of the year.
+- Scatter: the root mean square of what is left of one season's daily residuals when the mean
+  residual of each month is taken off. A perfect model has none: 0 is what is "observed".
+
+The error of a mean has three parts (one standard deviation each, added in squares):
 
 - measurement: ``sqrt(sum u_i^2) / n``, of the days' own uncertainties;
 - sampling: what the weather of single days, which a model may miss, leaves in a mean of few days:
   the spread of the best members' daily residuals, over the root of the number of independent days;
 - structure of the model: the root mean square, over a flux's months, of the residuals of the best
   members. It is what no parameters of the prior mend; only the calibration years go into it.
+
+With a scatter q and the error ``q_best / sqrt(m)`` the Gaussian likelihood of q given 0 is that of
+``m`` independent daily residuals whose standard deviation is that of the best members. A season has
+hundreds of days, and their residuals are alike for days: `m` is far below their number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.coupler.callmip.observations import FLUXES, UNITS, Observations
+from catena.coupler.callmip.observations import FLUXES, SEASONS, UNITS, Observations
 from catena.coupler.callmip.skill import split_years
 from catena.coupler.forcing.calendar import month_day
 from catena.shared.errors import InvalidData
@@ -40,9 +48,13 @@ LONG_NAMES = {
 }
 INDEPENDENT_DAYS = 5.0
 """Days after which the weather's residuals count as new: synoptic systems pass in about that."""
+SCATTER_RESIDUALS = 16.0
+"""Independent daily residuals that a season's scatter stands for, at most."""
 BEST_PART = 0.05
 """Part of the members that count as the best."""
 BEST_AT_LEAST = 5
+RIGHT = 1e-12
+"""Mean square residual below which there is none but rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +76,31 @@ class SiteFluxes:
 
 @dataclass(frozen=True)
 class Label:
-    """What a statistic is of; `days` is the number of days in it."""
+    """What a statistic is of.
+
+    Parameters
+    ----------
+    site, flux : str
+    when : str
+        Month of the year (``07``) of a mean, season (``JJA``) of a scatter.
+    days : int
+        Observed days in it.
+    """
 
     site: str
     flux: str
-    month: int
+    when: str
     days: int
 
     @property
+    def scatter(self) -> bool:
+        """Whether it is the scatter of a season."""
+        return self.when in SEASONS
+
+    @property
     def name(self) -> str:
-        """E.g. ``NEE_US-MMS_07``."""
-        return f"{MODEL_FLUXES[self.flux]}_{self.site}_{self.month:02d}"
+        """E.g. ``NEE_US-MMS_07``, ``NEE_US-MMS_JJA``."""
+        return f"{MODEL_FLUXES[self.flux]}_{self.site}_{self.when}"
 
     @property
     def units(self) -> str:
@@ -84,7 +110,8 @@ class Label:
     @property
     def long_name(self) -> str:
         """In words."""
-        return f"{LONG_NAMES[self.flux]} at {self.site}, month {self.month} ({self.days} days)"
+        what = "scatter of daily residuals in" if self.scatter else "mean of month"
+        return f"{LONG_NAMES[self.flux]} at {self.site}, {what} {self.when} ({self.days} days)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,23 +171,22 @@ def summarise(sites: Sequence[SiteFluxes], *, held_back: int, least_days: int = 
             f"found {' and '.join(map(str, sorted(counts)))} members at the sites, wanted the "
             "same members everywhere: run all sites with the same draw"
         )
-    cut = [_Cut.of(site, held_back, least_days) for site in sites]
-    labels = tuple(label for one in cut for label in one.labels)
-    if not labels:
+    parts = [part for site in sites for part in _site_parts(site, held_back, least_days)]
+    if not parts:
         raise InvalidData(
             f"found no month with {least_days} observed days in the calibration years; wanted some"
         )
-    simulated = np.concatenate([one.simulated for one in cut], axis=1)
-    observed = np.concatenate([one.observed for one in cut])
+    labels = tuple(part.label for part in parts)
+    simulated = np.stack([part.simulated for part in parts], axis=1)
+    observed = np.array([part.observed for part in parts])
     best = best_members(simulated, observed, labels)
-    residual = np.sqrt(np.square(simulated[best] - observed).mean(axis=0))
     return Statistics(
         labels,
         simulated,
         observed,
-        np.concatenate([one.measurement_sd for one in cut]),
-        np.concatenate([one.sampling_sd(best) for one in cut]),
-        _by_flux(residual, labels),
+        np.array([part.measurement_sd for part in parts]),
+        np.array([part.sampling_sd(best) for part in parts]),
+        _model_sd(simulated[best] - observed, labels),
         best,
     )
 
@@ -179,7 +205,10 @@ def best_members(simulated: Array, observed: Array, labels: Sequence[Label]) -> 
     misfit = np.zeros(len(simulated))
     for columns in _groups(labels).values():
         mean = square[:, columns].mean(axis=1)
-        misfit += mean / np.nanmedian(mean) if np.isfinite(mean).any() else np.nan
+        known = mean[np.isfinite(mean)]
+        scale = float(np.median(known)) if known.size else 0.0
+        # What all members have right tells none from the others, but for those that failed.
+        misfit += mean / scale if scale > RIGHT else 0.0 * mean
     fine = np.flatnonzero(np.isfinite(misfit))
     if not fine.size:
         raise InvalidData(f"all {len(misfit)} members failed at one of the sites; wanted some")
@@ -188,66 +217,77 @@ def best_members(simulated: Array, observed: Array, labels: Sequence[Label]) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class _Cut:
-    """Statistics of one site; `daily` are the residuals (member, day) of each."""
+class _Part:
+    """One statistic; `spread` (member,) is the standard deviation of its daily residuals."""
 
-    labels: tuple[Label, ...]
+    label: Label
     simulated: Array
-    observed: Array
-    measurement_sd: Array
-    daily: tuple[NDArray[np.floating], ...]
+    observed: float
+    measurement_sd: float
+    spread: Array
 
-    @classmethod
-    def of(cls, site: SiteFluxes, held_back: int, least_days: int) -> _Cut:
-        seen = site.observed
-        dates = seen.dates()
-        first, last = split_years(seen, held_back)["calibration"]
-        inside = (dates >= np.datetime64(first, "D")) & (dates <= np.datetime64(last, "D"))
-        month = month_day(dates) // 100
-        labels, simulated, observed, measurement, daily = [], [], [], [], []
-        for flux in FLUXES:
-            values, sd = seen.values[flux], seen.uncertainty[flux]
-            for number in range(1, 13):
-                days = np.flatnonzero(inside & (month == number) & np.isfinite(values))
-                if days.size < max(least_days, 1):
-                    continue
-                labels.append(Label(seen.site, flux, number, int(days.size)))
-                series = site.simulated[flux][:, days]
-                simulated.append(series.mean(axis=1, dtype=np.float64))
-                observed.append(values[days].mean())
-                # A day whose uncertainty nobody gave has that of the others.
-                known = sd[days][np.isfinite(sd[days])]
-                square = np.square(known).mean() if known.size else 0.0
-                measurement.append(np.sqrt(square / days.size))
-                daily.append(series - values[days])
-        return cls(
-            tuple(labels),
-            np.array(simulated).T.reshape(len(site.simulated[FLUXES[0]]), -1),
-            np.array(observed),
-            np.array(measurement),
-            tuple(daily),
-        )
-
-    def sampling_sd(self, best: NDArray[np.int64]) -> Array:
-        spread = [
-            float(residual[best].std(axis=1, dtype=np.float64).mean())
-            / np.sqrt(max(residual.shape[1] / INDEPENDENT_DAYS, 1.0))
-            for residual in self.daily
-        ]
-        return np.array(spread)
+    def sampling_sd(self, best: NDArray[np.int64]) -> float:
+        if self.label.scatter:
+            return 0.0
+        return float(self.spread[best].mean() / np.sqrt(independent_days(self.label.days)))
 
 
-def _groups(labels: Sequence[Label]) -> dict[tuple[str, str], list[int]]:
-    """Places of the statistics of each site's flux."""
-    found: dict[tuple[str, str], list[int]] = {}
+def independent_days(days: int) -> float:
+    """How many of so many observed days are independent, at least one."""
+    return max(days / INDEPENDENT_DAYS, 1.0)
+
+
+def _site_parts(site: SiteFluxes, held_back: int, least_days: int) -> Iterator[_Part]:
+    """Means and scatters of one site."""
+    seen = site.observed
+    dates = seen.dates()
+    first, last = split_years(seen, held_back)["calibration"]
+    inside = (dates >= np.datetime64(first, "D")) & (dates <= np.datetime64(last, "D"))
+    month = month_day(dates) // 100
+    for flux in FLUXES:
+        values = seen.values[flux]
+        scatter: dict[str, list[tuple[int, Array]]] = {}
+        for number in range(1, 13):
+            days = np.flatnonzero(inside & (month == number) & np.isfinite(values))
+            if days.size < max(least_days, 1):
+                continue
+            series = site.simulated[flux][:, days]
+            spread = (series - values[days]).std(axis=1, dtype=np.float64)
+            # A day whose uncertainty nobody gave has that of the others.
+            sd = seen.uncertainty[flux][days]
+            square = np.square(sd[np.isfinite(sd)]).mean() if np.isfinite(sd).any() else 0.0
+            yield _Part(
+                Label(seen.site, flux, f"{number:02d}", int(days.size)),
+                series.mean(axis=1, dtype=np.float64),
+                float(values[days].mean()),
+                float(np.sqrt(square / days.size)),
+                spread,
+            )
+            season = next(name for name, months in SEASONS.items() if number in months)
+            scatter.setdefault(season, []).append((days.size, spread))
+        for season, months in scatter.items():
+            count = sum(each for each, _ in months)
+            total = np.sum([each * np.square(spread) for each, spread in months], axis=0)
+            root: Array = np.sqrt(total / count)
+            yield _Part(Label(seen.site, flux, season, count), root, 0.0, 0.0, root)
+
+
+def _groups(labels: Sequence[Label]) -> dict[tuple[str, str, bool], list[int]]:
+    """Places of the means, and of the scatters, of each site's flux."""
+    found: dict[tuple[str, str, bool], list[int]] = {}
     for place, label in enumerate(labels):
-        found.setdefault((label.site, label.flux), []).append(place)
+        found.setdefault((label.site, label.flux, label.scatter), []).append(place)
     return found
 
 
-def _by_flux(residual: Array, labels: Sequence[Label]) -> Array:
-    """Root mean square over the months of each site's flux, for each statistic."""
+def _model_sd(residual: Array, labels: Sequence[Label]) -> Array:
+    """Error of the model's structure, (k,), from residuals (member, k) of the best members."""
     made = np.zeros(len(labels))
-    for columns in _groups(labels).values():
-        made[columns] = np.sqrt(np.square(residual[columns]).mean())
+    for (_, _, scatter), columns in _groups(labels).items():
+        if not scatter:
+            made[columns] = np.sqrt(np.square(residual[:, columns]).mean())
+            continue
+        for column in columns:
+            count = min(SCATTER_RESIDUALS, independent_days(labels[column].days))
+            made[column] = residual[:, column].mean() / np.sqrt(count)
     return made

@@ -255,9 +255,9 @@ class TowerRuns(_message.Message):
     __slots__ = ("runs", "tower")
     RUNS_FIELD_NUMBER: _ClassVar[int]
     TOWER_FIELD_NUMBER: _ClassVar[int]
-    runs: _artifacts_pb2.ArtifactRef
+    runs: _containers.RepeatedCompositeFieldContainer[_artifacts_pb2.ArtifactRef]
     tower: TowerFluxes
-    def __init__(self, runs: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., tower: _Optional[_Union[TowerFluxes, _Mapping]] = ...) -> None: ...
+    def __init__(self, runs: _Optional[_Iterable[_Union[_artifacts_pb2.ArtifactRef, _Mapping]]] = ..., tower: _Optional[_Union[TowerFluxes, _Mapping]] = ...) -> None: ...
 
 class SubmittedSite(_message.Message):
     __slots__ = ("site", "prior", "posterior", "tower", "monthly", "monthly_key")
