@@ -58,7 +58,7 @@ Array = NDArray[np.float64]
 BOX = Box(25.0, 41.5, -104.0, -66.0)
 CELLS = 1422
 YEARS = 30
-FEW, MANY, HELD_OUT = 20, 200, 24
+FEW, MANY, HELD_OUT = 20, 200, 32
 SAND, CLAY = 40.0, 20.0
 SPIN_YEARS = (30, 30, 30)
 AT_ONCE = 79
@@ -95,12 +95,8 @@ def surface() -> SurfaceMap:
 def design() -> Array:
     """Members in the unit cube: those to learn from, then those that are held out."""
     size = len(PARAMETERS)
-    return np.concatenate(
-        [
-            unit_rows("sobol", MANY, size, seed=1),
-            unit_rows("latin_hypercube", HELD_OUT, size, seed=2),
-        ]
-    )
+    learnt = unit_rows("latin_hypercube", MANY, size, seed=1, first_size=FEW)
+    return np.concatenate([learnt, unit_rows("sobol", HELD_OUT, size, seed=2)])
 
 
 def runs(cells: SurfaceMap) -> Runs:

@@ -65,6 +65,17 @@ def test_a_larger_sobol_ensemble_begins_with_the_smaller_one(seed: int) -> None:
     assert np.array_equal(large[:1000], small)
 
 
+@pytest.mark.parametrize("members", [20, 64])
+def test_few_rows_are_even_in_all_columns_together(members: int) -> None:
+    rows = unit_rows("latin_hypercube", members, 8, seed=1)
+    plain = [qmc.LatinHypercube(8, rng=seed).random(members) for seed in range(50)]
+    assert qmc.discrepancy(rows) < min(qmc.discrepancy(one) for one in plain)
+    strata = np.sort((rows * members).astype(int), axis=0)
+    assert (strata == np.arange(members)[:, None]).all()
+    extended = unit_rows("latin_hypercube", 3 * members, 8, seed=1, first_size=members)
+    np.testing.assert_array_equal(extended[:members], rows)
+
+
 def test_a_latin_hypercube_is_extended_when_it_is_told_the_first_size() -> None:
     small = unit_rows("latin_hypercube", 1000, 8, seed=5)
     named = unit_rows("latin_hypercube", 1000, 8, seed=5, first_size=1000)

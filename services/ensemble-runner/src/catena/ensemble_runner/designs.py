@@ -27,6 +27,8 @@ from catena.shared.errors import InvalidData
 
 Design = Literal["sobol", "latin_hypercube"]
 
+FEW = 256
+"""A Latin hypercube that begins with no more rows than this is one of low discrepancy."""
 MOST_MEMBERS = 1 << 20
 """Members of one ensemble."""
 
@@ -77,11 +79,19 @@ def _sobol(members: int, columns: int, seed: int) -> NDArray[np.float64]:
 def _latin_hypercube(members: int, columns: int, seed: int, first_size: int) -> NDArray[np.float64]:
     """Latin hypercube (McKay et al. 1979) that is doubled until it has all members.
 
+    Few rows are arranged evenly in all columns together, by exchanges that lower the centred
+    discrepancy (Fang et al. 2000, Technometrics 42:237): with 20 runs of eight parameters that is
+    worth as much as half a dozen more runs. With many rows it takes long and gains nothing.
+
     Doubling halves each stratum. Each old row lies in one half; the new rows take the other halves,
     in an order of their own for each column, and so the doubled design is a Latin hypercube again
     (nested designs: Qian 2009, Biometrika 96:957).
     """
-    first = qmc.LatinHypercube(columns, rng=np.random.default_rng([seed, 2, first_size]))
+    first = qmc.LatinHypercube(
+        columns,
+        optimization="random-cd" if 1 < first_size <= FEW and columns > 1 else None,
+        rng=np.random.default_rng([seed, 2, first_size]),
+    )
     rows = first.random(first_size)
     while len(rows) < members:
         rows = np.concatenate([rows, _other_halves(rows, seed)])
