@@ -200,7 +200,11 @@ def check_submission(config: Submission, as_of: str) -> None:
     for service, requests in _requests(config, as_of).items():
         with connect(service) as client:
             for section, method, make in requests:
-                found += faults(client, section, method, make)
+                # Fields of the submission itself are at the top of the file.
+                found += [
+                    FieldViolation(each.field.removeprefix("."), each.description)
+                    for each in faults(client, section, method, make)
+                ]
     found = list(dict.fromkeys(found))  # the setup of a site is part of several requests
     if found:
         noun = "field is" if len(found) == 1 else "fields are"
