@@ -35,7 +35,7 @@ TOOLS := hatchling editables pytest pytest-timeout pytest-xdist hypothesis trust
 	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid
 
 .PHONY: help setup demo demo-ingest test test-fast lint lint-python lint-proto proto \
-	proto-baseline versions bench-calibration bench-ingest bench-ensemble clean
+	proto-baseline versions bench-calibration bench-ingest bench-ensemble bench-callmip clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ bench-ingest: setup ## Data ingest against its targets, as one JSON line
 
 bench-ensemble: setup ## Land models and ensembles against their targets, as one JSON line
 	@$(BIN)/python -W ignore tests/bench/ensemble.py
+
+bench-callmip: setup ## A CalLMIP submission against its targets, as one JSON line
+	@$(BIN)/python -W ignore tests/bench/callmip.py
 
 clean: ## Remove everything that was made here, the environment included
 	@if [ -x $(BIN)/catena ]; then CATENA_HOME=$(DEMO_HOME) $(BIN)/catena down; fi
