@@ -67,9 +67,13 @@ def test_the_parts_of_the_error() -> None:
     july, summer = names.index("FSH_US-MMS_07"), names.index("FSH_US-MMS_JJA")
     assert found.measurement_sd[july] == pytest.approx(2.0 / np.sqrt(124))
     assert found.sampling_sd[july] == pytest.approx(3.0 / np.sqrt(124 / 5), rel=0.15)
-    best = found.simulated[found.best] - found.observed
-    months = [i for i, name in enumerate(names) if name.startswith("FSH") and name[-1].isdigit()]
-    assert found.model_sd[july] == pytest.approx(np.sqrt(np.square(best[:, months]).mean()))
+    summers = [names.index(f"FSH_US-MMS_0{month}") for month in (6, 7, 8)]
+    own = [i for i, label in enumerate(found.labels) if label.flux == "hfss"]
+    best = best_members(
+        found.simulated[:, own], found.observed[own], [found.labels[i] for i in own]
+    )
+    residual = found.simulated[best][:, summers] - found.observed[summers]
+    assert found.model_sd[july] == pytest.approx(np.sqrt(np.square(residual).mean()))
     assert found.model_sd[summer] == pytest.approx(3.0 / np.sqrt(SCATTER_RESIDUALS), rel=0.05)
     total = found.measurement_sd**2 + found.sampling_sd**2 + found.model_sd**2
     np.testing.assert_allclose(found.error_sd, np.sqrt(total))
@@ -80,6 +84,17 @@ def test_the_best_members_are_those_nearest() -> None:
     found = summarise([members(observed(), OFFSETS)], held_back=HELD)
     assert len(found.best) == BEST_AT_LEAST
     assert found.best.tolist() == [18, 19, 20, 21, 22]
+
+
+def test_the_error_of_a_flux_is_that_of_its_own_best_members() -> None:
+    """Members that trade one flux for another do not make both look impossible."""
+    plain = members(observed(), OFFSETS)
+    traded = {"nee": plain.simulated["nee"][::-1], "hfls": plain.simulated["hfls"] + 10.0}
+    found = summarise([SiteFluxes(plain.observed, {**plain.simulated, **traded})], held_back=HELD)
+    together = np.abs(found.simulated[found.best] - found.observed).mean(axis=0)
+    for name in ("EFLX_LH_TOT_US-MMS_07", "NEE_US-MMS_07"):
+        place = [label.name for label in found.labels].index(name)
+        assert found.model_sd[place] < 1.5 < 2 < together[place]
 
 
 def test_members_that_failed_are_never_the_best() -> None:

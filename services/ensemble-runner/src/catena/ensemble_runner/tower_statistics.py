@@ -14,8 +14,9 @@ The error of a mean has three parts (one standard deviation each, added in squar
 - measurement: ``sqrt(sum u_i^2) / n``, of the days' own uncertainties;
 - sampling: what the weather of single days, which a model may miss, leaves in a mean of few days:
   the spread of the best members' daily residuals, over the root of the number of independent days;
-- structure of the model: the root mean square, over a flux's months, of the residuals of the best
-  members. It is what no parameters of the prior mend; only the calibration years go into it.
+- structure of the model: the root mean square, over a season's months, of the residuals of the
+  members that are best in this flux at this site: what no parameters of the prior mend. Only the
+  calibration years go into it.
 
 With a scatter q and the error ``q_best / sqrt(m)`` the Gaussian likelihood of q given 0 is that of
 ``m`` independent daily residuals whose standard deviation is that of the best members. A season has
@@ -24,7 +25,7 @@ hundreds of days, and their residuals are alike for days: `m` is far below their
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,11 @@ class Label:
         return self.when in SEASONS
 
     @property
+    def season(self) -> str:
+        """``DJF``, ``MAM``, ``JJA`` or ``SON``."""
+        return self.when if self.scatter else season_of(int(self.when))
+
+    @property
     def name(self) -> str:
         """E.g. ``NEE_US-MMS_07``, ``NEE_US-MMS_JJA``."""
         return f"{MODEL_FLUXES[self.flux]}_{self.site}_{self.when}"
@@ -127,7 +133,7 @@ class Statistics:
     measurement_sd, sampling_sd, model_sd : array (k,)
         Parts of the error.
     best : int array
-        The members that the errors were estimated from.
+        The members that agree best with all of them.
     """
 
     labels: tuple[Label, ...]
@@ -179,22 +185,28 @@ def summarise(sites: Sequence[SiteFluxes], *, held_back: int, least_days: int = 
     labels = tuple(part.label for part in parts)
     simulated = np.stack([part.simulated for part in parts], axis=1)
     observed = np.array([part.observed for part in parts])
-    best = best_members(simulated, observed, labels)
+    sampling, model = np.zeros(len(parts)), np.zeros(len(parts))
+    for columns in _places(labels, lambda label: (label.site, label.flux)):
+        own = tuple(labels[column] for column in columns)
+        best = best_members(simulated[:, columns], observed[columns], own)
+        sampling[columns] = [parts[column].sampling_sd(best) for column in columns]
+        model[columns] = _model_sd(simulated[best][:, columns] - observed[columns], own)
     return Statistics(
         labels,
         simulated,
         observed,
         np.array([part.measurement_sd for part in parts]),
-        np.array([part.sampling_sd(best) for part in parts]),
-        _model_sd(simulated[best] - observed, labels),
-        best,
+        sampling,
+        model,
+        best_members(simulated, observed, labels),
     )
 
 
 def best_members(simulated: Array, observed: Array, labels: Sequence[Label]) -> NDArray[np.int64]:
-    """The members that agree best with all statistics, in the order of their numbers.
+    """The members that agree best with all these statistics, in the order of their numbers.
 
-    Each site's flux counts alike: its mean square residual is divided by the ensemble's median.
+    Means and scatters of each site's flux count alike: their mean square residual is divided by the
+    ensemble's median.
 
     Raises
     ------
@@ -203,7 +215,7 @@ def best_members(simulated: Array, observed: Array, labels: Sequence[Label]) -> 
     """
     square = np.square(simulated - observed)
     misfit = np.zeros(len(simulated))
-    for columns in _groups(labels).values():
+    for columns in _places(labels, lambda label: (label.site, label.flux, label.scatter)):
         mean = square[:, columns].mean(axis=1)
         known = mean[np.isfinite(mean)]
         scale = float(np.median(known)) if known.size else 0.0
@@ -230,6 +242,11 @@ class _Part:
         if self.label.scatter:
             return 0.0
         return float(self.spread[best].mean() / np.sqrt(independent_days(self.label.days)))
+
+
+def season_of(month: int) -> str:
+    """Name of a month's season, of :data:`catena.coupler.callmip.observations.SEASONS`."""
+    return next(name for name, months in SEASONS.items() if month in months)
 
 
 def independent_days(days: int) -> float:
@@ -263,8 +280,7 @@ def _site_parts(site: SiteFluxes, held_back: int, least_days: int) -> Iterator[_
                 float(np.sqrt(square / days.size)),
                 spread,
             )
-            season = next(name for name, months in SEASONS.items() if number in months)
-            scatter.setdefault(season, []).append((days.size, spread))
+            scatter.setdefault(season_of(number), []).append((days.size, spread))
         for season, months in scatter.items():
             count = sum(each for each, _ in months)
             total = np.sum([each * np.square(spread) for each, spread in months], axis=0)
@@ -272,22 +288,21 @@ def _site_parts(site: SiteFluxes, held_back: int, least_days: int) -> Iterator[_
             yield _Part(Label(seen.site, flux, season, count), root, 0.0, 0.0, root)
 
 
-def _groups(labels: Sequence[Label]) -> dict[tuple[str, str, bool], list[int]]:
-    """Places of the means, and of the scatters, of each site's flux."""
-    found: dict[tuple[str, str, bool], list[int]] = {}
+def _places(labels: Sequence[Label], key: Callable[[Label], object]) -> list[list[int]]:
+    """Places of the labels that have a key in common."""
+    found: dict[object, list[int]] = {}
     for place, label in enumerate(labels):
-        found.setdefault((label.site, label.flux, label.scatter), []).append(place)
-    return found
+        found.setdefault(key(label), []).append(place)
+    return list(found.values())
 
 
 def _model_sd(residual: Array, labels: Sequence[Label]) -> Array:
     """Error of the model's structure, (k,), from residuals (member, k) of the best members."""
     made = np.zeros(len(labels))
-    for (_, _, scatter), columns in _groups(labels).items():
-        if not scatter:
-            made[columns] = np.sqrt(np.square(residual[:, columns]).mean())
-            continue
-        for column in columns:
-            count = min(SCATTER_RESIDUALS, independent_days(labels[column].days))
-            made[column] = residual[:, column].mean() / np.sqrt(count)
+    for columns in _places(labels, lambda label: (label.season, label.scatter)):
+        root = np.sqrt(np.square(residual[:, columns]).mean())
+        if labels[columns[0]].scatter:
+            (column,) = columns
+            root /= np.sqrt(min(SCATTER_RESIDUALS, independent_days(labels[column].days)))
+        made[columns] = root
     return made
