@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -21,9 +21,11 @@ from catena.calibrator.ensemble_checks import FIELD_OUTPUTS
 from catena.calibrator.prior import Prior
 from catena.calibrator.steps import Aggregation, Bounds, Step, averages, steps_of
 from catena.calibrator.vocabulary import MAX_OUTPUTS
-from catena.shared.artifacts import Artifact, ArtifactStore
 from catena.shared.contracts import nearest
 from catena.shared.errors import FieldViolation, InvalidData, NotFound
+
+if TYPE_CHECKING:
+    from catena.shared.artifacts import Artifact, ArtifactStore
 
 Array = NDArray[np.float64]
 
