@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.elm_case import done, elm_config
+from support.fake_cime_inside import inside
 
 from catena.coupler.elm import ElmCase, ElmExperiment
 from catena.coupler.elm.outcome import Outcome, run_outcome
@@ -24,6 +26,12 @@ PROGRAMS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _programs_inside() -> Iterator[None]:
+    with inside():
+        yield
+
+
 class DriverEnded(BaseException):
     """Stands for SIGKILL: nothing of the driver runs after it."""
 
@@ -40,7 +48,6 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(CaseState, "save", saving)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", range(0, 24, 2))
 def test_a_driver_killed_before_any_note_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
@@ -57,10 +64,9 @@ def test_a_driver_killed_before_any_note_goes_on(
     assert "spinup_state = 0" in namelist
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_killed_in_the_middle_is_called_again(tmp_path: Path, program: str) -> None:
-    config = elm_config(tmp_path, stages=STAGES)
+    config = elm_config(tmp_path, stages=STAGES, restart_years=20)
     set_faults(config.cime_root, [Fault("kill_driver", where=program, times=1)])
     with pytest.raises(CatenaError, match="signal 9"):
         ElmExperiment(config).run()
@@ -68,7 +74,6 @@ def test_a_program_killed_in_the_middle_is_called_again(tmp_path: Path, program:
     assert all(outcome.finished for outcome in outcomes.values())
 
 
-@pytest.mark.slow
 def test_the_drill_fails_without_the_state_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +92,6 @@ def trusting(*arguments: object) -> Outcome:
     return Outcome(True, "", None, found.reached)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("what", ["no_termination", "nan_restart", "no_restart", "killed_run"])
 def test_trusting_the_scheduler_would_pass_a_bad_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str

@@ -1,29 +1,40 @@
 from __future__ import annotations
 
+import gzip
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import pytest
 from support.elm_case import done, elm_config
+from support.fake_cime_inside import inside
 
 from catena.coupler.elm import ElmCase, ElmConfig, ElmExperiment
 from catena.coupler.elm.commands import essence
 from catena.coupler.elm.state import CaseState
 from catena.coupler.fake_cime import Fault, set_faults
 from catena.coupler.fake_cime.case_files import Case
-from catena.coupler.fake_cime.output_files import read_restart
+from catena.coupler.restart import read_restart
 from catena.shared.errors import FailedPrecondition, InvalidData, JobFailed
 
-pytestmark = pytest.mark.slow
-ONE = [{"name": "final", "years": 10}]
+ONE = [{"name": "final", "years": 5}]
+TWO = [{"name": "final", "years": 10}]
+
+
+@pytest.fixture(autouse=True)
+def _programs_inside() -> Iterator[None]:
+    with inside():
+        yield
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> ElmExperiment:
     experiment = ElmExperiment(elm_config(tmp_path_factory.mktemp("elm")))
-    experiment.run()
+    with inside():
+        experiment.run()
     return experiment
 
 
@@ -35,12 +46,10 @@ def only(folder: Path, **changed: Any) -> ElmCase:
 def test_three_stages_run_from_each_others_restart_files(whole: ElmExperiment) -> None:
     outcomes = whole.run()
     assert all(outcome.finished for outcome in outcomes.values())
-    flags = {}
-    for name, outcome in outcomes.items():
-        assert outcome.restart is not None
-        _, flags[name], date = read_restart(outcome.restart)
+    ends = {name: read_restart(Path(str(one.restart))) for name, one in outcomes.items()}
+    flags = {name: restart.spinup_state for name, restart in ends.items()}
     assert flags == {"ad_spinup": 1, "final": 0, "transient": 0}
-    assert date == 18550101
+    assert (ends["transient"].date.year, ends["transient"].date.month) == (1855, 1)
 
 
 def test_what_is_done_is_what_the_dry_run_said(whole: ElmExperiment) -> None:
@@ -74,11 +83,17 @@ def test_leaving_acceleration_multiplies_dead_wood_once(whole: ElmExperiment) ->
     copied = final.run_folder / ad.stage.restart_name
     assert copied.read_bytes() == restart.read_bytes()
     assert "leaving accelerated" in _land_log(final.run_folder)
+    with netCDF4.Dataset(_first_record(final)) as file:
+        begun = float(file["DEADSTEMC"][0, 0])
+    written = read_restart(restart)
+    assert begun == pytest.approx(10.0 * float(written.active("deadstemc")[0]), rel=1e-6)
+
+
+def _first_record(case: ElmCase) -> Path:
+    return min(case.run_folder.glob("*.elm.h0.*.nc"))
 
 
 def _land_log(folder: Path) -> str:
-    import gzip
-
     return "".join(gzip.open(path, "rt").read() for path in folder.glob("lnd.log.*.gz"))
 
 
@@ -88,10 +103,7 @@ def test_a_restart_with_the_wrong_flag_is_found_by_the_first_record(tmp_path: Pa
     experiment.cases[0].run()
     experiment.cases[1].run()
     # What the model would show had it multiplied pools that were in equilibrium.
-    import netCDF4
-
-    first = min(experiment.cases[1].run_folder.glob("*.elm.h0.*.nc"))
-    with netCDF4.Dataset(first, "r+") as file:
+    with netCDF4.Dataset(_first_record(experiment.cases[1]), "r+") as file:
         file["DEADSTEMC"][:] = file["DEADSTEMC"][:] * 10.0
     experiment.cases[1].state.update(hand_over=None)
     with pytest.raises(InvalidData, match="dead wood is ten times what was written"):
@@ -109,7 +121,7 @@ def test_a_branch_brings_the_drivers_files_along(tmp_path: Path) -> None:
     experiment.run()
     folder = experiment.cases[1].run_folder
     assert (folder / "moz_ad_spinup.cpl.r.0041-01-01-00000.nc").exists()
-    assert experiment.cases[1].reached == 51
+    assert experiment.cases[1].reached == 46
 
 
 def test_git_gets_its_identity_from_the_cases_environment(tmp_path: Path, monkeypatch: Any) -> None:
@@ -177,12 +189,12 @@ def test_nan_in_the_restart_is_no_success(tmp_path: Path) -> None:
 def test_a_missing_restart_is_no_success(tmp_path: Path) -> None:
     case = only(tmp_path)
     set_faults(case.config.cime_root, [Fault("no_restart", times=1)])
-    with pytest.raises(JobFailed, match=r"there is no moz_final\.elm\.r\.0011"):
+    with pytest.raises(JobFailed, match=r"there is no moz_final\.elm\.r\.0006"):
         case.run()
 
 
 def test_a_good_end_of_an_earlier_attempt_does_not_count(tmp_path: Path) -> None:
-    case = only(tmp_path)
+    case = only(tmp_path, stages=TWO)
     case.advance(5 + 1)
     set_faults(case.config.cime_root, [Fault("no_termination", times=1)])
     with pytest.raises(JobFailed):
@@ -190,7 +202,7 @@ def test_a_good_end_of_an_earlier_attempt_does_not_count(tmp_path: Path) -> None
 
 
 def test_a_killed_run_goes_on_from_its_restart_files(tmp_path: Path) -> None:
-    case = only(tmp_path)
+    case = only(tmp_path, stages=TWO)
     set_faults(case.config.cime_root, [Fault("killed_run", times=1, after_years=7)])
     with pytest.raises(JobFailed, match="goes on from year 6"):
         case.run()
@@ -202,7 +214,7 @@ def test_a_killed_run_goes_on_from_its_restart_files(tmp_path: Path) -> None:
 
 
 def test_attempts_go_on_as_long_as_there_is_progress(tmp_path: Path) -> None:
-    case = only(tmp_path, restart_years=1)
+    case = only(tmp_path, restart_years=1, stages=TWO)
     set_faults(case.config.cime_root, [Fault("killed_run", times=3, after_years=3)])
     assert case.run(attempts=4).finished
     submitted = [text for text in done(case.log.path) if text.startswith("submit")]
@@ -215,14 +227,18 @@ def test_attempts_go_on_as_long_as_there_is_progress(tmp_path: Path) -> None:
 
 
 def test_interrupted_equals_uninterrupted(tmp_path: Path) -> None:
-    whole, cut = only(tmp_path / "whole"), only(tmp_path / "cut")
+    whole, cut = (only(tmp_path / name, stages=TWO) for name in ("whole", "cut"))
     whole.run()
     set_faults(cut.config.cime_root, [Fault("killed_run", times=1, after_years=7)])
     with pytest.raises(JobFailed):
         cut.run()
     cut.run()
-    pools = [read_restart(case.run_folder / case.stage.restart_name) for case in (whole, cut)]
-    assert pools[0] == pools[1]
+    for pattern in (whole.stage.restart_name, "*.elm.h0.*.nc"):
+        files = [sorted(case.run_folder.glob(pattern)) for case in (whole, cut)]
+        names, others = ([path.name for path in paths] for paths in files)
+        assert names == others and names
+        for one, other in zip(*files, strict=True):
+            assert one.read_bytes() == other.read_bytes(), one.name
 
 
 def changed(case: ElmCase, **update: Any) -> ElmCase:

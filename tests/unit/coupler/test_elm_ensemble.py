@@ -1,25 +1,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import netCDF4
 import numpy as np
 import pytest
 from support.elm_case import elm_config
+from support.fake_cime_inside import inside
 
-from catena.coupler.elm import ElmCase, ElmEnsemble, one_at_a_time, parameter_effects
+from catena.coupler.elm import (
+    ElmCase,
+    ElmEnsemble,
+    EnsembleReport,
+    one_at_a_time,
+    parameter_effects,
+)
 from catena.coupler.elm.namelist import entries, text_value
 from catena.coupler.fake_cime import Fault, set_faults
-from catena.shared.errors import FailedPrecondition, InvalidData, NotFound, Unavailable
+from catena.shared.errors import FailedPrecondition, InvalidData, NotFound
 
-pytestmark = pytest.mark.slow
 TREE = "broadleaf_deciduous_temperate_tree"
+Two = tuple[ElmEnsemble, EnsembleReport]
 STAGES = [{"name": "ad_spinup", "years": 40}, {"name": "final", "years": 5}]
 
 
 def changes(*values: float) -> list[dict]:
     return [{"flnr": {TREE: value}} for value in values]
+
+
+@pytest.fixture(autouse=True)
+def _programs_inside() -> Iterator[None]:
+    with inside():
+        yield
 
 
 @pytest.fixture
@@ -28,9 +42,17 @@ def case(tmp_path: Path) -> ElmCase:
     return ElmCase(config, config.runs[0])
 
 
-def test_members_have_their_own_files_and_share_the_executable(case: ElmCase) -> None:
-    ensemble = ElmEnsemble(case, changes(0.1, 0.2))
-    report = ensemble.run(parallel=2)
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Two:
+    """Two members that have finished."""
+    config = elm_config(tmp_path_factory.mktemp("elm"), stages=STAGES[1:])
+    ensemble = ElmEnsemble(ElmCase(config, config.runs[0]), changes(0.1, 0.2))
+    with inside():
+        return ensemble, ensemble.run(parallel=2)
+
+
+def test_members_have_their_own_files_and_share_the_executable(two: Two) -> None:
+    ensemble, report = two
     assert (report.n_ok, report.n_asked) == (2, 2)
     for number in (1, 2):
         folder = ensemble.folder(f"g{number:05d}")
@@ -43,9 +65,9 @@ def test_members_have_their_own_files_and_share_the_executable(case: ElmCase) ->
         assert float(file["flnr"][7]) == 0.2
 
 
-def test_the_parameter_acts(case: ElmCase) -> None:
-    ensemble = ElmEnsemble(case, changes(0.1, 0.2))
-    data = ensemble.history(ensemble.run(parallel=2))
+def test_the_parameter_acts(two: Two) -> None:
+    ensemble, report = two
+    data = ensemble.history(report)
     assert data["GPP"].dims == ("member", "time", "cell")
     assert data["GPP"].attrs["units"] == "gC/m^2/s"
     assert (data["GPP"].sel(member="g00002") > data["GPP"].sel(member="g00001")).all()
@@ -98,7 +120,7 @@ def test_a_wrong_parameter_fails_its_member_only(case: ElmCase) -> None:
 
 
 def test_each_member_goes_on_from_its_own_restart(tmp_path: Path) -> None:
-    config = elm_config(tmp_path, stages=STAGES)
+    config = elm_config(tmp_path, stages=STAGES, restart_years=20)
     first = ElmCase(config, config.runs[0])
     set_faults(config.cime_root, [Fault("killed_run", where="g00002")])
     spun_up = ElmEnsemble(first, changes(0.1, 0.2, 0.3)).run(parallel=2)
@@ -124,18 +146,6 @@ def test_inert_parameters_show_in_real_files(case: ElmCase) -> None:
     gpp = ensemble.history(report)["GPP"].isel(time=-1).values
     found = parameter_effects(design, gpp, names)
     assert found.inert == ("crit_onset_gdd",) and found.active == ("flnr", "crit_dayl")
-
-
-def test_a_second_call_attaches_to_running_members(case: ElmCase) -> None:
-    set_faults(case.config.cime_root, [Fault("slow_run", seconds=0.6)])
-    ensemble = ElmEnsemble(case, changes(0.1))
-    with pytest.raises(Unavailable, match="ask again"):
-        ensemble.run(timeout_s=0.1)
-    before = ensemble._state("g00001").get("job")
-    other = ElmEnsemble(ElmCase(case.config, case.stage), changes(0.1))
-    assert other.run().n_ok == 1
-    logs = list(ensemble.folder("g00001").glob("cpl.log.*"))
-    assert len(logs) == 1 and before is not None
 
 
 def test_nothing_to_collect_is_told(case: ElmCase) -> None:

@@ -4,16 +4,18 @@ import os
 import stat
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.elm_case import elm_config
+from support.elm_case import done, elm_config
+from support.fake_cime_inside import inside
 
-from catena.coupler.elm import ElmCase
+from catena.coupler.elm import ElmCase, ElmEnsemble
 from catena.coupler.elm.config import Executor
 from catena.coupler.elm.execution import JobRecord, JobRunner
 from catena.coupler.fake_cime import Fault, set_faults
-from catena.shared.errors import FailedPrecondition, Unavailable
+from catena.shared.errors import FailedPrecondition, JobFailed, Unavailable
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(3)"]
 LOUD = [sys.executable, "-c", "print('x' * 1_000_000)"]
@@ -109,10 +111,37 @@ def test_slurms_refusal_is_quoted(tmp_path: Path, slurm: Path) -> None:
         runner("slurm").submit(["/bin/true"], tmp_path, "job", tmp_path / "log")
 
 
-def test_a_second_call_attaches_to_the_running_case(tmp_path: Path) -> None:
-    config = elm_config(tmp_path, stages=[{"name": "final", "years": 10}])
-    set_faults(config.cime_root, [Fault("slow_run", seconds=0.3)])
+def built(folder: Path, **changed: object) -> ElmCase:
+    """A case whose programs are processes from now on."""
+    config = elm_config(folder, stages=[{"name": "final", "years": 5}], **changed)
     case = ElmCase(config, config.runs[0])
+    with inside():
+        case.prepare()
+    return case
+
+
+@pytest.mark.slow
+def test_processes_that_are_killed_go_on(tmp_path: Path) -> None:
+    config = elm_config(tmp_path, stages=[{"name": "final", "years": 10}])
+    case = ElmCase(config, config.runs[0])
+    faults = [Fault("kill_driver", where="case.build"), Fault("killed_run", after_years=7)]
+    set_faults(config.cime_root, [replace(one, times=1) for one in faults])
+    with pytest.raises(FailedPrecondition, match="signal 9"):
+        case.run()
+    with pytest.raises(JobFailed, match="goes on from year 6"):
+        case.run()
+    # History is written while the model runs: of the years before the end, and of no other.
+    files = sorted(path.name for path in case.run_folder.glob("*.elm.h0.*.nc"))
+    assert files == [f"moz_final.elm.h0.{year:04d}-01-01-00000.nc" for year in range(1, 9)]
+    assert ElmCase(config, case.stage).run().finished
+    assert any("CONTINUE_RUN=TRUE,STOP_N=5" in text for text in done(case.log.path))
+
+
+@pytest.mark.slow
+def test_a_second_call_attaches_to_the_running_case(tmp_path: Path) -> None:
+    case = built(tmp_path)
+    config = case.config
+    set_faults(config.cime_root, [Fault("slow_run", seconds=0.3)])
     with pytest.raises(Unavailable):
         case.run(timeout_s=0.1)
     job = case.state.get("job")
@@ -121,10 +150,11 @@ def test_a_second_call_attaches_to_the_running_case(tmp_path: Path) -> None:
     assert len(list(case.run_folder.glob("cpl.log.*"))) == 1 and job is not None
 
 
+@pytest.mark.slow
 def test_a_job_whose_id_was_not_kept_is_found_by_its_folder(tmp_path: Path) -> None:
-    config = elm_config(tmp_path, stages=[{"name": "final", "years": 10}])
+    case = built(tmp_path)
+    config = case.config
     set_faults(config.cime_root, [Fault("slow_run", seconds=0.3)])
-    case = ElmCase(config, config.runs[0])
     with pytest.raises(Unavailable):
         case.run(timeout_s=0.1)
     case.state.update(job=None, submitting="2026-01-01T00:00:00")
@@ -132,12 +162,23 @@ def test_a_job_whose_id_was_not_kept_is_found_by_its_folder(tmp_path: Path) -> N
     assert len(list(case.run_folder.glob("cpl.log.*"))) == 1
 
 
+@pytest.mark.slow
+def test_a_second_call_attaches_to_running_members(tmp_path: Path) -> None:
+    case = built(tmp_path)
+    set_faults(case.config.cime_root, [Fault("slow_run", seconds=0.3)])
+    changes = [{"br_mr": 3e-6}]
+    ensemble = ElmEnsemble(case, changes)
+    with pytest.raises(Unavailable, match="ask again"):
+        ensemble.run(timeout_s=0.1)
+    before = ensemble._state("g00001").get("job")
+    other = ElmEnsemble(ElmCase(case.config, case.stage), changes)
+    assert other.run().n_ok == 1
+    logs = list(ensemble.folder("g00001").glob("cpl.log.*"))
+    assert len(logs) == 1 and before is not None
+
+
 def test_a_batch_job_whose_id_was_not_kept_is_not_doubled(tmp_path: Path) -> None:
-    config = elm_config(
-        tmp_path, stages=[{"name": "final", "years": 5}], executor={"kind": "slurm"}
-    )
-    case = ElmCase(config, config.runs[0])
-    case.prepare()
+    case = built(tmp_path, executor={"kind": "slurm"})
     case.state.update(submitting="2026-01-01T00:00:00")
     with pytest.raises(FailedPrecondition, match="forget_submission"):
         case.run()
@@ -146,11 +187,7 @@ def test_a_batch_job_whose_id_was_not_kept_is_not_doubled(tmp_path: Path) -> Non
 def test_a_batch_job_of_unknown_state_is_not_doubled(
     tmp_path: Path, slurm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = elm_config(
-        tmp_path, stages=[{"name": "final", "years": 5}], executor={"kind": "slurm"}
-    )
-    case = ElmCase(config, config.runs[0])
-    case.prepare()
+    case = built(tmp_path, executor={"kind": "slurm"})
     record = JobRecord("78", "slurm", str(case.root), time.time())
     case.state.update(job=record.as_dict())
     monkeypatch.setattr(JobRunner, "state", lambda self, record: "unknown")

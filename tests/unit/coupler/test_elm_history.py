@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from support.elm_case import elm_config
+from support.fake_cime_inside import inside
 
 from catena.coupler.elm import ElmExperiment, collect_restarts, judge_equilibrium, read_history
 from catena.coupler.elm.outcome import restart_problem
@@ -18,7 +19,8 @@ from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest
 def run(tmp_path_factory: pytest.TempPathFactory) -> ElmExperiment:
     stages = [{"name": "ad_spinup", "years": 40}, {"name": "final", "years": 10}]
     experiment = ElmExperiment(elm_config(tmp_path_factory.mktemp("elm"), stages=stages))
-    experiment.run()
+    with inside():
+        experiment.run()
     return experiment
 
 

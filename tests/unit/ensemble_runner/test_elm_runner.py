@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from support import ensembles
 from support.elm_case import elm_mapping
+from support.fake_cime_inside import inside
 
 from catena.coupler.fake_cime import Fault, set_faults
 from catena.ensemble_runner.elm import VARIABLE, ElmRunner
@@ -20,6 +22,12 @@ from catena.shared.artifacts import ArtifactStore
 from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest
 
 TREE = "broadleaf_deciduous_temperate_tree"
+
+
+@pytest.fixture(autouse=True)
+def _programs_inside() -> Iterator[None]:
+    with inside():
+        yield
 
 
 @pytest.fixture

@@ -19,8 +19,12 @@ _COORDINATES = ("lon", "lat", "area", "landfrac")
 
 
 def history_files(folder: Path, case: str, stream: str = "h0") -> list[Path]:
-    """`CASE.elm.STREAM.DATE.nc` of a run directory in the order of their dates."""
-    pattern = re.compile(rf"{re.escape(case)}\.elm\.{stream}\.\d{{4,}}-\d\d-\d\d-\d{{5}}\.nc")
+    """`CASE.elm.STREAM.DATE.nc` of a run directory in the order of their dates.
+
+    A file of one month is named by the month, any other by the day on which its first record ended.
+    """
+    date = r"\d{4,}-\d\d(-\d\d-\d{5})?"
+    pattern = re.compile(rf"{re.escape(case)}\.elm\.{stream}\.{date}\.nc")
     return sorted(path for path in folder.iterdir() if pattern.fullmatch(path.name))
 
 

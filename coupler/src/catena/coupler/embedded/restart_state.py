@@ -85,6 +85,7 @@ def to_restart(
     date: cftime.datetime,
     spinup_state: int,
     folder: Path | None = None,
+    empty: Restart | None = None,
 ) -> Restart:
     """The state of one member as a restart.
 
@@ -98,6 +99,8 @@ def to_restart(
     spinup_state : int
     folder : Path, optional
         For a temporary file.
+    empty : Restart, optional
+        Of :func:`empty_restart` for these columns, where one run writes many restarts.
 
     Raises
     ------
@@ -112,29 +115,8 @@ def to_restart(
             f"the state is not finite (number {number} of cell {cell}): the run has failed; no "
             "restart is written of it"
         )
-    shares = np.zeros((columns.cells, len(PFT_NAMES)))
-    for cell in range(columns.cells):
-        used = columns.pfts[cell][columns.weights[cell] > 0.0]
-        if len(set(used.tolist())) < used.size:
-            raise FailedPrecondition(f"cell {cell} has a PFT twice; ELM's restart has it once")
-        shares[cell, columns.pfts[cell]] += columns.weights[cell]
+    template = empty or empty_restart(columns, date.calendar, spinup_state, folder=folder)
     column, plants = state[:, :N_COLUMN], state[:, N_COLUMN:].reshape(columns.cells, -1, N_PLANT)
-    extra = {f"catena_{name}": ("column",) for name in column_names()}
-    extra.update({f"catena_{name}": ("pft",) for name in plant_names()})
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".catena-restart-") as temporary:
-        path = Path(temporary) / "template.nc"
-        write_template(
-            path,
-            lat=columns.lat,
-            lon=columns.lon,
-            pft_weights=shares,
-            calendar=date.calendar,
-            spinup_state=spinup_state,
-            phosphorus=False,
-            urban=False,
-            extra=extra,
-        )
-        template = read_restart(path, in_memory=True)
     cell, slot = _slots(template, columns)
     mine = plants[cell, slot]
     pools = _column_pools(column)
@@ -158,6 +140,61 @@ def to_restart(
     return made.with_values(values).with_date(date)
 
 
+def empty_restart(
+    columns: Columns,
+    calendar: str = "noleap",
+    spinup_state: int = 0,
+    *,
+    ymd: int = 10101,
+    urban: bool = False,
+    folder: Path | None = None,
+) -> Restart:
+    """A restart of these columns without any carbon, in memory.
+
+    Parameters
+    ----------
+    columns : Columns
+    calendar : {"noleap", "standard"}
+    spinup_state : {0, 1}
+    ymd : int
+        First day of the run, YYYYMMDD.
+    urban : bool
+        With the inactive urban land units, as in ELM's own files.
+    folder : Path, optional
+        For a temporary file.
+
+    Raises
+    ------
+    FailedPrecondition
+        When a PFT has two slots in a cell: ELM has one.
+    """
+    shares = np.zeros((columns.cells, len(PFT_NAMES)))
+    for cell in range(columns.cells):
+        used = columns.pfts[cell][columns.weights[cell] > 0.0]
+        if len(set(used.tolist())) < used.size:
+            raise FailedPrecondition(f"cell {cell} has a PFT twice; ELM's restart has it once")
+        shares[cell, columns.pfts[cell]] += columns.weights[cell]
+    extra = {f"catena_{name}": ("column",) for name in column_names()}
+    extra.update({f"catena_{name}": ("pft",) for name in plant_names()})
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".catena-restart-") as temporary:
+        path = Path(temporary) / "template.nc"
+        write_template(
+            path,
+            lat=columns.lat,
+            lon=columns.lon,
+            pft_weights=shares,
+            ymd=ymd,
+            calendar=calendar,
+            spinup_state=spinup_state,
+            phosphorus=False,
+            urban=urban,
+            extra=extra,
+        )
+        made = read_restart(path, in_memory=True)
+    made.load(made.source.variables)  # at once: each opening of the file takes milliseconds
+    return made
+
+
 def is_own(restart: Restart) -> bool:
     """Whether this model wrote the file."""
     return "catena_sminn" in restart
@@ -179,6 +216,7 @@ def from_restart(restart: Restart, columns: Columns) -> Floats:
         When the file is of another grid or other plants, or holds NaN.
     """
     _require_same_grid(restart, columns)
+    restart.load(restart.source.variables)  # at once, as in empty_restart
     cell, slot = _slots(restart, columns)
     column = np.zeros((columns.cells, N_COLUMN))
     plants = np.zeros((columns.cells, columns.slots, N_PLANT))

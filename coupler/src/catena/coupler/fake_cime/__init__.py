@@ -4,11 +4,11 @@
 `create_clone` and, in each case, `xmlchange`, `xmlquery`, `case.setup`, `case.build`,
 `case.submit`, `preview_namelists` and `check_input_data`. They are separate programs that take
 CIME's flags and keep its state (`env_*.xml`, `LockedFiles`, namelists). What `case.build` "builds"
-is a program that reads the namelists of a run directory and writes history, restart, pointer and
-log files with ELM's names and dimensions.
+is a program that reads the namelists of a run directory, runs the embedded model
+(:mod:`catena.coupler.embedded`) on the case's weather, parameters, soil and plants, and writes
+history, restart, pointer and log files with ELM's names and dimensions, while it runs.
 
-The carbon in those files is that of a box model (:mod:`~catena.coupler.fake_cime.carbon_box`), not
-of ELM: nothing may be concluded from its numbers.
+The numbers are the embedded model's, not ELM's; there is no phosphorus.
 """
 
 from catena.coupler.fake_cime.faults import FAULTS, Fault, set_faults

@@ -11,15 +11,7 @@ from pathlib import Path
 from catena.coupler.fake_cime.case_files import Case, fail
 from catena.coupler.fake_cime.faults import fault
 from catena.coupler.fake_cime.killing import perhaps_killed
-from catena.coupler.fake_cime.output_files import PFT
-
-EXECUTABLE = """#!{python}
-import sys
-
-from catena.coupler.fake_cime.executable import main
-
-sys.exit(main({cime!r}, {template!r}, bypass={bypass!r}))
-"""
+from catena.coupler.fake_cime.model import COMPILE, NAME, run_executable, write_executable
 
 
 def main(arguments: Sequence[str], where: str) -> int:
@@ -37,9 +29,6 @@ def main(arguments: Sequence[str], where: str) -> int:
         return 0
     if not (case.root / "LockedFiles" / "env_mach_pes.xml").exists():
         fail("ERROR: must invoke case.setup script before calling build script ")
-    # Here, for it takes a while: the other programs start without it.
-    from catena.coupler.restart import write_template
-
     case.check_locked()
     perhaps_killed(case.cime, "case.build", case.root)
     case.status("case.build starting")
@@ -50,13 +39,11 @@ def main(arguments: Sequence[str], where: str) -> int:
         sys.stdout.write(f"ERROR: BUILD FAIL: buildexe failed, cat {log}\n")
         return 1
     bypass = "-DCPL_BYPASS" in (case.root / "cmake_macros" / "universal.cmake").read_text()
-    executable = bld / "e3sm.exe"
-    template = bld / "restart_template.nc"
-    weights = [float(index == PFT) for index in range(17)]
-    write_template(template, lat=[38.74], lon=[267.8], pft_weights=[weights])
-    values = {"python": sys.executable, "cime": str(case.cime), "template": str(template)}
-    executable.write_text(EXECUTABLE.format(**values, bypass=bypass))
-    executable.chmod(0o755)
+    executable = bld / NAME
+    write_executable(executable, case.cime, bypass)
+    if run_executable(executable, bld, [COMPILE]):
+        sys.stdout.write("ERROR: BUILD FAIL: the embedded model could not be compiled\n")
+        return 1
     log.write_text("built\n")
     case.set("BUILD_COMPLETE", "TRUE")
     case.lock("env_build.xml")

@@ -9,7 +9,12 @@ from pathlib import Path
 from catena.coupler.fake_cime.faults import fault
 
 
+def end_now() -> None:
+    """End this program by SIGKILL."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def perhaps_killed(cime: Path, program: str, folder: Path) -> None:
-    """End this program by SIGKILL where the fault ``kill_driver`` names it."""
+    """End this program where the fault ``kill_driver`` names it."""
     if fault(cime, "kill_driver", folder / program) is not None:
-        os.kill(os.getpid(), signal.SIGKILL)
+        end_now()

@@ -28,8 +28,7 @@ KNOWN = frozenset(
         "fsurdat",
         "hist_dov2xy",
         "hist_empty_htapes",
-        "hist_fincl1",
-        "hist_fincl2",
+        *(f"hist_fincl{number}" for number in range(1, 7)),
         "hist_mfilt",
         "hist_nhtfrq",
         "metdata_bypass",
@@ -112,7 +111,8 @@ def write_namelists(case: Case) -> None:
         "restart_option": f'"{case.get("REST_OPTION")}"',
         "restart_n": case.get("REST_N"),
     }
-    lid = time.strftime("%y%m%d-%H%M%S")
+    # As the number of a job does, a count tells runs of one second apart.
+    lid = f"{1 + len(list(run.glob('cpl.log.*')))}.{time.strftime('%y%m%d-%H%M%S')}"
     texts = {
         "lnd_in": _namelist("elm_inparm", land),
         "drv_in": _namelist("seq_timemgr_inparm", driver),

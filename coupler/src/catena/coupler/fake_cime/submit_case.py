@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from catena.coupler.fake_cime.case_files import Case, fail
 from catena.coupler.fake_cime.faults import fault
 from catena.coupler.fake_cime.input_data import missing_files
+from catena.coupler.fake_cime.model import NAME, run_executable
 from catena.coupler.fake_cime.namelists import write_namelists
 
 
@@ -37,9 +36,7 @@ def main(arguments: Sequence[str], where: str) -> int:
             f"{run} rpointer.drv"
         )
     case.status("case.run starting")
-    sys.stdout.flush()
-    result = subprocess.run([str(Path(case.get("EXEROOT")) / "e3sm.exe")], cwd=run)
-    if result.returncode:
+    if run_executable(Path(case.get("EXEROOT")) / NAME, run):
         case.status("case.run error")
         fail(
             "Command 'e3sm.exe' failed; see log file for details: "
