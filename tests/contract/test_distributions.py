@@ -75,7 +75,7 @@ DISTRIBUTIONS = {
         "services/ensemble-runner",
         ("catena-shared", "catena-coupler"),
         ("catena.ensemble_runner.server", "catena.ensemble_runner.jobs"),
-        ("torch", "prefect", "ray", "sklearn", "matplotlib"),
+        ("torch", "prefect", "ray", "sklearn"),
     ),
     "catena-flows": Distribution(
         "deploy/flows",

@@ -33,7 +33,7 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
     (
         "calibrator",
         "ImportEnsemble",
-        1,
+        2,
         {
             "files": {
                 "files": ref("files"),
@@ -44,42 +44,42 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
             "outputs": [{"name": "LH2006", "units": "W m-2"}],
             "held_out_runs": 100,
         },
-        "0fce1823a1fd8fba31090d766a24ba19ca76c615d896eb48e151c5dad7190d45",
+        "88b5da9d5aa8968c35abd81839036959d0ff946aa26334099d60045c633cad0c",
     ),
     (
         "calibrator",
         "ImportEnsemble",
-        1,
+        2,
         {"generated": {"runs": 200, "seed": 3}},
-        "46e402d645604f2420925685378de531d161a685b3af0b606d8fc041768ad44f",
+        "a7039fbf37dd487d626fad1a903b6f18749bd9077d70908202e622c92733d631",
     ),
     (
         "calibrator",
         "TrainSurrogate",
-        1,
+        2,
         {"ensemble": ref("ensemble")},
-        "e28553a71e1974bea563d91bd7f482278067e9c7a209ed9f52070a9c2d68043c",
+        "52f24565f9689e8a92ea3b605678fbd9dccebeb2c67aa3e17eeb89e5e2caad06",
     ),
     (
         "calibrator",
         "TrainSurrogate",
-        1,
+        2,
         {"ensemble": ref("ensemble"), "method": "gp"},
-        "66670a948a2fc8f7e1bf53578156f7638e5d77090100ca44ea00d65ccafa2aaa",
+        "d6e6a48c86de2ca9e779e4f3c30cb6427b52aa278f51ec1e38e98d7de22c36fa",
     ),
     (
         "calibrator",
         "TrainPosterior",
-        1,
+        2,
         {"surrogate": ref("surrogate"), "seed": 7},
-        "7fc105c31792f7fe08adef96350c4e43df9ecc36482a0c10b5a2bc0d23597377",
+        "a7349a0cb22a8e77ed884c8844bb7a41b554044de48d46f2532d27aea73c0fa7",
     ),
     (
         "calibrator",
         "SampleSites",
-        1,
+        2,
         {"posterior": ref("posterior"), "observations": ref("files"), "observations_file": "s.csv"},
-        "2cda638b720e5c68320caaa0be449e8144618d23c772b4c6383e7c800b342f41",
+        "3698c4283a3f4cee23ee78b9d149ac459272abf0ff9901e621e0f2270498bf17",
     ),
     (
         "calibrator",
@@ -91,14 +91,14 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
     (
         "calibrator",
         "CheckCalibration",
-        1,
+        2,
         {"posterior": ref("posterior"), "ensemble": ref("ensemble"), "noise_fraction": 0.25},
-        "2e06a88bb2701c1ac8147016200a9a7490ec6d092012f16b0935ba00d102d893",
+        "5477cf7fc734850a43eed004ff6fefd751e7a25aabe1720b5bf19429fc6c6b90",
     ),
     (
         "calibrator",
         "WriteReport",
-        1,
+        2,
         {
             "title": "US-MOz",
             "ensemble": ref("ensemble"),
@@ -106,19 +106,19 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
             "posterior": ref("posterior"),
             "observation": OBSERVATION,
         },
-        "150e2c903717d785f7d4a27d76997eb7ba9222bbd856c096d9733cecd0e56976",
+        "9101690685c7ad13c125dd108267d915548f6f63e7ff17929701cc8a90342a8a",
     ),
     (
         "data-ingest",
         "IngestDataset",
-        1,
+        2,
         ARCHIVE,
-        "ac139f7a52143b244cf008c0fec56feecc1d68858bcbd63db1766152a3b0dd27",
+        "6ccf3bc10e603ce19c908e1e4b9f39dd5c48f8cbf9324fa30156bc871a6085f2",
     ),
     (
         "data-ingest",
         "IngestDataset",
-        1,
+        2,
         {
             **ARCHIVE,
             "mode": "reference",
@@ -129,14 +129,14 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
                 "region": {"south": 30, "north": 50, "west": -100, "east": -80},
             },
         },
-        "25d1742c18a8efe8431421c77857b50207244f4cd68d94d5c97ed0d2ddff837d",
+        "0ee4d9e5be67f9c3972a4506a10aa3909c0bcc7512948969c5ad94a1f060d736",
     ),
     (
         "data-ingest",
         "IngestDataset",
-        1,
+        2,
         {"source": "generated_weather", "weather": {"sites": 3, "seed": 7}},
-        "7f488088cfafa4cab82b04b236b24a28482c828247c7be4a4d862370ce678a9d",
+        "62d5ccf86773428324d872e9d5d673a0178d26e4d952897f42f0642180a09860",
     ),
     (
         "data-ingest",
@@ -214,6 +214,48 @@ GOLDEN += [
             "frequency": "daily",
         },
         "6f21ab4002c670cbb5ae401e3ad8d8c4e82a6310602f00997ab8f91952836ba7",
+    ),
+    (
+        "ensemble-runner",
+        "SummariseFluxes",
+        1,
+        {
+            "sites": [
+                {
+                    "runs": [ref("runs")],
+                    "tower": {"files": ref("files"), "file": "US-MMS_Flux.nc", "site": "US-MMS"},
+                }
+            ],
+            "held_back_years": 4,
+        },
+        "bd9616227d50bcd20a4e39c7df0b1227deaf7de379c8237269d25e2f0f0b2e98",
+    ),
+    (
+        "ensemble-runner",
+        "DrawFluxes",
+        1,
+        {"runs": ref("runs"), "site": "US-MMS", "seed": 5},
+        "ca48135bbcbffd92639623af2f8db1a636db74e504e74c225bd808a66a185ff3",
+    ),
+    (
+        "ensemble-runner",
+        "WriteSubmission",
+        1,
+        {
+            "model": "embedded.v1",
+            "sites": [
+                {
+                    "site": "US-MMS",
+                    "prior": ref("case"),
+                    "posterior": ref("runs"),
+                    "tower": {"files": ref("files"), "file": "US-MMS_Flux.nc"},
+                }
+            ],
+            "held_back_years": 4,
+            "statistics": ref("statistics"),
+            "draws": ref("draws"),
+        },
+        "ee8c91b9fc93788ee5f311ce11dc4a1c5eb7d893676a2b477af42d327589a2f4",
     ),
 ]
 

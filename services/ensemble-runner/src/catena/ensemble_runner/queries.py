@@ -11,6 +11,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from catena.ensemble_runner.tower_queries import DrawFluxesQuery as DrawFluxesQuery
+from catena.ensemble_runner.tower_queries import SummariseFluxesQuery as SummariseFluxesQuery
+from catena.ensemble_runner.tower_queries import WriteSubmissionQuery as WriteSubmissionQuery
 from catena.ensemble_runner.vocabulary import (
     INLINE_NUMBERS,
     Frequency,

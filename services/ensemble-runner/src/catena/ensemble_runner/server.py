@@ -6,7 +6,7 @@ import grpc
 
 from catena.api.ensemble_runner.v1 import ensemble_runner_pb2 as pb
 from catena.api.ensemble_runner.v1 import ensemble_runner_pb2_grpc
-from catena.ensemble_runner import jobs, members, queries, tower_queries
+from catena.ensemble_runner import jobs, members, queries
 from catena.ensemble_runner.describe import members_message, model_message
 from catena.ensemble_runner.preflight import asked_model, check_draw, check_run
 from catena.ensemble_runner.tower_preflight import check_towers
@@ -58,7 +58,7 @@ class EnsembleRunner(ensemble_runner_pb2_grpc.EnsembleRunnerServiceServicer):
         self, request: pb.SummariseFluxesRequest, context: grpc.ServicerContext
     ) -> pb.SummariseFluxesResponse:
         """Bring runs and towers to one table."""
-        query = tower_queries.SummariseFluxesQuery.from_message(request)
+        query = queries.SummariseFluxesQuery.from_message(request)
         check_towers(query, self.store)
         job = self.jobs.submit(jobs.summarise_fluxes, query, validate_only=query.validate_only)
         return pb.SummariseFluxesResponse(job=job)
@@ -67,7 +67,7 @@ class EnsembleRunner(ensemble_runner_pb2_grpc.EnsembleRunnerServiceServicer):
         self, request: pb.DrawFluxesRequest, context: grpc.ServicerContext
     ) -> pb.DrawFluxesResponse:
         """Make a tower's file out of a run."""
-        query = tower_queries.DrawFluxesQuery.from_message(request)
+        query = queries.DrawFluxesQuery.from_message(request)
         check_towers(query, self.store)
         job = self.jobs.submit(jobs.draw_fluxes, query, validate_only=query.validate_only)
         return pb.DrawFluxesResponse(job=job)
@@ -76,7 +76,7 @@ class EnsembleRunner(ensemble_runner_pb2_grpc.EnsembleRunnerServiceServicer):
         self, request: pb.WriteSubmissionRequest, context: grpc.ServicerContext
     ) -> pb.WriteSubmissionResponse:
         """Write submission files and a report."""
-        query = tower_queries.WriteSubmissionQuery.from_message(request)
+        query = queries.WriteSubmissionQuery.from_message(request)
         check_towers(query, self.store)
         job = self.jobs.submit(jobs.write_submission, query, validate_only=query.validate_only)
         return pb.WriteSubmissionResponse(job=job)
