@@ -49,7 +49,7 @@ LONG_NAMES = {
 }
 INDEPENDENT_DAYS = 5.0
 """Days after which the weather's residuals count as new: synoptic systems pass in about that."""
-SCATTER_RESIDUALS = 16.0
+SCATTER_RESIDUALS = 40.0
 """Independent daily residuals that a season's scatter stands for, at most."""
 BEST_PART = 0.05
 """Part of the members that count as the best."""
