@@ -111,8 +111,8 @@ def write_namelists(case: Case) -> None:
         "restart_option": f'"{case.get("REST_OPTION")}"',
         "restart_n": case.get("REST_N"),
     }
-    # As the number of a job does, a count tells runs of one second apart.
-    lid = f"{1 + len(list(run.glob('cpl.log.*')))}.{time.strftime('%y%m%d-%H%M%S')}"
+    # As the number of a job does, a count tells runs of one second apart. Each run has this log.
+    lid = f"{1 + len(list(run.glob('e3sm.log.*')))}.{time.strftime('%y%m%d-%H%M%S')}"
     texts = {
         "lnd_in": _namelist("elm_inparm", land),
         "drv_in": _namelist("seq_timemgr_inparm", driver),
