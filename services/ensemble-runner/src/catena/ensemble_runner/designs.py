@@ -80,8 +80,8 @@ def _latin_hypercube(members: int, columns: int, seed: int, first_size: int) -> 
     """Latin hypercube (McKay et al. 1979) that is doubled until it has all members.
 
     Few rows are arranged evenly in all columns together, by exchanges that lower the centred
-    discrepancy (Fang et al. 2000, Technometrics 42:237): with 20 runs of eight parameters that is
-    worth as much as half a dozen more runs. With many rows it takes long and gains nothing.
+    discrepancy (Fang et al. 2000, Technometrics 42:237), so that what can be learnt from them does
+    not hang on the seed. For many rows that would take long.
 
     Doubling halves each stratum. Each old row lies in one half; the new rows take the other halves,
     in an order of their own for each column, and so the doubled design is a Latin hypercube again
