@@ -14,6 +14,7 @@ import pytest
 from support.embedded_cases import TREE, Case, drawn, forest, mixed
 
 from catena.coupler.embedded import Columns, Days, ParameterSet, simulate
+from catena.coupler.embedded.outputs import OUTPUT_NAMES
 from catena.coupler.embedded.state import LEAF, N_COLUMN, S_C, STORAGE
 from catena.coupler.embedded.status import Status
 from catena.shared.errors import InvalidData, InvalidRequest
@@ -56,6 +57,14 @@ def test_no_bit_depends_on_threads_or_blocks() -> None:
         assert np.array_equal(found.values, wanted.values)
         assert np.array_equal(found.state.values, wanted.state.values)
         assert np.array_equal(found.budget, wanted.budget)
+
+
+def test_an_output_is_the_same_whatever_else_is_asked_for(case: Case) -> None:
+    together = case.run(variables=OUTPUT_NAMES, frequency="month")
+    for at, name in enumerate(OUTPUT_NAMES):
+        alone = case.run(variables=(name,), frequency="month")
+        assert np.array_equal(alone.values[..., 0], together.values[..., at]), name
+        assert np.array_equal(alone.latest, together.latest), name
 
 
 def test_cells_do_not_feel_each_other() -> None:

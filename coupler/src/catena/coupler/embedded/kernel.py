@@ -50,6 +50,7 @@ def run_members(  # type: ignore[no-untyped-def]
     weights,
     modes,
     chosen,
+    pools_chosen,
     state,
     history,
     worst,
@@ -77,6 +78,8 @@ def run_members(  # type: ignore[no-untyped-def]
     modes : tuple of int
         Accelerated decomposition, supplemented nitrogen.
     chosen : int64 (variable,)
+    pools_chosen : int
+        Whether one of them is of the pools: these sums are not made on days on which nobody looks.
     state : float64 (member, n_state)
         Updated.
     history : float64 (member, period, variable)
@@ -161,7 +164,6 @@ def run_members(  # type: ignore[no-untyped-def]
                 mineral,
                 out,
             )
-            describe(column, plants, weights, out)
             code = check(column, plants, traits, weights, out, before, after, worst[member])
             if code != OK:
                 status[member] = code
@@ -170,6 +172,9 @@ def run_members(  # type: ignore[no-untyped-def]
             before, after = after, before
             where = period[day]
             if where >= 0:
+                if pools_chosen == 1:
+                    describe(column, plants, weights, out)
                 for v in range(chosen.shape[0]):
                     history[member, where, v] += out[chosen[v]]
+        describe(column, plants, weights, out)
         latest[member] = out

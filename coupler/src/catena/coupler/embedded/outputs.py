@@ -146,3 +146,12 @@ O_TISSUES = _AT["LEAFC"]
 O_POOLS = _AT["LITR1C"]
 O_LOSS = _AT["LITR1C_LOSS"]
 O_INPUT = _AT["LITR1C_INPUT"]
+
+POOL_OUTPUTS = frozenset(
+    index
+    for index, output in enumerate(OUTPUTS)
+    if output.units in ("gC/m^2", "gN/m^2")
+    or output.name in ("H2OSNO", "TOTSOILLIQ", "SOILWATER_10CM")
+)
+"""What :func:`catena.coupler.embedded.day.describe` fills: sums over the pools, of no use to the
+model itself."""

@@ -20,7 +20,7 @@ from catena.coupler.embedded.columns import Columns
 from catena.coupler.embedded.grid import DECOMPOSITION_WEIGHTS, EDGE, GROUND_SHARE
 from catena.coupler.embedded.hydraulics import soil_tables
 from catena.coupler.embedded.kernel import derive_days, run_members
-from catena.coupler.embedded.outputs import N_OUTPUTS, OUTPUT_NAMES, OUTPUTS
+from catena.coupler.embedded.outputs import N_OUTPUTS, OUTPUT_NAMES, OUTPUTS, POOL_OUTPUTS
 from catena.coupler.embedded.parameters import ParameterSet
 from catena.coupler.embedded.periods import Days, Frequency
 from catena.coupler.embedded.state import N_COLUMN, N_PLANT, State
@@ -144,6 +144,7 @@ def simulate(
         raise InvalidRequest("variables and frequency are given together, or neither")
     members, cells = parameters.members, columns.cells
     chosen = np.array([OUTPUT_NAMES.index(name) for name in variables], dtype=np.int64)
+    pools_chosen = int(not POOL_OUTPUTS.isdisjoint(chosen.tolist()))
     period, first = days.periods(frequency)
     values = np.zeros((members, cells, first.size, chosen.size))
     made = state.copy()
@@ -181,6 +182,7 @@ def simulate(
             weights[cell],
             modes,
             chosen,
+            pools_chosen,
             *own,
             *codes,
         )
