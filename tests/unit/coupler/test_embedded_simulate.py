@@ -15,7 +15,7 @@ from support.embedded_cases import TREE, Case, drawn, forest, mixed
 
 from catena.coupler.embedded import Columns, Days, ParameterSet, simulate
 from catena.coupler.embedded.outputs import OUTPUT_NAMES
-from catena.coupler.embedded.state import LEAF, N_COLUMN, S_C, STORAGE
+from catena.coupler.embedded.state import LEAF, N_COLUMN, S_C, STORAGE, plant_names
 from catena.coupler.embedded.status import Status
 from catena.shared.errors import InvalidData, InvalidRequest
 
@@ -83,6 +83,17 @@ def test_two_runs_in_a_row_are_one_run(case: Case) -> None:
     first = case.run(drawn(2), years=1)
     second = case.run(drawn(2), first.state, years=1)
     assert np.array_equal(second.state.values, whole.state.values)
+
+
+def test_the_sum_of_a_year_stands_in_the_state_at_its_end() -> None:
+    """As in ELM's restart of 1 January; a year that has just begun has no sum of its own."""
+    run = forest(seed=1).run(variables=("NPP",), frequency="run")
+    year = run.history("NPP")[0, 0, 0] * 86400.0 * 365.0
+    names = plant_names()
+    plant = run.state.plants[0, 0, 0]
+    assert year != 0.0
+    assert plant[names.index("annsum_npp")] == pytest.approx(year, rel=1e-9)
+    assert plant[names.index("tempsum_npp")] == 0.0
 
 
 def test_the_state_that_came_is_left_alone(case: Case) -> None:

@@ -249,7 +249,7 @@ def carbon_and_nitrogen(  # type: ignore[no-untyped-def]
     moisture,
     washed,
     modes,
-    new_year,
+    year_ends,
     flux,
     litter,
     cascade,
@@ -264,9 +264,6 @@ def carbon_and_nitrogen(  # type: ignore[no-untyped-def]
         if traits[k, T_GROWS] < 0.5:
             continue
         plant, parts = plants[k], flux[k, F_ALLOCATION:]
-        if new_year == 1:
-            plant[P_ANNSUM_NPP] = plant[P_TEMPSUM_NPP]
-            plant[P_TEMPSUM_NPP] = 0.0
         annual += weights[k] * plant[P_ANNSUM_NPP]
         parts[A_MR] = maintenance_respiration(plant, traits[k], rates, weather[W_AIR], celsius)
         demand(plant, pfts[k], traits[k], parts)
@@ -295,6 +292,10 @@ def carbon_and_nitrogen(  # type: ignore[no-untyped-def]
         plant, parts = plants[k], flux[k, F_ALLOCATION:]
         allocate(plant, pfts[k], parts, mineral[M_FPG])
         plant[P_TEMPSUM_NPP] += parts[A_GPP] - parts[A_MR] - parts[A_GR]
+        if year_ends == 1:
+            # At the end of the year as in ELM, so that a restart of 1 January holds the year's sum.
+            plant[P_ANNSUM_NPP] = plant[P_TEMPSUM_NPP]
+            plant[P_TEMPSUM_NPP] = 0.0
         gpp += weights[k] * parts[A_GPP]
         mr += weights[k] * parts[A_MR]
         gr += weights[k] * parts[A_GR]

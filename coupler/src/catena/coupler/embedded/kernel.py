@@ -39,7 +39,7 @@ def derive_days(forcing, co2, ndep, sun, day_of_year):  # type: ignore[no-untype
 @compiled_loop
 def run_members(  # type: ignore[no-untyped-def]
     weather,
-    day_of_year,
+    year_ends,
     period,
     soil,
     edge,
@@ -64,8 +64,8 @@ def run_members(  # type: ignore[no-untyped-def]
     ----------
     weather : float64 (day, N_WEATHER)
         Days of one cycle; longer runs repeat them.
-    day_of_year : int64 (day,)
-        From 0.
+    year_ends : int64 (day,)
+        1 on 31 December.
     period : int64 (total days,)
         Where each day's outputs are added up; -1 for nowhere.
     soil : tuple
@@ -157,7 +157,7 @@ def run_members(  # type: ignore[no-untyped-def]
                 moisture,
                 washed,
                 modes,
-                1 if day_of_year[today] == 0 else 0,
+                year_ends[today],
                 flux,
                 litter,
                 cascade,

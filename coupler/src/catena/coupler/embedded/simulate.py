@@ -159,6 +159,7 @@ def simulate(
     forcing, co2, ndep = (_plain(array) for array in (forcing, co2, ndep))
     scalars, pfts = _plain(parameters.scalars), _plain(parameters.pfts)
     day_of_year = _plain(days.day_of_year[:forced])
+    year_ends = _plain(((days.month == 12) & (days.day == 31)).astype(np.int64)[:forced])
     slots, weights = _plain(columns.pfts), _plain(columns.weights)
 
     def run_cell(cell: int, low: int, high: int) -> None:
@@ -171,7 +172,7 @@ def simulate(
         codes = [np.ascontiguousarray(a[low:high, cell]) for a in (status, failed_on)]
         run_members(
             weather,
-            day_of_year,
+            year_ends,
             period,
             (tables, porous, 1.0 / porous, DECOMPOSITION_WEIGHTS),
             EDGE,
