@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import cftime
 import netCDF4
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ import xarray as xr
 import yaml
 from support.site_weather import elm_file, weather
 
-from catena.coupler.embedded import EmbeddedModel
+from catena.coupler.embedded import Columns, EmbeddedModel, ParameterSet, cold_start
 from catena.coupler.embedded.outputs import OUTPUT_NAMES
-from catena.coupler.embedded.restart_state import PROFILE
+from catena.coupler.embedded.restart_state import PROFILE, from_restart, to_restart
 from catena.coupler.embedded.state import POOLS, S_C, S_N, State, column_names, plant_names
 from catena.coupler.land_model import open_land_model
 from catena.coupler.restart import read_restart
@@ -112,6 +113,12 @@ def test_an_input_can_be_set_for_the_coming_day(site: Path, tmp_path: Path) -> N
         other.set_value("GPP", np.array([1.0]))
     with pytest.raises(InvalidRequest, match="tas holds NaN"):
         other.set_value("tas", np.array([np.nan]))
+    with pytest.raises(InvalidData, match=r"tas: found 12 at .*wanted 170 to 335 K \(degC"):
+        other.set_value("tas", np.array([12.0]))
+    with pytest.raises(InvalidData, match=r"pr: found -0\.001"):
+        other.set_value("pr", np.array([-1e-3]))
+    with pytest.raises(InvalidData, match=r"co2: found 0\.0004 .*mole fraction"):
+        other.set_value("co2", np.array([4e-4]))
 
 
 def test_a_resumed_run_is_bit_by_bit_the_run_that_went_on(site: Path, tmp_path: Path) -> None:
@@ -153,6 +160,27 @@ def test_a_restart_has_elms_names_and_amounts(site: Path, tmp_path: Path) -> Non
     assert restart.values("H2OSNO")[0] == column[column_names().index("h2osno")]
     assert restart.spinup_state == 0
     assert restart.values("totsomc")[0] == pytest.approx(column[S_C + 4 : S_C + 8].sum())
+
+
+def test_bare_ground_keeps_its_share_beside_cells_with_more_plants() -> None:
+    """Cells with fewer plants than others have slots that stand for nothing."""
+    cells = Columns(
+        lat=np.array([10.0, 20.0]),
+        lon=np.array([5.0, -10.0]),
+        sand=np.full((2, 10), 40.0),
+        clay=np.full((2, 10), 20.0),
+        pfts=np.array([[7, 11, 0], [7, 0, 0]]),
+        weights=np.array([[0.5, 0.3, 0.2], [0.7, 0.3, 0.0]]),
+    )
+    state = cold_start(cells.sand, cells.clay, 1, cells.slots).values[0]
+    date = cftime.datetime(2, 1, 1, calendar="noleap")
+    restart = to_restart(state, cells, ParameterSet.default(), date, 0)
+    assert restart.subgrid.pft_type.tolist() == [0, 7, 11, 0, 7]
+    found = State(from_restart(restart, cells)[np.newaxis])
+    wanted = State(state[np.newaxis])
+    assert np.array_equal(found.column, wanted.column)
+    used = cells.weights > 0.0
+    assert np.array_equal(found.plants[0][used], wanted.plants[0][used])
 
 
 def test_replaced_pools_are_taken_by_elms_names(site: Path, tmp_path: Path) -> None:
@@ -325,5 +353,8 @@ def test_a_restart_of_elm_itself_is_a_state(site: Path, tmp_path: Path) -> None:
     # ELM's totvegc leaves the deficit (xsmrpool) out.
     total = plant[:18].sum() + plant[names.index("cpool")] + 44.394283
     assert total == pytest.approx(17376.953538, rel=1e-9)
+    model.update()
+    plant = state_of(model).plants[0, 0, 0]
+    assert plant[names.index("annsum_npp")] == pytest.approx(589.139, abs=1e-3), "a day is no year"
     model.update_until(365.0)
     assert value(model, "TOTSOMC") == pytest.approx(22600.0, rel=0.01)

@@ -29,7 +29,7 @@ from catena.coupler.embedded.restart_state import from_restart, is_own, to_resta
 from catena.coupler.embedded.simulate import Run, simulate
 from catena.coupler.embedded.state import State, cold_start, leave_ad
 from catena.coupler.embedded.weather import FORCING
-from catena.coupler.forcing import UNITS
+from catena.coupler.forcing import UNITS, check_range
 from catena.coupler.land_model import LandModel, Mode
 from catena.coupler.restart import Restart, exit_ad, read_restart
 from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest, NotFound
@@ -355,6 +355,8 @@ class EmbeddedModel(PointGrid, LandModel):
         ------
         InvalidRequest
             When it is no input, not finite, or the run is at its end.
+        InvalidData
+            When it can be no weather in the input's units: degC for K, or mm d-1 for kg m-2 s-1.
         """
         live = self._model
         if name not in _INPUTS:
@@ -367,6 +369,7 @@ class EmbeddedModel(PointGrid, LandModel):
             raise InvalidRequest(f"{name} holds NaN or infinity")
         if live.day >= live.days.count:
             raise InvalidRequest("the run is at its end; there is no coming day")
+        check_range(name, values)
         if name in FORCING:
             live.forcing[inds, live.day, FORCING.index(name)] = values
             return

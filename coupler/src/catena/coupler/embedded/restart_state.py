@@ -173,7 +173,8 @@ def empty_restart(
         used = columns.pfts[cell][columns.weights[cell] > 0.0]
         if len(set(used.tolist())) < used.size:
             raise FailedPrecondition(f"cell {cell} has a PFT twice; ELM's restart has it once")
-        shares[cell, columns.pfts[cell]] += columns.weights[cell]
+        # Slots without a plant are bare ground without a share, beside bare ground that has one.
+        np.add.at(shares[cell], columns.pfts[cell], columns.weights[cell])
     extra = {f"catena_{name}": ("column",) for name in column_names()}
     extra.update({f"catena_{name}": ("pft",) for name in plant_names()})
     with tempfile.TemporaryDirectory(dir=folder, prefix=".catena-restart-") as temporary:

@@ -82,6 +82,23 @@ def check(forcing: _Forcing) -> None:
     _humid(values)
 
 
+def check_range(name: str, values: Array) -> None:
+    """Refuse values of one variable on one day that its units cannot mean.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`RANGES`.
+    values : array (cell,)
+
+    Raises
+    ------
+    InvalidData
+        Names the first wrong value, what was wanted and which unit it looks like.
+    """
+    _within(name, np.atleast_1d(values), lambda at: f"position {at[0]}")
+
+
 def _within(name: str, array: Array, place: Callable[[tuple[int, ...]], str]) -> None:
     allowed = RANGES[name]
     wrong = ~((array >= allowed.low) & (array <= allowed.high))
