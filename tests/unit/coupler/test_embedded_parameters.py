@@ -97,6 +97,27 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         ParameterSet.default().get("flnr")
 
 
+def test_values_that_are_possible_alone_but_not_together_are_problems() -> None:
+    """A share of lignin below 0 would empty litr3; stomata cannot close before they open."""
+    parameters = ParameterSet.default(3)
+    assert parameters.problems() == [[], [], []]
+    parameters = parameters.update(
+        [
+            ("lf_flab", TREE, [0.25, 0.8, 0.25]),
+            ("fr_fcel", EVERGREEN, [0.5, 0.5, 0.9]),
+            ("smpso", TREE, [-35000.0, -35000.0, -300000.0]),
+        ]
+    )
+    fine, one, two = parameters.problems()
+    assert fine == []
+    assert one == [
+        f"{TREE}: lf_flab and lf_fcel sum to 1.3; at most 1 was wanted, as the rest of the litter "
+        "is lignin"
+    ]
+    assert [text.split(":")[0] for text in two] == [EVERGREEN, TREE]
+    assert "smpso = -300000 is not above smpsc = -224000 mm" in two[1]
+
+
 def test_a_parameter_file_is_read_by_the_names_of_its_pfts(tmp_path: Path) -> None:
     path = tmp_path / "clm_params.nc"
     write_file(path, br_mr=3e-6, frootcn=50.0)

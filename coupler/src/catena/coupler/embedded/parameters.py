@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -239,7 +239,7 @@ class ParameterSet:
         return replace(self, scalars=scalars, pfts=pfts)
 
     def problems(self) -> list[list[str]]:
-        """What is out of range, for each member; usable members have an empty list."""
+        """What is out of range, alone or together; usable members have an empty list."""
         low, high = _limits(scalar_names())
         low_pft, high_pft = _limits(pft_parameter_names())
         bad = ~((self.scalars >= low) & (self.scalars <= high))
@@ -259,7 +259,34 @@ class ParameterSet:
                 f"{known.name}[{PFT_NAMES[row + 1]}] = {plants[member, row, column]:g} is outside "
                 f"{known.low:g} to {known.high:g} {known.units}"
             )
+        for member, row, text in _together(plants):
+            made[member].append(f"{PFT_NAMES[row + 1]}: {text}")
         return made
+
+
+def _together(plants: NDArray[np.float64]) -> Iterator[tuple[int, int, str]]:
+    """Member, row and text of values that are possible alone, but not together."""
+
+    def of(name: str) -> NDArray[np.float64]:
+        values: NDArray[np.float64] = plants[..., pft_parameter_names().index(name)]
+        return values
+
+    for labile, cellulose in (("lf_flab", "lf_fcel"), ("fr_flab", "fr_fcel")):
+        for member, row in np.argwhere(of(labile) + of(cellulose) > 1.0 + 1e-6):
+            total = of(labile)[member, row] + of(cellulose)[member, row]
+            yield (
+                int(member),
+                int(row),
+                f"{labile} and {cellulose} sum to {total:g}; at most 1 was wanted, as the rest of "
+                "the litter is lignin",
+            )
+    for member, row in np.argwhere(of("smpso") <= of("smpsc")):
+        yield (
+            int(member),
+            int(row),
+            f"smpso = {of('smpso')[member, row]:g} is not above smpsc = "
+            f"{of('smpsc')[member, row]:g} mm: stomata open in wetter soil than they close in",
+        )
 
 
 def _limits(names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
