@@ -13,6 +13,7 @@ from support.site_weather import canonical, elm_file, plumber_file, weather
 
 from catena.coupler.forcing import CO2Record, daily_forcing, site_forcing
 from catena.coupler.forcing.air import saturation_vapour_pressure
+from catena.coupler.forcing.gaps import Gaps
 from catena.shared.errors import InvalidData, InvalidRequest
 
 
@@ -295,6 +296,17 @@ def test_months_keep_their_means(calendar: str) -> None:
     assert 0.05 < wet < 0.7
     steps = np.abs(np.diff(made.variables["tas"][0]))
     assert steps.max() < 1.5  # smooth over the ends of months
+
+
+@pytest.mark.parametrize("gaps", ["error", "fill"])
+def test_a_month_that_is_missing_is_not_made_of_other_seasons(gaps: Gaps) -> None:
+    days = canonical(daily(730), 1, start="2003-01-01")
+    months = days.resample(time="MS").mean().isel(time=slice(0, 24))
+    for name in months.data_vars:
+        months[name].attrs = days[name].attrs
+    months["tas"][{"time": 6}] = np.nan
+    with pytest.raises(InvalidData, match="variable tas: found 1 missing values, at most 720 h"):
+        daily_forcing(months, gaps=gaps)
 
 
 def test_co2_of_each_year(tmp_path: Path) -> None:

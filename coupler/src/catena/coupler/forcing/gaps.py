@@ -27,7 +27,7 @@ def closed(
     name: str,
     values: Array,
     times: NDArray[np.generic],
-    steps_a_day: int,
+    steps_a_day: float,
     gaps: Gaps,
 ) -> tuple[Array, list[Finding]]:
     """Series without missing values.
@@ -43,7 +43,8 @@ def closed(
     values : array (cell, step)
     times : array (step,)
         Start of each step, for messages.
-    steps_a_day : int
+    steps_a_day : float
+        Below 1 for steps of months.
     gaps : {"error", "fill"}
 
     Raises
@@ -72,7 +73,7 @@ def closed(
         )
     filled = values.copy()
     for row in np.flatnonzero(missing.any(axis=1)):
-        filled[row] = _filled(name, values[row], times, steps_a_day)
+        filled[row] = _filled(name, values[row], times, int(steps_a_day))
     note = Finding(
         check="forcing_gaps", action="converted", variable=name, dimension="time",
         found=where, wanted="no missing values",

@@ -166,8 +166,10 @@ def daily_forcing(
         notes.append(_note(f"{(~land).sum()} of {land.size} cells without a value",
                            "cells with weather", "left out"))  # fmt: skip
         lat, lon = lat[land], lon[land]
+    # A month that is missing is a gap of thirty days, which is never filled.
+    steps_a_day = 1 / 30 if axis.kind == "month" else axis.steps_a_day
     for name in names:
-        values[name], more = closed(name, values[name][land], axis.times, axis.steps_a_day, gaps)
+        values[name], more = closed(name, values[name][land], axis.times, steps_a_day, gaps)
         notes += more
     values = _with_vapour_pressure(values)
     start = axis.start.date()
