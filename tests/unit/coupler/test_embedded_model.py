@@ -245,6 +245,10 @@ def test_a_bad_restart_is_refused_and_the_state_stays(site: Path, tmp_path: Path
     other = started(site, tmp_path, land={"sand": 40.0, "clay": 20.0, "pfts": {TREE: 1.0}})
     other.write_restart(elsewhere)
     refused(elsewhere, "take the restart of a run on the same surface data")
+    cleared = tmp_path / "cleared.nc"
+    fewer = {"sand": 40.0, "clay": 20.0, "pfts": {TREE: 0.1, SHRUB: 0.2}}
+    started(site, tmp_path, land=fewer).write_restart(cleared)
+    refused(cleared, r"_temperate_tree covers 0\.1 of cell 0, 0\.7 in the run")
     for name, number, match in (
         ("grid1d_lat", 12.0, "lies at|another grid|differ|gridcell"),
         ("H2OSNO", np.nan, "NaN or fill"),

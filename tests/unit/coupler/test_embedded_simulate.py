@@ -194,6 +194,22 @@ def test_what_does_not_fit_is_refused(case: Case) -> None:
         )
     with pytest.raises(InvalidRequest, match=r"sum to 0\.5"):
         replace(case.columns, weights=case.columns.weights * 0.5)
+    with pytest.raises(InvalidRequest, match=rf"share of {TREE} is -0\.2; 0 or more"):
+        Columns.site(0.0, 0.0, 40.0, 20.0, {"c4_grass": 1.2, TREE: -0.2})
+    with pytest.raises(InvalidRequest, match="longitude is NaN"):
+        Columns.site(0.0, np.nan, 40.0, 20.0, {TREE: 1.0})
+    with pytest.raises(InvalidRequest, match="0 days came"):
+        none = Days.since((1, 1, 1), 0, "noleap")
+        nothing = np.zeros(0)
+        simulate(
+            case.columns,
+            case.forcing[:, :0],
+            nothing,
+            nothing,
+            none,
+            ParameterSet.default(),
+            case.cold(),
+        )
     with pytest.raises(InvalidRequest, match="no plant functional type 'oak'"):
         Columns.site(0.0, 0.0, 40.0, 20.0, {"oak": 1.0})
 

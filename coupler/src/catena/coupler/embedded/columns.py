@@ -62,15 +62,23 @@ class Columns:
                 f"cell {cell}: sand and clay are not percentages of one soil "
                 f"({self.sand[cell].tolist()}, {self.clay[cell].tolist()})"
             )
+        if not np.isfinite(self.lon).all():
+            raise InvalidRequest("a longitude is NaN or infinite")
+        if not ((self.pfts >= 0) & (self.pfts < len(PFT_NAMES))).all():
+            raise InvalidRequest(f"a PFT index is outside 0 to {len(PFT_NAMES) - 1}")
         total = self.weights.sum(axis=1)
-        if not ((np.abs(total - 1.0) <= 1e-6).all() and (self.weights >= 0.0).all()):
+        if (self.weights < 0.0).any():
+            cell, slot = np.argwhere(self.weights < 0.0)[0]
+            raise InvalidRequest(
+                f"cell {cell}: the share of {PFT_NAMES[self.pfts[cell, slot]]} is "
+                f"{self.weights[cell, slot]:g}; 0 or more was wanted"
+            )
+        if not (np.abs(total - 1.0) <= 1e-6).all():
             cell = int(np.argmax(np.abs(total - 1.0)))
             raise InvalidRequest(
                 f"cell {cell}: the shares of the PFTs sum to {total[cell]:g}; 1 was wanted. Give "
                 "bare ground its share as 'not_vegetated'"
             )
-        if not ((self.pfts >= 0) & (self.pfts < len(PFT_NAMES))).all():
-            raise InvalidRequest(f"a PFT index is outside 0 to {len(PFT_NAMES) - 1}")
 
     @property
     def cells(self) -> int:

@@ -61,6 +61,8 @@ SNOW_LEVELS = 5
 """Snow levels before those of the ground in ELM's ``levtot``."""
 AGREE = 1e-9
 """Relative difference up to which ``catena_*`` is the same number as ELM's."""
+SAME_SHARE = 1e-3
+"""Difference of a PFT's share between surface data sets up to which it is the same: rounding."""
 
 _MEMORY = {
     "dormant_flag": (P_DORMANT, 1.0),
@@ -314,6 +316,15 @@ def _slots(restart: Restart, columns: Columns) -> tuple[NDArray[np.int64], NDArr
         raise InvalidData(
             f"{restart.name} has {cells.size} PFTs with weight, the run has {wanted}; take the "
             "restart of a run on the same surface data"
+        )
+    file, run = restart.subgrid.pft_weight, columns.weights[cells, slots]
+    apart = np.abs(file - run)
+    if cells.size and apart.max() > SAME_SHARE:
+        n = int(apart.argmax())
+        raise InvalidData(
+            f"{restart.name}: {PFT_NAMES[int(restart.subgrid.pft_type[n])]} covers {file[n]:g} of "
+            f"cell {cells[n]}, {run[n]:g} in the run; carbon per area of a plant would be another "
+            "amount: take the restart of a run on the same surface data"
         )
     return cells, slots
 

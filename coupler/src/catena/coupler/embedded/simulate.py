@@ -267,6 +267,8 @@ def _check(
 ) -> None:
     if cycles < 1 or days.count % cycles:
         raise InvalidRequest(f"{days.count} days are not {cycles} whole cycles of a forcing")
+    if days.count < 1:
+        raise InvalidRequest("a run of 0 days came; 1 or more was wanted")
     forced = days.count // cycles
     wanted = (columns.cells, forced, N_FORCING)
     if forcing.shape != wanted:
