@@ -190,7 +190,7 @@ def test_the_chain_on_generated_data(tmp_path: Path) -> None:
     plain = yaml.safe_load((ROOT / "deploy" / "callmip" / "generated.yaml").read_text())
     plain["draw"]["members"] = 40
     plain["sites"][0]["tower"]["synthetic"]["member"] = 30
-    plain["mcmc"] = {"method": "nuts", "chains": 2, "draws": 40, "warmup": 40}
+    plain["mcmc"] = {"method": "nuts", "chains": 2, "draws": 100, "warmup": 50}
     with System() as system:
         path = system.folder / "tiny.yaml"
         path.write_text(yaml.safe_dump(plain))
