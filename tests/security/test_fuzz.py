@@ -179,6 +179,12 @@ def right_requests(ensemble: ArtifactRef) -> dict[str, Message]:
             "observation": seen,
         },
         "DrawObservation": {"ensemble": ensemble, "run": 3, "error_fraction": 0.3},
+        "ReadObservation": {
+            "ensemble": ensemble,
+            "dataset": ref("dataset"),
+            "variables": [{"name": "GPP", "relative_sd": 0.2, "absolute_sd": 1.0}],
+            "end": "2012-12-31",
+        },
     }
     return {name: request_from_dict("calibrator", name, data) for name, data in plain.items()}
 
