@@ -11,6 +11,7 @@ import pytest
 from support import ensembles
 from support.bucket_model import GRASS, TREES
 
+from catena.coupler.embedded import ParameterSet
 from catena.ensemble_runner.embedded import EmbeddedRunner, columns_of, parameters_of
 from catena.ensemble_runner.inputs import read_setup
 from catena.ensemble_runner.models import Column, Setup
@@ -121,10 +122,11 @@ def test_a_repeated_record_equals_a_long_one(model: EmbeddedRunner) -> None:
 
 
 def test_a_member_that_breaks_the_model_is_named_with_day_and_cause(
-    model: EmbeddedRunner,
+    model: EmbeddedRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup = made(model)
-    # Three parts of leaf litter that are more than all of it.
+    # Three parts of leaf litter that are more than all of it, as if nobody had seen it in time.
+    monkeypatch.setattr(ParameterSet, "problems", lambda self: [[] for _ in range(self.members)])
     rows = np.array([[0.25], [1.0], [0.2]])
     ran = model.run_block(setup, [Column("lf_flab", TREES)], rows, "monthly")
     [failure] = ran.failures
@@ -133,6 +135,14 @@ def test_a_member_that_breaks_the_model_is_named_with_day_and_cause(
     assert np.isnan(ran.values["GPP"][1]).all()
     good = model.run_block(setup, [Column("lf_flab", TREES)], rows[[0, 2]], "monthly")
     assert np.array_equal(ran.values["GPP"][[0, 2]], good.values["GPP"])
+
+
+def test_a_member_that_cannot_run_is_named_with_its_parameters(model: EmbeddedRunner) -> None:
+    rows = np.array([[0.25], [1.0]])
+    ran = model.run_block(made(model), [Column("lf_flab", TREES)], rows, "monthly")
+    [failure] = ran.failures
+    assert (failure.member, failure.stage, failure.day) == (1, "final", "")
+    assert "lf_flab and lf_fcel sum to 1.5" in failure.cause
 
 
 def test_spin_up_begins_accelerated_and_leaves_it(model: EmbeddedRunner) -> None:
