@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,9 +18,9 @@ Array = NDArray[Any]
 class PointGrid(Bmi):
     """Functions of BMI for a model on points without topology."""
 
+    @abstractmethod
     def cells(self) -> Columns:
         """The cells of the run."""
-        raise NotImplementedError
 
     def get_grid_type(self, grid: int) -> str:
         """Scattered points."""
