@@ -77,6 +77,12 @@ DISTRIBUTIONS = {
         ("catena.ensemble_runner.server", "catena.ensemble_runner.jobs"),
         ("torch", "prefect", "ray", "sklearn"),
     ),
+    "catena-forecaster": Distribution(
+        "services/forecaster",
+        ("catena-shared", "catena-models"),
+        ("catena.forecaster",),
+        ("prefect", "ray"),
+    ),
     "catena-flows": Distribution(
         "deploy/flows",
         ("catena-shared",),

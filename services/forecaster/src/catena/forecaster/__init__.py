@@ -1,0 +1,1 @@
+"""Streamflow forecasts: data by issue time and lead, models, prediction intervals."""
