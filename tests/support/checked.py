@@ -15,7 +15,7 @@ from catena.calibrator import queries
 from catena.shared import contracts
 from catena.shared.jobs.function import JobFunction
 from catena.shared.query import Query
-from catena.shared.server import Runtime
+from catena.shared.server import Runtime, Servicer
 
 METHODS = tuple(item.name for one in contracts.services("calibrator") for item in one.methods)
 
@@ -37,20 +37,20 @@ def function_of(method: str) -> JobFunction:
 
 def add_checked(server: grpc.Server, runtime: Runtime) -> None:
     """Register every rpc of the calibrator: long ones submit, short ones answer emptily."""
-    answers = {method: _answer(method, runtime) for method in METHODS}
-    servicer = type("Checked", (calibrator_pb2_grpc.CalibratorServiceServicer,), answers)
-    calibrator_pb2_grpc.add_CalibratorServiceServicer_to_server(servicer(), server)
+    answers = {method: _answer(method) for method in METHODS}
+    servicer = type("Checked", (Servicer, calibrator_pb2_grpc.CalibratorServiceServicer), answers)
+    calibrator_pb2_grpc.add_CalibratorServiceServicer_to_server(servicer(runtime), server)
 
 
-def _answer(method: str, runtime: Runtime) -> Callable[..., Any]:
+def _answer(method: str) -> Callable[..., Any]:
     response = getattr(calibrator_pb2, f"{method}Response")
     function = function_of(method)
 
-    def answer(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
-        query = function.query.from_message(request)
-        if not contracts.is_long("calibrator", method):
-            return response()
-        return response(job=runtime.jobs.submit(function, query, query.validate_only))
+    def answer(self: Servicer, request: Any, context: grpc.ServicerContext) -> Any:
+        if contracts.is_long("calibrator", method):
+            return self.submit(function, request, response)
+        function.query.from_message(request)
+        return response()
 
     return answer
 

@@ -42,10 +42,10 @@ class FakeJobs:
         self.submissions: list[tuple[str, bool]] = []
         self._changed = threading.Condition()
 
-    def submit(self, function: Any, query: Any, validate_only: bool = False) -> Job:
+    def submit(self, function: Any, query: Any) -> Job:
         name = function.name(query)
-        self.submissions.append((name, validate_only))
-        if validate_only:
+        self.submissions.append((name, query.validate_only))
+        if query.validate_only:
             return Job(name=name)
         known = self.known.get(name)
         if known is None or known.state in ENDED[1:]:

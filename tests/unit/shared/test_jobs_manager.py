@@ -104,7 +104,7 @@ def test_validate_only_checks_and_starts_nothing(manager: JobManager) -> None:
     ref = manager.store.put_files({"a.csv": b"1"})
     wrong = {"uri": "imports/00", "digest": ref.digest, "kind": "files"}
     with pytest.raises(NotFound) as caught:
-        manager.submit(share, query(manager, input=wrong), validate_only=True)
+        manager.submit(share, query(manager, input=wrong, validate_only=True))
     assert caught.value.violations[0].field == "input"
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -39,8 +39,12 @@ from catena.shared.settings import Settings
 from catena.shared.sockets import SocketLock
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from catena.api.jobs.v1.jobs_pb2 import Job
     from catena.shared.artifacts import ArtifactStore
-    from catena.shared.jobs import JobManager
+    from catena.shared.jobs import JobFunction, JobManager
+    from catena.shared.query import Query
 
 EXIT_REFUSED = 2
 EXIT_LOST = 75
@@ -48,6 +52,13 @@ EXIT_LOST = 75
 _JOB_SERVICE = "catena.api.jobs.v1.JobService"
 _LOST_LINGER_S = 1.0
 _log = logging.getLogger("catena.server")
+_Response_co = TypeVar("_Response_co", covariant=True)
+
+
+class _JobResponse(Protocol[_Response_co]):
+    """Response class of a long rpc: its one field is the job."""
+
+    def __call__(self, *, job: Job) -> _Response_co: ...
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,35 @@ class Runtime:
 
         store = ArtifactStore(settings.store)
         return cls(store, JobManager(store, settings, on_lost), settings)
+
+
+class Servicer:
+    """Base of each service's servicer: the runtime's parts, and the one way to answer a long rpc.
+
+    Examples
+    --------
+    >>> def RunMcmc(self, request, context):
+    ...     return self.submit(jobs.run_mcmc, request, pb.RunMcmcResponse)
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.store = runtime.store
+        self.jobs = runtime.jobs
+        self.settings = runtime.settings
+
+    def check(self, query: Query) -> None:
+        """Raise what is wrong with a job's query beyond its own fields; a service says what."""
+
+    def submit(
+        self, function: JobFunction, request: Message, response: _JobResponse[_Response_co]
+    ) -> _Response_co:
+        """Answer a long rpc: `request` is checked, then the job of `function` is asked for.
+
+        Errors are those of :meth:`Query.from_message`, :meth:`check` and `JobManager.submit`.
+        """
+        query = function.query.from_message(request)
+        self.check(query)
+        return response(job=self.jobs.submit(function, query))
 
 
 AddServices = Callable[[grpc.Server, Runtime], None]

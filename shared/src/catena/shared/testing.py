@@ -266,14 +266,12 @@ class LocalJobs:
     def start(self) -> None:
         """Nothing to join."""
 
-    def submit(
-        self, function: JobFunction, query: Query, validate_only: bool = False
-    ) -> jobs_pb2.Job:
+    def submit(self, function: JobFunction, query: Query) -> jobs_pb2.Job:
         """Run the job, or find its artifact."""
         name = function.name(query)
         for _, ref in query.refs():
             self.store.open(ref)
-        if validate_only:
+        if query.validate_only:
             return jobs_pb2.Job(name=name)
         reused = self.store.exists(f"jobs/{name}/artifact.json")
         job = jobs_pb2.Job(name=name, attempts=1, reused=reused)

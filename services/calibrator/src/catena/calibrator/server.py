@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import grpc
 import numpy as np
 
@@ -30,37 +27,26 @@ from catena.calibrator.storage import (
 )
 from catena.shared.artifacts import Artifact
 from catena.shared.errors import InvalidRequest
-from catena.shared.jobs import JobFunction
 from catena.shared.query import Query
-from catena.shared.server import Runtime
-
-_Response = TypeVar("_Response")
+from catena.shared.server import Runtime, Servicer
 
 
-class Calibrator(calibrator_pb2_grpc.CalibratorServiceServicer):
+class Calibrator(Servicer, calibrator_pb2_grpc.CalibratorServiceServicer):
     """Implementation of ``catena.api.calibrator.v1.CalibratorService``."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self.store = runtime.store
-        self.jobs = runtime.jobs
+        super().__init__(runtime)
         self.posteriors = PosteriorCache(runtime.store)
 
-    def _submit(
-        self,
-        function: JobFunction,
-        request: Any,
-        response: Callable[..., _Response],
-    ) -> _Response:
-        query: Query = function.query.from_message(request)
+    def check(self, query: Query) -> None:
+        """Against the artifacts that the query names."""
         check_against_artifacts(query, self.store)
-        job = self.jobs.submit(function, query, validate_only=query.validate_only)
-        return response(job=job)
 
     def ImportEnsemble(
         self, request: pb.ImportEnsembleRequest, context: grpc.ServicerContext
     ) -> pb.ImportEnsembleResponse:
         """Turn a user's own runs into an ensemble artifact."""
-        return self._submit(jobs.import_ensemble, request, pb.ImportEnsembleResponse)
+        return self.submit(jobs.import_ensemble, request, pb.ImportEnsembleResponse)
 
     def TrainSurrogate(
         self, request: pb.TrainSurrogateRequest, context: grpc.ServicerContext
@@ -68,37 +54,37 @@ class Calibrator(calibrator_pb2_grpc.CalibratorServiceServicer):
         """Fit a surrogate."""
         # A search hands its trials out to Ray, so it must not hold CPUs that they need.
         function = jobs.tune_surrogate if request.tune else jobs.train_surrogate
-        return self._submit(function, request, pb.TrainSurrogateResponse)
+        return self.submit(function, request, pb.TrainSurrogateResponse)
 
     def TrainPosterior(
         self, request: pb.TrainPosteriorRequest, context: grpc.ServicerContext
     ) -> pb.TrainPosteriorResponse:
         """Prepare an amortised posterior."""
-        return self._submit(jobs.train_posterior, request, pb.TrainPosteriorResponse)
+        return self.submit(jobs.train_posterior, request, pb.TrainPosteriorResponse)
 
     def SampleSites(
         self, request: pb.SampleSitesRequest, context: grpc.ServicerContext
     ) -> pb.SampleSitesResponse:
         """Draw for a table of sites."""
-        return self._submit(jobs.sample_sites, request, pb.SampleSitesResponse)
+        return self.submit(jobs.sample_sites, request, pb.SampleSitesResponse)
 
     def RunMcmc(
         self, request: pb.RunMcmcRequest, context: grpc.ServicerContext
     ) -> pb.RunMcmcResponse:
         """Sample by Markov chains."""
-        return self._submit(jobs.run_mcmc, request, pb.RunMcmcResponse)
+        return self.submit(jobs.run_mcmc, request, pb.RunMcmcResponse)
 
     def CheckCalibration(
         self, request: pb.CheckCalibrationRequest, context: grpc.ServicerContext
     ) -> pb.CheckCalibrationResponse:
         """Check whether the posterior can be believed."""
-        return self._submit(jobs.check_calibration, request, pb.CheckCalibrationResponse)
+        return self.submit(jobs.check_calibration, request, pb.CheckCalibrationResponse)
 
     def WriteReport(
         self, request: pb.WriteReportRequest, context: grpc.ServicerContext
     ) -> pb.WriteReportResponse:
         """Write the report."""
-        return self._submit(jobs.write_report, request, pb.WriteReportResponse)
+        return self.submit(jobs.write_report, request, pb.WriteReportResponse)
 
     def SamplePosterior(
         self, request: pb.SamplePosteriorRequest, context: grpc.ServicerContext

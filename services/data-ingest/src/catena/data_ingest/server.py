@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import grpc
 
 from catena.api.data_ingest.v1 import data_ingest_pb2 as pb
@@ -12,57 +9,48 @@ from catena.api.data_ingest.v1 import data_ingest_pb2_grpc
 from catena.data_ingest import describe, jobs, queries
 from catena.data_ingest.describe import CatalogCache
 from catena.data_ingest.preflight import check_against_settings
-from catena.shared.jobs import JobFunction
 from catena.shared.query import Query
-from catena.shared.server import Runtime
-
-_Response = TypeVar("_Response")
+from catena.shared.server import Runtime, Servicer
 
 
-class DataIngest(data_ingest_pb2_grpc.DataIngestServiceServicer):
+class DataIngest(Servicer, data_ingest_pb2_grpc.DataIngestServiceServicer):
     """Implementation of ``catena.api.data_ingest.v1.DataIngestService``."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self.store = runtime.store
-        self.jobs = runtime.jobs
-        self.settings = runtime.settings
+        super().__init__(runtime)
         self.catalogs = CatalogCache(runtime.store)
 
-    def _submit(
-        self, function: JobFunction, request: Any, response: Callable[..., _Response]
-    ) -> _Response:
-        query: Query = function.query.from_message(request)
+    def check(self, query: Query) -> None:
+        """Against what this server may read and knows."""
         check_against_settings(query, self.settings)
-        job = self.jobs.submit(function, query, validate_only=query.validate_only)
-        return response(job=job)
 
     def IngestDataset(
         self, request: pb.IngestDatasetRequest, context: grpc.ServicerContext
     ) -> pb.IngestDatasetResponse:
         """Read, check and keep datasets of a source."""
-        return self._submit(jobs.ingest_dataset, request, pb.IngestDatasetResponse)
+        return self.submit(jobs.ingest_dataset, request, pb.IngestDatasetResponse)
 
     def WriteCatalog(
         self, request: pb.WriteCatalogRequest, context: grpc.ServicerContext
     ) -> pb.WriteCatalogResponse:
         """Put datasets into one catalog."""
-        return self._submit(jobs.write_catalog, request, pb.WriteCatalogResponse)
+        return self.submit(jobs.write_catalog, request, pb.WriteCatalogResponse)
 
     def SelectModels(
         self, request: pb.SelectModelsRequest, context: grpc.ServicerContext
     ) -> pb.SelectModelsResponse:
         """Select CMIP6 models by quality."""
-        return self._submit(jobs.select_models, request, pb.SelectModelsResponse)
+        return self.submit(jobs.select_models, request, pb.SelectModelsResponse)
 
     def Regrid(self, request: pb.RegridRequest, context: grpc.ServicerContext) -> pb.RegridResponse:
         """Put datasets on another grid."""
-        return self._submit(jobs.regrid, request, pb.RegridResponse)
+        return self.submit(jobs.regrid, request, pb.RegridResponse)
 
     def BuildCache(
         self, request: pb.BuildCacheRequest, context: grpc.ServicerContext
     ) -> pb.BuildCacheResponse:
         """Make a hot cache for training."""
-        return self._submit(jobs.build_cache, request, pb.BuildCacheResponse)
+        return self.submit(jobs.build_cache, request, pb.BuildCacheResponse)
 
     def SearchCatalog(
         self, request: pb.SearchCatalogRequest, context: grpc.ServicerContext
@@ -77,7 +65,7 @@ class DataIngest(data_ingest_pb2_grpc.DataIngestServiceServicer):
         """Say what an archive or an artifact holds."""
         query = queries.DescribeDatasetQuery.from_message(request)
         if query.request is not None:
-            check_against_settings(query.request, self.settings)
+            self.check(query.request)
         return describe.describe_dataset(query, self.store)
 
 

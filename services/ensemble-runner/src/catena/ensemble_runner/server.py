@@ -10,15 +10,22 @@ from catena.ensemble_runner import jobs, members, queries
 from catena.ensemble_runner.describe import members_message, model_message
 from catena.ensemble_runner.preflight import asked_model, check_draw, check_run
 from catena.ensemble_runner.tower_preflight import check_towers
-from catena.shared.server import Runtime
+from catena.shared.query import Query
+from catena.shared.server import Runtime, Servicer
 
 
-class EnsembleRunner(ensemble_runner_pb2_grpc.EnsembleRunnerServiceServicer):
+class EnsembleRunner(Servicer, ensemble_runner_pb2_grpc.EnsembleRunnerServiceServicer):
     """Implementation of ``catena.api.ensemble_runner.v1.EnsembleRunnerService``."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.store = runtime.store
-        self.jobs = runtime.jobs
+    def check(self, query: Query) -> None:
+        """Against the model and the artifacts that the query names."""
+        if isinstance(query, (queries.RunCaseQuery, queries.RunEnsembleQuery)):
+            check_run(query, self.store)
+        elif isinstance(
+            query,
+            (queries.SummariseFluxesQuery, queries.DrawFluxesQuery, queries.WriteSubmissionQuery),
+        ):
+            check_towers(query, self.store)
 
     def DescribeModel(
         self, request: pb.DescribeModelRequest, context: grpc.ServicerContext
@@ -40,46 +47,31 @@ class EnsembleRunner(ensemble_runner_pb2_grpc.EnsembleRunnerServiceServicer):
         self, request: pb.RunCaseRequest, context: grpc.ServicerContext
     ) -> pb.RunCaseResponse:
         """Run one parameter set."""
-        query = queries.RunCaseQuery.from_message(request)
-        check_run(query, self.store)
-        job = self.jobs.submit(jobs.run_case, query, validate_only=query.validate_only)
-        return pb.RunCaseResponse(job=job)
+        return self.submit(jobs.run_case, request, pb.RunCaseResponse)
 
     def RunEnsemble(
         self, request: pb.RunEnsembleRequest, context: grpc.ServicerContext
     ) -> pb.RunEnsembleResponse:
         """Run many members."""
-        query = queries.RunEnsembleQuery.from_message(request)
-        check_run(query, self.store)
-        job = self.jobs.submit(jobs.run_ensemble, query, validate_only=query.validate_only)
-        return pb.RunEnsembleResponse(job=job)
+        return self.submit(jobs.run_ensemble, request, pb.RunEnsembleResponse)
 
     def SummariseFluxes(
         self, request: pb.SummariseFluxesRequest, context: grpc.ServicerContext
     ) -> pb.SummariseFluxesResponse:
         """Bring runs and towers to one table."""
-        query = queries.SummariseFluxesQuery.from_message(request)
-        check_towers(query, self.store)
-        job = self.jobs.submit(jobs.summarise_fluxes, query, validate_only=query.validate_only)
-        return pb.SummariseFluxesResponse(job=job)
+        return self.submit(jobs.summarise_fluxes, request, pb.SummariseFluxesResponse)
 
     def DrawFluxes(
         self, request: pb.DrawFluxesRequest, context: grpc.ServicerContext
     ) -> pb.DrawFluxesResponse:
         """Make a tower's file out of a run."""
-        query = queries.DrawFluxesQuery.from_message(request)
-        check_towers(query, self.store)
-        job = self.jobs.submit(jobs.draw_fluxes, query, validate_only=query.validate_only)
-        return pb.DrawFluxesResponse(job=job)
+        return self.submit(jobs.draw_fluxes, request, pb.DrawFluxesResponse)
 
     def WriteSubmission(
         self, request: pb.WriteSubmissionRequest, context: grpc.ServicerContext
     ) -> pb.WriteSubmissionResponse:
         """Write submission files and a report."""
-        query = queries.WriteSubmissionQuery.from_message(request)
-        check_towers(query, self.store)
-        job = self.jobs.submit(jobs.write_submission, query, validate_only=query.validate_only)
-        return pb.WriteSubmissionResponse(job=job)
+        return self.submit(jobs.write_submission, request, pb.WriteSubmissionResponse)
 
 
 def add_services(server: grpc.Server, runtime: Runtime) -> None:

@@ -88,7 +88,7 @@ class JobManager:
 
     # ---- asking ------------------------------------------------------------------------------
 
-    def submit(self, function: JobFunction, query: Query, validate_only: bool = False) -> Job:
+    def submit(self, function: JobFunction, query: Query) -> Job:
         """Ask for the result of a request.
 
         What is there is reused, what runs is attached to, and everything else is run: the first
@@ -100,9 +100,7 @@ class JobManager:
         function : JobFunction
             The code, declared with ``@job``.
         query : Query
-            The checked request.
-        validate_only : bool
-            Only check the request, as its own field ``validate_only`` does.
+            The checked request; with ``validate_only`` nothing is run.
 
         Returns
         -------
@@ -126,7 +124,7 @@ class JobManager:
             job.reused = True
             return job
         request = stored_request(function, query)
-        if validate_only or query.validate_only:
+        if query.validate_only:
             try:
                 return self.get(folder.name)
             except NotFound:

@@ -84,27 +84,25 @@ class Period(_message.Message):
     def __init__(self, start: _Optional[str] = ..., end: _Optional[str] = ...) -> None: ...
 
 class Training(_message.Message):
-    __slots__ = ("window", "width", "epochs", "batch", "learning_rate", "max_cpu_s")
+    __slots__ = ("window", "width", "epochs", "batch", "learning_rate")
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
-    MAX_CPU_S_FIELD_NUMBER: _ClassVar[int]
     window: int
     width: int
     epochs: int
     batch: int
     learning_rate: float
-    max_cpu_s: int
-    def __init__(self, window: _Optional[int] = ..., width: _Optional[int] = ..., epochs: _Optional[int] = ..., batch: _Optional[int] = ..., learning_rate: _Optional[float] = ..., max_cpu_s: _Optional[int] = ...) -> None: ...
+    def __init__(self, window: _Optional[int] = ..., width: _Optional[int] = ..., epochs: _Optional[int] = ..., batch: _Optional[int] = ..., learning_rate: _Optional[float] = ...) -> None: ...
 
 class TrainForecasterRequest(_message.Message):
-    __slots__ = ("basins", "model", "train", "validate", "leads", "training", "seed", "process", "workers", "tune", "tune_trials", "title", "validate_only")
+    __slots__ = ("basins", "model", "training_days", "validation_days", "leads", "training", "seed", "process", "workers", "tune", "tune_trials", "title", "validate_only")
     BASINS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
-    TRAIN_FIELD_NUMBER: _ClassVar[int]
-    VALIDATE_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_DAYS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_DAYS_FIELD_NUMBER: _ClassVar[int]
     LEADS_FIELD_NUMBER: _ClassVar[int]
     TRAINING_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
@@ -116,8 +114,8 @@ class TrainForecasterRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     basins: Basins
     model: Model
-    train: Period
-    validate: Period
+    training_days: Period
+    validation_days: Period
     leads: int
     training: Training
     seed: int
@@ -127,7 +125,7 @@ class TrainForecasterRequest(_message.Message):
     tune_trials: int
     title: str
     validate_only: bool
-    def __init__(self, basins: _Optional[_Union[Basins, _Mapping]] = ..., model: _Optional[_Union[Model, str]] = ..., train: _Optional[_Union[Period, _Mapping]] = ..., validate: _Optional[_Union[Period, _Mapping]] = ..., leads: _Optional[int] = ..., training: _Optional[_Union[Training, _Mapping]] = ..., seed: _Optional[int] = ..., process: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., workers: _Optional[int] = ..., tune: _Optional[bool] = ..., tune_trials: _Optional[int] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, basins: _Optional[_Union[Basins, _Mapping]] = ..., model: _Optional[_Union[Model, str]] = ..., training_days: _Optional[_Union[Period, _Mapping]] = ..., validation_days: _Optional[_Union[Period, _Mapping]] = ..., leads: _Optional[int] = ..., training: _Optional[_Union[Training, _Mapping]] = ..., seed: _Optional[int] = ..., process: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., workers: _Optional[int] = ..., tune: _Optional[bool] = ..., tune_trials: _Optional[int] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class TrainForecasterResponse(_message.Message):
     __slots__ = ("job",)
@@ -136,22 +134,22 @@ class TrainForecasterResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class FitIntervalsRequest(_message.Message):
-    __slots__ = ("forecaster", "basins", "period", "method", "stride", "seed", "validate_only")
+    __slots__ = ("forecaster", "basins", "days", "method", "stride", "seed", "validate_only")
     FORECASTER_FIELD_NUMBER: _ClassVar[int]
     BASINS_FIELD_NUMBER: _ClassVar[int]
-    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     STRIDE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     forecaster: _artifacts_pb2.ArtifactRef
     basins: Basins
-    period: Period
+    days: Period
     method: IntervalMethod
     stride: int
     seed: int
     validate_only: bool
-    def __init__(self, forecaster: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., period: _Optional[_Union[Period, _Mapping]] = ..., method: _Optional[_Union[IntervalMethod, str]] = ..., stride: _Optional[int] = ..., seed: _Optional[int] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, forecaster: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., days: _Optional[_Union[Period, _Mapping]] = ..., method: _Optional[_Union[IntervalMethod, str]] = ..., stride: _Optional[int] = ..., seed: _Optional[int] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class FitIntervalsResponse(_message.Message):
     __slots__ = ("job",)
@@ -208,11 +206,11 @@ class IssueForecastsResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class EvaluateForecastsRequest(_message.Message):
-    __slots__ = ("forecasters", "intervals", "basins", "period", "stride", "levels", "track", "seed", "title", "validate_only")
+    __slots__ = ("forecasters", "intervals", "basins", "days", "stride", "levels", "track", "seed", "title", "validate_only")
     FORECASTERS_FIELD_NUMBER: _ClassVar[int]
     INTERVALS_FIELD_NUMBER: _ClassVar[int]
     BASINS_FIELD_NUMBER: _ClassVar[int]
-    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
     STRIDE_FIELD_NUMBER: _ClassVar[int]
     LEVELS_FIELD_NUMBER: _ClassVar[int]
     TRACK_FIELD_NUMBER: _ClassVar[int]
@@ -222,14 +220,14 @@ class EvaluateForecastsRequest(_message.Message):
     forecasters: _containers.RepeatedCompositeFieldContainer[_artifacts_pb2.ArtifactRef]
     intervals: _artifacts_pb2.ArtifactRef
     basins: Basins
-    period: Period
+    days: Period
     stride: int
     levels: _containers.RepeatedScalarFieldContainer[float]
     track: bool
     seed: int
     title: str
     validate_only: bool
-    def __init__(self, forecasters: _Optional[_Iterable[_Union[_artifacts_pb2.ArtifactRef, _Mapping]]] = ..., intervals: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., period: _Optional[_Union[Period, _Mapping]] = ..., stride: _Optional[int] = ..., levels: _Optional[_Iterable[float]] = ..., track: _Optional[bool] = ..., seed: _Optional[int] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, forecasters: _Optional[_Iterable[_Union[_artifacts_pb2.ArtifactRef, _Mapping]]] = ..., intervals: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., days: _Optional[_Union[Period, _Mapping]] = ..., stride: _Optional[int] = ..., levels: _Optional[_Iterable[float]] = ..., track: _Optional[bool] = ..., seed: _Optional[int] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class EvaluateForecastsResponse(_message.Message):
     __slots__ = ("job",)
