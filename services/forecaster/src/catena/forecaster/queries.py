@@ -1,0 +1,227 @@
+"""The forecaster's requests, one model per rpc.
+
+Field names are those of the protobuf messages in ``catena/api/forecaster/v1/forecaster.proto``.
+What can be said about a request without opening an artifact is said here; what needs the artifacts
+is in :mod:`catena.forecaster.preflight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from catena.forecaster.vocabulary import (
+    DEFAULT_LEVELS,
+    NETWORKS,
+    BasinRecord,
+    Basins,
+    Day,
+    ForecasterRef,
+    ForecastsRef,
+    IntervalMethod,
+    IntervalsRef,
+    Leads,
+    Levels,
+    ModelName,
+    Period,
+    Seed,
+    Stride,
+    Training,
+    Words,
+    once,
+)
+from catena.shared.errors import FieldViolation
+from catena.shared.query import Query
+
+INLINE_NUMBERS = 120_000
+"""Numbers in one reply: 8 bytes each stay under 1 MiB. More travels by reference."""
+
+MOST_ISSUES = 20_000
+"""Issue times of one request: 50 years of days."""
+
+
+class TrainForecasterQuery(Query):
+    """Fit a model to records of basins."""
+
+    basins: Basins
+    model: ModelName = "tst"
+    training_days: Period
+    validation_days: Period | None = None
+    leads: Leads = 30
+    training: Training = Training()
+    seed: Seed = 0
+    process: ForecasterRef | None = None
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    tune: bool = False
+    tune_trials: Annotated[int, Field(ge=2, le=100)] = 8
+    title: Words = ""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """What belongs to networks is not asked of other models; no day is in both periods."""
+        network = self.model in NETWORKS
+        if network and self.validation_days is None:
+            yield FieldViolation(
+                "validation_days", f"is missing; {self.model} stops early by its error on them"
+            )
+        if not network:
+            yield from self._only_networks()
+        if self.training_days.days < 365:
+            yield FieldViolation(
+                "training_days.end",
+                f"got {self.training_days.days} days; wanted a year at least, or no season is "
+                "seen whole",
+            )
+        if self.validation_days and self.validation_days.overlaps(self.training_days):
+            yield FieldViolation(
+                "validation_days.start",
+                "overlaps training_days; a model that stops by days it has learned stops too late",
+            )
+        # A request is stored with its defaults and read again, so "was it set" is not asked.
+        if self.tune_trials != type(self).model_fields["tune_trials"].default and not self.tune:
+            yield FieldViolation(
+                "tune_trials",
+                f"got {self.tune_trials} trials, but tune is not set; set it or leave this out",
+            )
+        if self.tune and self.workers > 1:
+            yield FieldViolation(
+                "workers", "is given with tune: trials run side by side already; leave it out"
+            )
+
+    def _only_networks(self) -> Iterator[FieldViolation]:
+        words = f"is given, but {self.model} is no network; leave it out"
+        asked = {
+            "training": bool(self.training.given()),
+            "process": self.process is not None,
+            "workers": self.workers > 1,
+            "tune": self.tune,
+        }
+        for field, given in asked.items():
+            if given:
+                yield FieldViolation(field, words)
+
+
+class FitIntervalsQuery(Query):
+    """Fit intervals around a forecaster."""
+
+    forecaster: ForecasterRef
+    basins: Basins
+    days: Period | None = None
+    method: IntervalMethod = "cross_fitted"
+    stride: Stride = 3
+    seed: Seed = 0
+
+
+class UpdateIntervalsQuery(Query):
+    """Make new intervals out of old ones and what was observed since."""
+
+    intervals: IntervalsRef
+    forecaster: ForecasterRef
+    basins: Basins
+    end: Day
+
+
+class IssueForecastsQuery(Query):
+    """Issue forecasts into an archive by issue time and lead."""
+
+    forecaster: ForecasterRef
+    intervals: IntervalsRef | None = None
+    basins: Basins
+    issues: Period
+    levels: Levels = DEFAULT_LEVELS
+    states: ForecastsRef | None = None
+    without_weather: bool = False
+    title: Words = ""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Each level once; a period that can be held."""
+        yield from once("levels", self.levels)
+        yield from issue_times("issues", self.issues, 1)
+
+
+class EvaluateForecastsQuery(Query):
+    """Score forecasters side by side on years that none has seen."""
+
+    forecasters: Annotated[tuple[ForecasterRef, ...], Field(min_length=1, max_length=12)]
+    intervals: IntervalsRef | None = None
+    basins: Basins
+    days: Period
+    stride: Stride = 1
+    levels: Levels = DEFAULT_LEVELS
+    track: bool = False
+    seed: Seed = 0
+    title: Words = ""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Each forecaster and level once; tracking needs intervals that can be tracked."""
+        yield from once("forecasters", [ref.digest for ref in self.forecasters])
+        yield from once("levels", self.levels)
+        yield from issue_times("days", self.days, self.stride)
+        if self.track and self.intervals is None:
+            yield FieldViolation("track", "is set, but no intervals are given that could learn")
+
+
+class ForecastQuery(Query):
+    """Forecasts of a few basins at one issue time, inline."""
+
+    forecaster: ForecasterRef
+    intervals: IntervalsRef | None = None
+    records: Annotated[tuple[BasinRecord, ...], Field(max_length=100)] = ()
+    basins: Basins | None = None
+    issue: Day | None = None
+    levels: Levels = DEFAULT_LEVELS
+    states: ForecastsRef | None = None
+    without_weather: bool = False
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Records of the user's, or basins of a dataset with a day of issue."""
+        yield from once("levels", self.levels)
+        yield from once("records", [record.basin for record in self.records])
+        if bool(self.records) == (self.basins is not None):
+            yield FieldViolation(
+                "records", "wanted one of records (yours) and basins (of a dataset); give one"
+            )
+        if self.basins is not None and self.issue is None:
+            yield FieldViolation("issue", "is missing; say at which day the forecast is issued")
+        if self.records and self.issue is not None:
+            yield FieldViolation("issue", "is given, but a record ends at its issue time; leave it")
+
+
+class StreamForecastsQuery(Query):
+    """Forecasts of many issue times, one message each."""
+
+    forecaster: ForecasterRef
+    intervals: IntervalsRef | None = None
+    basins: Basins
+    issues: Period
+    stride: Stride = 1
+    levels: Levels = DEFAULT_LEVELS
+    without_weather: bool = False
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Each level once; a period that can be held."""
+        yield from once("levels", self.levels)
+        yield from issue_times("issues", self.issues, self.stride)
+
+
+def issue_times(field: str, period: Period, stride: int) -> Iterator[FieldViolation]:
+    """Violation when a period has more issue times than one request may ask for."""
+    count = -(-period.days // stride)
+    if count > MOST_ISSUES:
+        yield FieldViolation(
+            f"{field}.end", f"makes {count} issue times; wanted at most {MOST_ISSUES} at once"
+        )
+
+
+def too_many_numbers(basins: int, leads: int, levels: int) -> FieldViolation | None:
+    """Violation when an inline reply would pass 1 MiB, else None."""
+    numbers = basins * leads * (2 + 2 * levels)
+    if numbers <= INLINE_NUMBERS:
+        return None
+    return FieldViolation(
+        "basins",
+        f"makes {basins} basins x {leads} leads x {levels} levels; wanted at most {INLINE_NUMBERS} "
+        "numbers in one reply; use StreamForecasts, or IssueForecasts, which answers with an "
+        "artifact",
+    )
