@@ -248,6 +248,38 @@ def test_text_where_numbers_are_wanted(tmp_path: Path) -> None:
     assert failed(checked(draft, tmp_path)) == ["lat.variable"]
 
 
+@pytest.mark.parametrize(
+    ("rules", "change"),
+    [
+        (["hfls.units"], lambda file: file["hfls"].setncattr("units", np.array([1.0, 2.0]))),
+        (["lat.units"], lambda file: file["lat"].setncattr("units", np.array([1.0, 2.0]))),
+        (["hfls.values"], lambda file: file["hfls"].setncattr("valid_min", np.array([1.0, 2.0]))),
+        (["nep.values"], lambda file: file["nep"].__setitem__(slice(None), np.nan)),
+        (["time.units"], lambda file: file["time"].setncattr(
+            "units", "days since 1999-01-01 00:00:00\n")),
+        (["attribute.Calibration_Scenario"], lambda file: file.setncattr(
+            "Calibration_Scenario", "Scen\N{SUPERSCRIPT TWO}")),
+        (["time.units"], lambda file: file["time"].setncattr("units", "days since 9999-12-31")),
+        (["time.steps"], lambda file: file["time"].__setitem__(0, 1e300)),
+    ],
+)  # fmt: skip
+def test_nothing_in_a_file_stops_the_check(
+    tmp_path: Path, rules: list[str], change: Callable[[netCDF4.Dataset], None]
+) -> None:
+    path = Draft().write(tmp_path)
+    with netCDF4.Dataset(path, "r+") as file:
+        change(file)
+    assert failed(check_submission(path)) == rules
+
+
+def test_days_from_31_december_on_that_never_come(tmp_path: Path) -> None:
+    """A date that no calendar has is no start; it once ended the check."""
+    draft = Draft(time=np.arange(DAYS) + 1e9, time_attributes={"units": "days since 1998-12-31"})
+    report = check_submission(draft.write(tmp_path))
+    assert failed(report) == ["time.units", "time.steps"]
+    assert "time.days" in [row.rule for row in report.of("skipped")]
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     whole = Draft().write(tmp_path)
     data = whole.read_bytes()

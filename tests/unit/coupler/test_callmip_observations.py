@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -99,6 +100,24 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(error.value)
     path.write_text("none")
     with pytest.raises(InvalidData, match="found no netCDF"):
+        read_observations(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda time: time.delncattr("units"), "the units None"),
+        (lambda time: time.setncattr("units", "fortnights since 1999"), "fortnights since 1999"),
+        (lambda time: time.setncattr("calendar", "mayan"), "calendar 'mayan'"),
+        (lambda time: time.__setitem__(5, np.nan), r"no value at 5 \(from 0\)"),
+        (lambda time: time.__setitem__(5, 1e30), "wanted times since a date"),
+    ],
+)
+def test_times_that_are_none(tmp_path: Path, change: Any, said: str) -> None:
+    path = observations_file(tmp_path, "US-NR1")
+    with netCDF4.Dataset(path, "r+") as file:
+        change(file["time"])
+    with pytest.raises(InvalidData, match=rf"US-NR1.*variable time: .*{said}"):
         read_observations(path)
 
 

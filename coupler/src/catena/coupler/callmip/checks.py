@@ -22,7 +22,7 @@ from catena.coupler.callmip.protocol import (
     SubmissionName,
 )
 from catena.coupler.callmip.report import Report, Row, judged, shown
-from catena.coupler.callmip.values import series_of
+from catena.coupler.callmip.values import is_text, numbers_of
 from catena.shared.classic_netcdf import lacking_bytes
 
 PLACE_OFF_DEG = 0.05
@@ -103,7 +103,7 @@ def _global_attributes(file: netCDF4.Dataset, name: SubmissionName | None) -> It
             continue
         value = file.getncattr(key)
         good = isinstance(value, str) and (
-            value in choices[key] if key in choices else MODEL.match(value) is not None
+            value in choices[key] if key in choices else MODEL.fullmatch(value) is not None
         )
         if good and name is not None:
             wanted = f"{shown(name.attributes[key])}, as the file's name says"
@@ -125,7 +125,8 @@ def _place(file: netCDF4.Dataset, which: str, observations: Observations | None)
         yield judged(f"{which}.variable", "6.2", False, "none", f"a variable {which}")
         return
     variable = file[which]
-    number = getattr(variable.dtype, "kind", "") == "f"
+    values = numbers_of(variable) if getattr(variable.dtype, "kind", "") == "f" else None
+    number = values is not None
     yield judged(
         f"{which}.variable", "6.2", number, str(variable.dtype), "a variable of floating point"
     )
@@ -137,12 +138,12 @@ def _place(file: netCDF4.Dataset, which: str, observations: Observations | None)
     for key, wanted in (("units", units), ("long_name", word)):
         value = getattr(variable, key, None)
         yield judged(
-            f"{which}.{key}", "6.2", value == wanted,
+            f"{which}.{key}", "6.2", is_text(value, wanted),
             "none" if value is None else shown(value), shown(wanted),
         )  # fmt: skip
-    if not number or variable.size != 1:
+    if values is None or values.size != 1:
         return
-    (value,) = series_of(variable)
+    (value,) = values
     inside = -limit <= value <= limit
     wanted = f"degrees, {-limit:g} to {limit:g}"
     if observations is not None:

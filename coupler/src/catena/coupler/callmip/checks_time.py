@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from catena.coupler.callmip.observations import Observations
 from catena.coupler.callmip.report import Row, judged, shown
-from catena.coupler.callmip.values import is_numbers, series_of
+from catena.coupler.callmip.values import numbers_of
 from catena.coupler.forcing import calendar
 
-_UNITS = re.compile(r"^days since (\d{4})-01-01 00:00:00$")
+_UNITS = re.compile(r"days since (\d{4})-01-01 00:00:00")
 _ORIGIN = re.compile(r"^\s*days\s+since\s+(\d{4})-(\d{1,2})-(\d{1,2})")
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _FIRST = (0.0, 0.5, 1.0)
@@ -27,13 +27,15 @@ def check(file: netCDF4.Dataset, observations: Observations | None) -> Iterator[
     """Rows about the variable `time`."""
     good = "time" in file.variables and file["time"].dimensions == ("time",)
     found = f"time({', '.join(file['time'].dimensions)})" if "time" in file.variables else "none"
-    good = good and is_numbers(file["time"])
-    yield judged("time.variable", "6.2", good, found, "a variable time(time) of numbers")
-    if not good:
+    stamps = numbers_of(file["time"]) if good else None
+    yield judged(
+        "time.variable", "6.2", stamps is not None, found, "a variable time(time) of numbers"
+    )
+    if stamps is None:
         return
     time = file["time"]
     units = getattr(time, "units", None)
-    exact = isinstance(units, str) and _UNITS.match(units) is not None
+    exact = isinstance(units, str) and _UNITS.fullmatch(units) is not None
     yield judged(
         "time.units", "checklist", exact, "none" if units is None else shown(units),
         f"'{_UNITS_WANTED}', letter by letter",
@@ -45,7 +47,6 @@ def check(file: netCDF4.Dataset, observations: Observations | None) -> Iterator[
         "time.calendar", "6.2", label in _CALENDARS, shown(label),
         "one with leap days: standard, gregorian or proleptic_gregorian",
     )  # fmt: skip
-    stamps = series_of(time)
     yield from _steps(stamps, exact)
     yield _count(stamps, origin, observations)
 
@@ -54,9 +55,10 @@ def _origin(units: object) -> dt.date | None:
     """The date that days are counted from; None when it is no date."""
     match = _ORIGIN.match(units) if isinstance(units, str) else None
     try:
-        return dt.date(*(int(part) for part in match.groups())) if match else None
+        date = dt.date(*(int(part) for part in match.groups())) if match else None
     except ValueError:
         return None
+    return None if date is None or date.year == dt.MAXYEAR else date
 
 
 def _start(origin: dt.date | None, observations: Observations | None) -> Row:
@@ -99,15 +101,14 @@ def _count(
             "time.days", "6.2", days == observations.days, str(days),
             f"{observations.days}, those of the observations, leap days included",
         )  # fmt: skip
-    if origin is None or not days or not np.isfinite(stamps[0]):
-        return Row("time.days", "6.2", "skipped", str(days), "a start, see time.units")
-    first = origin
-    if (origin.month, origin.day) != (1, 1):
-        first = origin + dt.timedelta(days=int(stamps[0]))
+    if origin is None or not days or stamps[0] not in _FIRST:
+        return Row("time.days", "6.2", "skipped", str(days), "a start, see time.units, time.steps")
+    # Counted from 31 December, 1 is a day of the next year.
+    year = (origin + dt.timedelta(days=int(stamps[0]))).year
     # Files hold whole years: the nearest number of them says whether leap days are there.
     years = max(1, round(days / 365.2425))
-    wanted = calendar.length_of_years(first.year, years, "standard")
+    wanted = calendar.length_of_years(year, years, "standard")
     return judged(
         "time.days", "6.2", days == wanted, str(days),
-        f"{wanted}: {years} whole years from {first.year} with their leap days",
+        f"{wanted}: {years} whole years from {year} with their leap days",
     )  # fmt: skip

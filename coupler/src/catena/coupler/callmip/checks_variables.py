@@ -9,7 +9,8 @@ import numpy as np
 
 from catena.coupler.callmip.protocol import OPTIMISED, OUTPUTS, POST_UNC, Output, SubmissionName
 from catena.coupler.callmip.report import Row, judged, shown
-from catena.coupler.callmip.values import Variable, is_numbers, series_of
+from catena.coupler.callmip.values import Variable, is_text, numbers_of, series_of
+from catena.shared.errors import InvalidData
 from catena.shared.lexicon import variable as canonical
 
 DIMS = ("time", "lat", "lon")
@@ -35,17 +36,19 @@ def _one(variable: Variable, output: Output, name: str) -> Iterator[Row]:
     yield judged(f"{name}.present", "6.2", True, name, name)
     units = getattr(variable, "units", None)
     yield judged(
-        f"{name}.units", "6.2", units in output.units, "none" if units is None else shown(units),
+        f"{name}.units", "6.2", is_text(units, *output.units),
+        "none" if units is None else shown(units),
         " or ".join(shown(each) for each in output.units) + ", exactly",
     )  # fmt: skip
     yield judged(
         f"{name}.dimensions", "6.2", variable.dimensions == DIMS,
         f"({', '.join(variable.dimensions)})", f"({', '.join(DIMS)})",
     )  # fmt: skip
-    if not is_numbers(variable):
-        yield judged(f"{name}.values", "6.2", False, str(variable.dtype), "numbers")
+    try:
+        values = series_of(variable)
+    except InvalidData as error:
+        yield judged(f"{name}.values", "6.2", False, error.message, "numbers")
         return
-    values = series_of(variable)
     missing = int((~np.isfinite(values)).sum())
     if missing or not values.size:
         first = int(np.argmin(np.isfinite(values))) + 1 if values.size else 0
@@ -69,17 +72,17 @@ def _limits(name: str, *, uncertainty: bool) -> tuple[float, float]:
 
 def _sign(file: netCDF4.Dataset) -> Iterator[Row]:
     """Positive nep is into the land: nep goes with gpp - reco, not against it."""
-    if not all(
-        name in file.variables and is_numbers(file[name]) and file[name].size
-        for name in ("nep", "gpp", "reco")
-    ):
+    names = ("nep", "gpp", "reco")
+    found = [numbers_of(file[name]) for name in names if name in file.variables]
+    series = [values for values in found if values is not None]
+    if len(series) < len(names) or len({values.size for values in series}) > 1:
         return
-    nep, gpp, reco = (series_of(file[name]) for name in ("nep", "gpp", "reco"))
-    if not nep.size == gpp.size == reco.size:
+    nep, gpp, reco = (values[np.isfinite(np.sum(series, axis=0))] for values in series)
+    if not nep.size:
         return
     uptake = gpp - reco
-    apart = float(np.sqrt(np.nanmean(np.square(nep - uptake))))
-    against = float(np.sqrt(np.nanmean(np.square(nep + uptake))))
+    apart = float(np.sqrt(np.square(nep - uptake).mean()))
+    against = float(np.sqrt(np.square(nep + uptake).mean()))
     yield judged(
         "nep.sign", "6.2", apart <= against,
         f"nep is {apart:.2g} from gpp - reco and {against:.2g} from reco - gpp (rms)",
@@ -90,7 +93,7 @@ def _sign(file: netCDF4.Dataset) -> Iterator[Row]:
 def _uncertainties(file: netCDF4.Dataset, name: SubmissionName | None) -> Iterator[Row]:
     stage = name.stage if name else str(getattr(file, "Calibration_stage", ""))
     word = str(getattr(file, "Calibration_Scenario", ""))
-    scenario = name.scenario if name else (int(word[4:]) if word[4:].isdigit() else 0)
+    scenario = name.scenario if name else (int(word[4:]) if word[4:].isdecimal() else 0)
     optimised = OPTIMISED.get(scenario, ())
     every = [each for each in OUTPUTS if f"{each}{POST_UNC}" in file.variables]
     for each in every:

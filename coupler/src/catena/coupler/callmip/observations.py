@@ -13,6 +13,7 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
+from catena.coupler.callmip.report import shown
 from catena.coupler.callmip.values import Variable, series_of
 from catena.coupler.forcing import calendar
 from catena.shared.checks.findings import Action, Finding
@@ -242,12 +243,20 @@ def _series(variable: Variable, units: str, days: int, name: str) -> Array:
 
 
 def _days(time: Variable, name: str) -> tuple[dt.date, int]:
-    stamps = cftime.num2date(
-        np.asarray(time[:], dtype=np.float64),
-        time.units,
-        str(getattr(time, "calendar", "standard")),
-        only_use_cftime_datetimes=True,
-    )
+    numbers = series_of(time)
+    known = np.isfinite(numbers)
+    if not numbers.size or not known.all():
+        found = f"no value at {int(np.argmin(known))} (from 0)" if numbers.size else "no days"
+        raise InvalidData(f"file {name}, variable time: found {found}, wanted one time a day")
+    units = getattr(time, "units", None)
+    label = getattr(time, "calendar", "standard")
+    try:
+        stamps = cftime.num2date(numbers, units, label, only_use_cftime_datetimes=True)
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise InvalidData(
+            f"file {name}, variable time: found the units {shown(units)} and the calendar "
+            f"{shown(label)} ({error}), wanted times since a date"
+        ) from error
     dates = np.array([f"{stamp.year:04d}-{stamp.month:02d}-{stamp.day:02d}" for stamp in stamps],
                      dtype="datetime64[D]")  # fmt: skip
     odd = np.flatnonzero(np.diff(dates).astype(int) != 1)

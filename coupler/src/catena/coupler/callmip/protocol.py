@@ -132,7 +132,7 @@ class SubmissionName:
     stage: Stage
 
     def __post_init__(self) -> None:
-        if _NAME.match(self.file) is None:
+        if _NAME.fullmatch(self.file) is None:
             raise InvalidRequest(f"submission: found the name '{self.file}', wanted {FILE_NAME}")
 
     @property
@@ -156,7 +156,7 @@ class SubmissionName:
     @classmethod
     def parse(cls, file: str) -> Self | None:
         """The parts of a file's name; None when it is not one of the protocol's form."""
-        match = _NAME.match(file)
+        match = _NAME.fullmatch(file)
         if match is None:
             return None
         purpose: Purpose = "Cal" if match["purpose"] == "Cal" else "Val"

@@ -196,7 +196,10 @@ def read_submission(path: str | Path) -> Submission:
             origin = cftime.num2date(0, file["time"].units)
             first = float(np.ma.filled(file["time"][0], np.nan))
             lat, lon = (float(np.ravel(file[each][...])[0]) for each in ("lat", "lon"))
-    except (OSError, RuntimeError, KeyError, IndexError, AttributeError, ValueError) as error:
+    except (
+        InvalidData, OSError, RuntimeError, KeyError, IndexError, AttributeError, ValueError,
+        TypeError, OverflowError,
+    ) as error:  # fmt: skip
         why = str(error).replace(str(path), path.name)
         raise InvalidData(
             f"file {path.name}: found no submission that can be read ({why}); see what is wrong "
