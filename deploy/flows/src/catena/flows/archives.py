@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from catena.flows.config import FlowConfig, RunName, expand
+from catena.flows.config import FlowConfig, OpenSection, RunName, expand
 from catena.flows.rpc import Ref, Section, faults, later
 from catena.shared.client import FieldViolation, InvalidRequest, connect
 
@@ -38,7 +38,14 @@ class Dataset(BaseModel):
         return fields
 
 
-class ModelSelection(BaseModel):
+OneDataset = Annotated[
+    Dataset,
+    BeforeValidator(lambda value: {"name": "data", **value} if isinstance(value, dict) else value),
+]
+"""The only dataset of its section, which needs no name to be told from others."""
+
+
+class ModelSelection(OpenSection):
     """Quality selection of models; all other fields are those of SelectModelsRequest.
 
     Parameters
@@ -46,8 +53,6 @@ class ModelSelection(BaseModel):
     models, reference : str
         Names of datasets in the same file.
     """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     models: str
     reference: str
@@ -111,8 +116,7 @@ def selection_request(config: Archives, made: dict[str, Ref]) -> Section:
     if config.select_models is None:
         raise InvalidRequest("this file asks for no selection of models")
     chosen = config.select_models
-    fields = dict(chosen.model_extra or {})
-    return {**fields, "models": made[chosen.models], "reference": made[chosen.reference]}
+    return {**chosen.request, "models": made[chosen.models], "reference": made[chosen.reference]}
 
 
 def check_datasets(config: Archives, as_of: str) -> None:

@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 
+from catena.flows.rpc import Section
 from catena.shared.client import FieldViolation, InvalidRequest, NotFound
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -40,6 +49,44 @@ def expand(text: str) -> str:
     return expanded
 
 
+def _located(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    folder = (info.context or {}).get("folder", Path.cwd())
+    path = Path(folder, Path(expand(value)).expanduser())
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
+
+
+LocalFile = Annotated[Path, BeforeValidator(_located)]
+"""A file that is there: absolute or relative to the YAML file, with ``${VARIABLE}`` replaced."""
+
+StepFields = Annotated[
+    Section,
+    BeforeValidator(lambda value: {} if value is None else value),
+    Field(default_factory=dict),
+]
+"""Fields of one step's request; a name with nothing below it (``mcmc:``) is an empty section."""
+
+
+class ClosedSection(BaseModel):
+    """A section with fields of its own and no others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OpenSection(BaseModel):
+    """A section whose other fields are those of a request."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    @property
+    def request(self) -> Section:
+        """The other fields."""
+        return dict(self.model_extra or {})
+
+
 class _Texts(yaml.SafeLoader):
     """YAML without dates: an unquoted 2001-01-31 is the text that requests take."""
 
@@ -50,10 +97,8 @@ _Texts.yaml_implicit_resolvers = {
 }
 
 
-class FlowConfig(BaseModel):
+class FlowConfig(ClosedSection):
     """Base of the models of flows' files."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     wanted: ClassVar[str] = "fields"
     """What such a file holds, for the message about an empty one."""

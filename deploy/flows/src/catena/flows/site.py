@@ -5,80 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from catena.flows.archives import Dataset
-from catena.flows.config import FlowConfig, RunName, expand
-from catena.flows.rpc import Section
+from catena.flows.archives import OneDataset
+from catena.flows.config import (
+    ClosedSection,
+    FlowConfig,
+    LocalFile,
+    OpenSection,
+    RunName,
+    StepFields,
+)
 
 ENSEMBLES = "ensembles"
 """Folder beside that of the sites, with ensembles that a site can name."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Open(BaseModel):
-    """A section whose other fields are those of a request."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    @property
-    def request(self) -> Section:
-        """The other fields."""
-        return dict(self.model_extra or {})
-
-
-def _file(value: Any, info: ValidationInfo) -> Any:
-    """A path, absolute or relative to the YAML file, with ``${VARIABLE}`` replaced."""
-    if not isinstance(value, str):
-        return value
-    folder = (info.context or {}).get("folder", Path.cwd())
-    path = Path(folder, Path(expand(value)).expanduser())
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    return path
-
-
-class Files(_Model):
+class Files(ClosedSection):
     """The user's runs: one table of parameters and one of outputs (CSV, npy or netCDF).
 
     Paths are absolute or relative to the YAML file; ``${VARIABLE}`` is replaced.
     """
 
-    parameters_file: Path
-    outputs_file: Path
-
-    @field_validator("parameters_file", "outputs_file", mode="before")
-    @classmethod
-    def _locate(cls, value: Any, info: ValidationInfo) -> Any:
-        return _file(value, info)
+    parameters_file: LocalFile
+    outputs_file: LocalFile
 
 
-class _FromArchive(_Open):
-    """A section with an archive that data-ingest reads first: fields of IngestDatasetRequest."""
-
-    ingest: Dataset | None = None
-
-    @field_validator("ingest", mode="before")
-    @classmethod
-    def _name(cls, value: Any) -> Any:
-        return {"name": "data", **value} if isinstance(value, dict) else value
-
-
-class Forcing(_FromArchive):
+class Forcing(OpenSection):
     """The weather: a site's driver file at `path`, or what `ingest` reads.
 
     All other fields are those of the message Forcing.
     """
 
-    path: Path | None = None
-
-    @field_validator("path", mode="before")
-    @classmethod
-    def _locate(cls, value: Any, info: ValidationInfo) -> Any:
-        return _file(value, info)
+    path: LocalFile | None = None
+    ingest: OneDataset | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -91,19 +51,19 @@ class Forcing(_FromArchive):
         return self
 
 
-class Setup(_Open):
+class Setup(OpenSection):
     """What all members have in common; all other fields are those of the message Setup."""
 
     forcing: Forcing
 
 
-class Run(_Open):
+class Run(OpenSection):
     """Runs of a land model; all other fields are those of RunEnsembleRequest."""
 
     setup: Setup
 
 
-class Ensemble(_Open):
+class Ensemble(OpenSection):
     """Runs of the model: those of `run`, the user's `files`, or `generated` ones.
 
     For `run`, the fields variables, cells, start and end say which outputs are calibrated on, as in
@@ -124,7 +84,7 @@ class Ensemble(_Open):
         return self
 
 
-class SyntheticObservation(_Model):
+class SyntheticObservation(ClosedSection):
     """An observation made from one run of the ensemble plus noise; reports call it synthetic."""
 
     run: int = Field(ge=0)
@@ -132,13 +92,13 @@ class SyntheticObservation(_Model):
     seed: int = 0
 
 
-class ObservedData(_FromArchive):
+class ObservedData(OpenSection):
     """What `ingest` reads holds the observation; other fields: those of ReadObservationRequest."""
 
-    ingest: Dataset
+    ingest: OneDataset
 
 
-class Observation(_Open):
+class Observation(OpenSection):
     """What was observed: values and errors as in the message Observation, data, or a synthetic one.
 
     Parameters
@@ -168,7 +128,7 @@ class Observation(_Open):
         return self
 
 
-class Predictive(_Model):
+class Predictive(ClosedSection):
     """Runs of the model itself with draws of the posterior; for ensembles of `run`."""
 
     draws: int = Field(default=100, ge=2, le=10_000)
@@ -201,17 +161,12 @@ class Site(FlowConfig):
     title: str = ""
     ensemble: Ensemble
     observation: Observation
-    surrogate: Section = Field(default_factory=dict)
-    posterior: Section = Field(default_factory=dict)
-    check: Section = Field(default_factory=dict)
-    mcmc: Section = Field(default_factory=dict)
+    surrogate: StepFields
+    posterior: StepFields
+    check: StepFields
+    mcmc: StepFields
     predictive: Predictive = Predictive()
-    report: Section = Field(default_factory=dict)
-
-    @field_validator("surrogate", "posterior", "check", "mcmc", "report", mode="before")
-    @classmethod
-    def _empty_section(cls, value: Any) -> Any:
-        return {} if value is None else value  # "mcmc:" with nothing below it
+    report: StepFields
 
     @classmethod
     def from_plain(cls, data: Any, folder: Path, where: str = "the file") -> Self:

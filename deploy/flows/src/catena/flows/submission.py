@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from catena.flows.archives import Dataset
-from catena.flows.config import FlowConfig, RunName
+from catena.flows.archives import OneDataset
+from catena.flows.config import (
+    ClosedSection,
+    FlowConfig,
+    LocalFile,
+    OpenSection,
+    RunName,
+    StepFields,
+)
 from catena.flows.rpc import Section
-from catena.flows.site import Forcing, _file, _Model, _Open
+from catena.flows.site import Forcing
 
 
 class SubmittedForcing(Forcing):
     """The weather, as a site of ``calibrate_site`` has it, and a table of CO2 at `co2_path`."""
 
-    co2_path: Path | None = None
-
-    @field_validator("co2_path", mode="before")
-    @classmethod
-    def _locate_co2(cls, value: Any, info: ValidationInfo) -> Any:
-        return _file(value, info)
+    co2_path: LocalFile | None = None
 
 
-class SubmittedSetup(_Open):
+class SubmittedSetup(OpenSection):
     """What runs of a site have in common; all other fields are those of the message Setup."""
 
     forcing: SubmittedForcing
 
 
-class DrawnTower(_Model):
+class DrawnTower(ClosedSection):
     """A tower made from one member plus noise; reports call it synthetic."""
 
     member: int = Field(ge=0)
@@ -39,19 +40,14 @@ class DrawnTower(_Model):
     seed: int = 0
 
 
-class Tower(_Open):
+class Tower(OpenSection):
     """What the tower measured: CalLMIP's file at `path`, or a synthetic one.
 
     All other fields are those of the message TowerFluxes.
     """
 
-    path: Path | None = None
+    path: LocalFile | None = None
     synthetic: DrawnTower | None = None
-
-    @field_validator("path", mode="before")
-    @classmethod
-    def _locate(cls, value: Any, info: ValidationInfo) -> Any:
-        return _file(value, info)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -60,19 +56,14 @@ class Tower(_Open):
         return self
 
 
-class Monthly(_Model):
+class Monthly(ClosedSection):
     """Monthly fluxes that data-ingest reads, and the key of the dataset among what it made."""
 
-    ingest: Dataset
+    ingest: OneDataset
     key: str = ""
 
-    @field_validator("ingest", mode="before")
-    @classmethod
-    def _name(cls, value: Any) -> Any:
-        return {"name": "data", **value} if isinstance(value, dict) else value
 
-
-class SubmittedSite(_Model):
+class SubmittedSite(ClosedSection):
     """A site; with a tower it is calibrated, without one it is a validation site."""
 
     site: RunName
@@ -120,9 +111,9 @@ class Submission(FlowConfig):
     land_model: str = "embedded"
     draw: Section
     sites: list[SubmittedSite] = Field(min_length=1)
-    statistics: Section = Field(default_factory=dict)
-    surrogate: Section = Field(default_factory=dict)
-    mcmc: Section = Field(default_factory=dict)
+    statistics: StepFields
+    surrogate: StepFields
+    mcmc: StepFields
     rounds: int = Field(default=2, ge=1, le=5)
     round_members: int = Field(default=200, ge=10, le=10_000)
     draws: int = Field(default=100, ge=10, le=1_000)
@@ -131,11 +122,6 @@ class Submission(FlowConfig):
     def calibrated(self) -> list[SubmittedSite]:
         """Sites with a tower."""
         return [site for site in self.sites if site.tower is not None]
-
-    @field_validator("statistics", "surrogate", "mcmc", mode="before")
-    @classmethod
-    def _empty_section(cls, value: Any) -> Any:
-        return {} if value is None else value
 
     @model_validator(mode="after")
     def _sites(self) -> Self:

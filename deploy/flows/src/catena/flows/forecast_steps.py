@@ -1,0 +1,170 @@
+"""The rpcs of streamflow forecasts: their requests, and how they are checked beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from catena.flows.forecasts import Forecasting
+from catena.flows.rpc import Ref, Section, faults, later
+from catena.shared.client import FieldViolation, InvalidRequest, connect
+
+SERVICE = "forecaster"
+INGEST = "data-ingest"
+
+
+# ------------------------------------------------------------------ requests
+
+
+def data_request(config: Forecasting, as_of: str) -> Section | None:
+    """Fields of IngestDatasetRequest; None where basins are generated."""
+    ingest = config.basins.ingest
+    return None if ingest is None else ingest.request(as_of)
+
+
+def basins_message(config: Forecasting, data: Ref | None) -> Section:
+    """Fields of the message Basins; `data` is what was ingested, if anything was."""
+    basins = dict(config.basins.request)
+    if data is not None:
+        keys = {"key": config.basins.key, "attributes_key": config.basins.attributes_key}
+        basins["dataset"] = {"dataset": data, **{name: key for name, key in keys.items() if key}}
+    return basins
+
+
+def train_request(config: Forecasting, name: str, data: Ref | None, process: Ref | None) -> Section:
+    """Fields of TrainForecasterRequest for one model."""
+    request = {
+        "title": f"{name} of {config.title or config.name}",
+        "training_days": config.training_days,
+        "validation_days": config.validation_days,
+        **config.models[name].request,
+        "basins": basins_message(config, data),
+    }
+    return request if process is None else {**request, "process": process}
+
+
+def intervals_request(config: Forecasting, data: Ref | None, forecaster: Ref) -> Section:
+    """Fields of FitIntervalsRequest."""
+    basins = basins_message(config, data)
+    return {**config.intervals, "forecaster": forecaster, "basins": basins}
+
+
+def update_request(
+    config: Forecasting, data: Ref | None, forecaster: Ref, intervals: Ref, issue: str
+) -> Section:
+    """Fields of UpdateIntervalsRequest: all that was observed up to the day of issue."""
+    return {
+        "intervals": intervals,
+        "forecaster": forecaster,
+        "basins": basins_message(config, data),
+        "end": issue,
+    }
+
+
+def issue_request(
+    config: Forecasting, data: Ref | None, forecaster: Ref, intervals: Ref, issue: str
+) -> Section:
+    """Fields of IssueForecastsRequest for one day."""
+    return {
+        "title": config.title or config.name,
+        **config.forecasts,
+        "forecaster": forecaster,
+        "intervals": intervals,
+        "basins": basins_message(config, data),
+        "issues": {"start": issue, "end": issue},
+    }
+
+
+def evaluation_request(
+    config: Forecasting, data: Ref | None, models: Mapping[str, Ref], intervals: Ref
+) -> Section:
+    """Fields of EvaluateForecastsRequest: the forecaster first, the other models beside it."""
+    others = [ref for name, ref in models.items() if name != config.forecaster]
+    return {
+        "title": config.title or config.name,
+        "days": config.test_days,
+        **config.evaluation,
+        "forecasters": [models[config.forecaster], *others],
+        "intervals": intervals,
+        "basins": basins_message(config, data),
+    }
+
+
+# ------------------------------------------------------------------ checking before anything runs
+
+_Check = tuple[str, str, Callable[[], Section]]
+
+
+def check_forecasting(config: Forecasting, as_of: str) -> None:
+    """Have every request checked by the services, before anything runs.
+
+    Raises
+    ------
+    InvalidRequest
+        With every field of every section at fault, e.g. ``models.tst.training.window``.
+    """
+    found: list[FieldViolation] = []
+    weather = data_request(config, config.trained_as_of or as_of)
+    if weather is not None:
+        with connect(INGEST) as client:
+            found += faults(client, "basins.ingest", "IngestDataset", lambda: weather)
+    with connect(SERVICE) as client:
+        for section, method, make in _requests(config, as_of):
+            found += [
+                FieldViolation(_own_section(section, item.field), item.description)
+                for item in faults(client, section, method, make)
+            ]
+    found = list(dict.fromkeys(found))  # basins are part of every request
+    if found:
+        noun = "field is" if len(found) == 1 else "fields are"
+        raise InvalidRequest(f"{config.name}: {len(found)} {noun} not as wanted", violations=found)
+
+
+def _requests(config: Forecasting, as_of: str) -> Iterator[_Check]:
+    data = None if config.basins.ingest is None else later("dataset")
+    forecaster, intervals = later("forecaster"), later("intervals")
+    for name, model in config.models.items():
+        process = forecaster if model.process else None
+        yield (
+            f"models.{name}",
+            "TrainForecaster",
+            lambda one=name, ref=process: train_request(config, one, data, ref),  # type: ignore[misc]
+        )
+    issue = config.issue_day(as_of)
+    yield "intervals", "FitIntervals", lambda: intervals_request(config, data, forecaster)
+    yield (
+        "issue",
+        "UpdateIntervals",
+        lambda: update_request(config, data, forecaster, intervals, issue),
+    )
+    yield (
+        "forecasts",
+        "IssueForecasts",
+        lambda: issue_request(config, data, forecaster, intervals, issue),
+    )
+    models = {name: {**forecaster, "digest": _numbered(i)} for i, name in enumerate(config.models)}
+    yield (
+        "evaluation",
+        "EvaluateForecasts",
+        lambda: evaluation_request(config, data, models, intervals),
+    )
+
+
+def _numbered(number: int) -> str:
+    # Each forecaster is another one; the zeros still say that it is made later.
+    return f"sha256:{number:064d}"
+
+
+_SHARED = ("basins", "training_days", "validation_days")
+
+
+def _own_section(section: str, field: str) -> str:
+    """Where a field of a request stands in the file."""
+    rest = field.removeprefix(f"{section}.")
+    first = rest.partition(".")[0].partition("[")[0]
+    if first in _SHARED:
+        return rest
+    if section == "evaluation" and first == "days":
+        return f"test_{rest}"
+    if (section, first) in (("issue", "end"), ("forecasts", "issues")):
+        return "issue"
+    return field
