@@ -7,6 +7,8 @@ from pathlib import Path
 
 from catena.flows.archives import Archives, check_datasets
 from catena.flows.environment import prepare
+from catena.flows.forecast_steps import check_forecasting
+from catena.flows.forecasts import Forecasting
 from catena.flows.site import Site
 from catena.flows.steps import check_sections
 from catena.flows.submission import Submission
@@ -53,3 +55,35 @@ def callmip(config: Path) -> None:
     from catena.flows import callmip as module
 
     module.callmip(submission)
+
+
+def train_forecaster(config: Path) -> None:
+    """Run the flow ``train_forecaster`` in this process with the models in the file `config`."""
+    forecasting = _checked(config)
+    from catena.flows import train_forecaster as module
+
+    module.train_forecaster(forecasting)
+
+
+def forecast_basins(config: Path, issue: str = "") -> None:
+    """Run the flow ``forecast_basins`` in this process with the models in the file `config`.
+
+    Parameters
+    ----------
+    config : Path
+    issue : str
+        Day to forecast from, in the place of the file's.
+    """
+    forecasting = _checked(config, issue)
+    from catena.flows import forecast_basins as module
+
+    module.forecast_basins(forecasting)
+
+
+def _checked(config: Path, issue: str = "") -> Forecasting:
+    forecasting = Forecasting.from_file(config)
+    if issue:
+        forecasting = forecasting.model_copy(update={"issue": issue})
+    check_forecasting(forecasting, datetime.now(UTC).date().isoformat())
+    prepare(Settings())
+    return forecasting
