@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from catena.shared.errors import FailedPrecondition, Unavailable
 from catena.shared.settings import SERVICE_NAMES, Settings
 from catena.shared.supervisor import ray_head
 from catena.shared.supervisor.daemon import essentials
-from catena.shared.supervisor.layout import Layout, open_log, tail
+from catena.shared.supervisor.layout import Layout, spawn, tail
 from catena.shared.supervisor.processes import ProcessRecord, end, wait_for_end
 from catena.shared.supervisor.state import FAILED, HEALTHY, PartState, SystemState
 
@@ -73,7 +72,8 @@ def up(settings: Settings, progress: Progress, timeout_s: float = 180.0) -> Syst
     running = read_state(settings)
     if running is not None:
         _check_same(running, settings)
-    child = None if running else _spawn(layout)
+    command = [sys.executable, "-m", "catena.shared.supervisor.daemon"]
+    child = None if running else spawn(layout, "supervisor", command)
     deadline = time.monotonic() + timeout_s
     try:
         return _wait_until_healthy(settings, layout, child, progress, deadline)
@@ -92,21 +92,6 @@ def _check_same(state: SystemState, settings: Settings) -> None:
             f"catena already runs in {settings.run_dir} with other settings ({shown}); run "
             "`catena down` first, or set CATENA_RUN_DIR for a second one"
         )
-
-
-def _spawn(layout: Layout) -> subprocess.Popen[bytes]:
-    log = open_log(layout.log("supervisor"))
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-m", "catena.shared.supervisor.daemon"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=layout.run_dir,
-            start_new_session=True,
-        )
-    finally:
-        os.close(log)
 
 
 def _wait_until_healthy(

@@ -19,7 +19,7 @@ from catena.shared.logs import configure_logs
 from catena.shared.settings import SERVICE_NAMES, Settings
 from catena.shared.supervisor import ray_head
 from catena.shared.supervisor.health import check
-from catena.shared.supervisor.layout import Layout, open_log
+from catena.shared.supervisor.layout import Layout, spawn
 from catena.shared.supervisor.processes import ProcessRecord, end
 from catena.shared.supervisor.ray_head import RayHead
 from catena.shared.supervisor.state import (
@@ -200,19 +200,13 @@ class ServerPart:
             self._check()
 
     def _start(self, environment: dict[str, str]) -> None:
-        log = open_log(self._layout.log(self.name))
-        try:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "catena.shared.supervisor.child", self.name],
-                env={**os.environ, **environment},
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                cwd=self._layout.run_dir,
-                start_new_session=True,  # Ctrl-C in a terminal is for the user's command alone
-            )
-        finally:
-            os.close(log)
+        self._child = spawn(
+            self._layout,
+            self.name,
+            [sys.executable, "-m", "catena.shared.supervisor.child", self.name],
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+        )
         self._ray = ""
         self._backoff.started()
         self.state.process = ProcessRecord.of(self._child.pid)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +91,44 @@ def open_log(path: Path, keep_bytes: int = 16 * 2**20) -> int:
     if path.exists() and path.stat().st_size > keep_bytes:
         path.replace(path.with_suffix(".log.1"))
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def spawn(
+    layout: Layout,
+    part: str,
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    """Start the process of `part`: in a session of its own, its output in the part's log.
+
+    Ctrl-C in a terminal is for the user's command alone, so it must not reach this session.
+
+    Parameters
+    ----------
+    layout : Layout
+    part : str
+        Name of the log: supervisor, ray, or a service.
+    command : sequence of str
+    env : mapping of str to str, optional
+        By default this process's.
+    stdin : int
+        As `subprocess.Popen` takes it; nothing by default.
+    """
+    log = open_log(layout.log(part))
+    try:
+        return subprocess.Popen(
+            command,
+            env=env,
+            stdin=stdin,
+            stdout=log,
+            stderr=log,
+            cwd=layout.run_dir,
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
 
 
 def tail(path: Path, lines: int = 15) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from catena.shared.settings import Settings
-from catena.shared.supervisor.layout import Layout, open_log
+from catena.shared.supervisor.layout import Layout, spawn
 from catena.shared.supervisor.lease import release
 from catena.shared.supervisor.processes import (
     ProcessRecord,
@@ -142,26 +142,19 @@ def start(
         file.write(token)
     shutil.rmtree(layout.ray_dir, ignore_errors=True)
     layout.ray_dir.mkdir(mode=0o700)
-    log = open_log(layout.log("ray"))
-    try:
-        child = subprocess.Popen(
-            command(layout, settings),
-            env={
-                **{k: v for k, v in base.items() if not k.startswith("RAY_")},
-                **environment(layout),
-                # Ray would put all its workers, the keeper of the lease among them, at niceness 15;
-                # jobs set their own.
-                "RAY_worker_niceness": "0",
-                "RAY_START_HOOK": "catena.shared.supervisor.ray_hook.local_only",
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=layout.run_dir,
-            start_new_session=True,
-        )
-    finally:
-        os.close(log)
+    child = spawn(
+        layout,
+        "ray",
+        command(layout, settings),
+        env={
+            **{k: v for k, v in base.items() if not k.startswith("RAY_")},
+            **environment(layout),
+            # Ray would put all its workers, the keeper of the lease among them, at niceness 15;
+            # jobs set their own.
+            "RAY_worker_niceness": "0",
+            "RAY_START_HOOK": "catena.shared.supervisor.ray_hook.local_only",
+        },
+    )
     head = RayHead(ProcessRecord.of(child.pid), "", settings.max_jobs)
     head.write(layout)
     return head, child
