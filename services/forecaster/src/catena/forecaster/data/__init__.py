@@ -1,0 +1,1 @@
+"""Data of forecasts: basin records, splits, scales, forecast weather, windows."""
