@@ -18,6 +18,7 @@ from catena.shared.artifacts.manifest import InputRef
 
 NAMES = ["flnr", "slatop", "rootb_par"]
 UNITS = ["1", "m2 gC-1", "m-1"]
+LONG_NAMES = ["leaf nitrogen in Rubisco", "specific leaf area", "depth of roots"]
 LOW, HIGH = np.array([0.1, 0.01, 0.5]), np.array([0.4, 0.05, 4.0])
 FIRST_YEAR, YEARS = 2010, 4
 VARIABLES = {
@@ -85,6 +86,7 @@ def runs_dataset(
             "member": np.arange(len(rows)),
             "parameter": NAMES,
             "parameter_units": ("parameter", UNITS),
+            "parameter_long_name": ("parameter", LONG_NAMES),
         },
         attrs={"frequency": "monthly"},
     )

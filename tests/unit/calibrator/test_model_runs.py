@@ -43,6 +43,7 @@ def test_outputs_are_named_after_variable_and_year(store: ArtifactStore) -> None
     assert ensemble.output_table.long_names[0] == "latent heat flux, 2010"
     assert ensemble.prior.names == tuple(land.NAMES)
     assert ensemble.prior.units == tuple(land.UNITS)
+    assert ensemble.parameter_long_names == tuple(land.LONG_NAMES)
     assert np.array_equal(ensemble.prior.low, land.LOW)
     assert ensemble.held_out.sum() == 5
     assert ensemble.model == "embedded 1"

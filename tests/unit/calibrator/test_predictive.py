@@ -154,6 +154,7 @@ def test_the_report_shows_the_model_before_and_after(client: ServiceClient, made
     assert "embedded land model" in page
     assert "no step of the calibration has seen them" in page
     assert "1 failed" in page
+    assert all(words in page for words in land.LONG_NAMES)
 
 
 def test_what_was_used_cannot_be_held_back_too(client: ServiceClient, made: Made) -> None:

@@ -43,6 +43,7 @@ def put_statistics(store: ArtifactStore, name: str = "a", **changes: Any) -> dic
         "statistic_long_name": ("statistic", ["a mean", "a scatter"]),
         "parameter": ["flnr.tree", "q10_hr"],
         "parameter_units": ("parameter", ["1", "1"]),
+        "parameter_long_name": ("parameter", ["Rubisco", "warmth"]),
     }
     writer = store.writer(f"ensemble-runner/SummariseFluxes/{name}", 1)
     writer.write_dataset("statistics.zarr", xr.Dataset(data, coords=coords | changes))
@@ -77,6 +78,7 @@ def test_outputs_and_parameters_are_those_of_the_statistics(store: ArtifactStore
     assert list(ensemble.output_table.names) == NAMES
     assert ensemble.output_table.units == ("gC m-2 d-1", "W m-2")
     assert ensemble.prior.names == ("flnr.tree", "q10_hr")
+    assert ensemble.parameter_long_names == ("Rubisco", "warmth")
     np.testing.assert_array_equal(ensemble.prior.high, HIGH)
     assert ensemble.failed == (7,) and ensemble.n_ok == 39 and ensemble.held_out.sum() == 5
     assert ensemble.model == "embedded 1" and ensemble.title == "two towers"

@@ -16,6 +16,9 @@ from catena.shared.errors import InvalidData
 from catena.shared.jobs import JobContext
 from catena.shared.testing import run_job
 
+LONG_NAMES = [
+    f"size of the bucket, {TREES.replace('_', ' ')}", "part that is lost each day",
+]  # fmt: skip
 BREAKING = {"members": 40, "seed": 3, "parameters": [{"name": "rate", "low": 0.5, "high": 1.0}]}
 
 
@@ -38,6 +41,8 @@ def test_an_ensemble_holds_outputs_parameters_and_units(
     assert np.isfinite(runs["RUNOFF"]).all()
     assert list(runs["parameter"].values) == [f"capacity.{TREES}", "rate"]
     assert list(runs["parameter_units"].values) == ["kg m-2", "d-1"]
+    assert [str(words) for words in runs["parameter_long_name"].values] == LONG_NAMES
+    assert made.read_json("runs.json")["parameters"]["long_names"] == LONG_NAMES
     unit = unit_rows("sobol", 40, 2, seed=3)
     assert np.allclose(runs["parameters"], [50, 0.01] + unit * [250, 0.19])
     bounds = runs["time_bnds"].values
@@ -94,6 +99,16 @@ def test_an_ensemble_in_which_all_members_fail_is_an_error(
     with pytest.raises(InvalidData, match=r"all 5 members failed; member 0 on 2001-.*it ran over"):
         ensembles.run(store, query)
     assert store.list("runs") == []
+
+
+def test_members_that_cannot_begin_failed_on_no_day(
+    store: ArtifactStore, weather: dict[str, str]
+) -> None:
+    """Litter fractions that add up to more than 1: known before the first day."""
+    table = {"columns": [{"name": "lf_flab", "pft": TREES}], "values": [0.99, 1.0]}
+    query = ensembles.ensemble_query(weather, model="embedded", draw=None, table=table)
+    with pytest.raises(InvalidData, match="all 2 members failed; member 0 in final: "):
+        ensembles.run(store, query)
 
 
 @pytest.mark.parametrize(

@@ -53,5 +53,5 @@ def test_an_ensemble_in_which_all_fail_ends_as_failed_with_the_cause(site: Site)
     asked = ensembles.ensemble_query(dataset, model="embedded", draw=None, table=table)
     job = ended(site, asked)
     assert job.state != SUCCEEDED
-    assert "all 2 members failed; member 0 on no day" in job.error.message
+    assert "all 2 members failed; member 0 in final: " in job.error.message
     assert "lf_flab" in job.error.message

@@ -51,7 +51,7 @@ from catena.shared.jobs import JobContext, job
 SERVICE = "calibrator"
 
 
-@job(service=SERVICE, method="ImportEnsemble", query=ImportEnsembleQuery, version=2)
+@job(service=SERVICE, method="ImportEnsemble", query=ImportEnsembleQuery, version=3)
 def import_ensemble(query: ImportEnsembleQuery, ctx: JobContext) -> ArtifactRef:
     """Users' files, runs of ensemble-runner, or generated ones, to an ensemble."""
     ctx.progress(0.1, "reading the runs")
@@ -131,6 +131,7 @@ def _read_runs(query: ImportEnsembleQuery, ctx: JobContext) -> EnsembleData:
         runs.outputs,
         runs.table,
         held_out_runs=query.held_out_runs,
+        parameter_long_names=runs.parameter_long_names,
         title=query.title or artifact.manifest.title,
         source_note=" ".join(filter(None, [query.source_note, left_out])),
         parameters_field="runs.runs",
@@ -151,6 +152,7 @@ def _read_statistics(query: ImportEnsembleQuery, ctx: JobContext) -> EnsembleDat
         found.simulated,
         found.table,
         held_out_runs=query.held_out_runs,
+        parameter_long_names=found.parameter_long_names,
         title=query.title or artifact.manifest.title,
         source_note=query.source_note,
         parameters_field="statistics.statistics",
@@ -340,7 +342,7 @@ def check_calibration(query: CheckCalibrationQuery, ctx: JobContext) -> Artifact
     return ctx.commit(kind="check", title=f"checks of the posterior of {about.data['title']}")
 
 
-@job(service=SERVICE, method="WriteReport", query=WriteReportQuery, version=2)
+@job(service=SERVICE, method="WriteReport", query=WriteReportQuery, version=3)
 def write_report(query: WriteReportQuery, ctx: JobContext) -> ArtifactRef:
     """Everything so far to one page."""
     opened: dict[str, Any] = {field: ctx.open(ref) for field, ref in query.refs()}

@@ -1,8 +1,8 @@
 """Runs of ensemble-runner: an artifact of kind ``runs`` to parameters and outputs.
 
 Its dataset ``runs.zarr`` has the outputs (member, time, cell) with units and long names, the bounds
-of its time axis, and beside them ``parameters`` (member, parameter) with their ranges and ``ok``
-(member).
+of its time axis, and beside them ``parameters`` (member, parameter) with their ranges, units and
+long names, and ``ok`` (member).
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class ModelRuns:
     outputs : (n, k) array
         NaN for members that failed.
     table : OutputTable
+    parameter_long_names : tuple of str
     steps : tuple of Step
         What each output is of.
     model : str
@@ -58,6 +59,7 @@ class ModelRuns:
     parameters: Array
     outputs: Array
     table: OutputTable
+    parameter_long_names: tuple[str, ...]
     steps: tuple[Step, ...]
     model: str
     generated_weather: bool
@@ -117,6 +119,7 @@ def read_runs(
         parameters=dataset["parameters"].to_numpy().astype(np.float64),
         outputs=outputs_at(dataset, steps),
         table=_table(dataset, steps, several=len(chosen) > 1),
+        parameter_long_names=long_names_of(dataset),
         steps=tuple(steps),
         model=_model(artifact.read_json(SUMMARY)),
         generated_weather=_generated_weather(artifact, store),
@@ -214,6 +217,13 @@ def check_names(
         if not 0 <= cell < count
     ]
     return found
+
+
+def long_names_of(dataset: xr.Dataset) -> tuple[str, ...]:
+    """What the parameters are, in words; empty where runs do not say it."""
+    if "parameter_long_name" not in dataset.coords:
+        return ("",) * dataset.sizes["parameter"]
+    return tuple(str(words) for words in dataset["parameter_long_name"].to_numpy())
 
 
 def _prior(dataset: xr.Dataset) -> Prior:

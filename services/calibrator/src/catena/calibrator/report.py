@@ -196,6 +196,9 @@ def _marginals(result: Result) -> Table:
     ]
     if result.truth is not None:
         columns.insert(5, "Truth")
+    meanings = result.about.parameter_long_names
+    if any(meanings):
+        columns.append("What it is")
     rows = []
     for i, (name, label) in enumerate(zip(prior.names, _labels(result), strict=True)):
         row = [
@@ -209,8 +212,10 @@ def _marginals(result: Result) -> Table:
         ]
         if result.truth is not None:
             row.insert(5, number(result.truth[i] / label.factor))
+        if any(meanings):
+            row.append(meanings[i])
         rows.append(row)
-    numeric = list(range(2, len(columns) - 1))
+    numeric = list(range(2, columns.index("By the data")))
     return Table(
         columns,
         rows,

@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catena.calibrator.ensemble import OutputTable
+from catena.calibrator.model_runs import long_names_of
 from catena.calibrator.prior import Prior
 from catena.shared.errors import FieldViolation, InvalidData
 
@@ -32,6 +33,7 @@ class RunStatistics:
     ----------
     prior : Prior
         Names, units and ranges of the d parameters.
+    parameter_long_names : tuple of str
     parameters : (n, d) array
     simulated : (n, k) array
         NaN for members that failed.
@@ -47,6 +49,7 @@ class RunStatistics:
     """
 
     prior: Prior
+    parameter_long_names: tuple[str, ...]
     parameters: Array
     simulated: Array
     observed: Array
@@ -96,6 +99,7 @@ def run_statistics(dataset: xr.Dataset, about: Mapping[str, Any]) -> RunStatisti
             numbers("parameter_high"),
             words("parameter_units"),
         ),
+        parameter_long_names=long_names_of(dataset),
         parameters=numbers("parameters"),
         simulated=numbers("simulated"),
         observed=numbers("observed"),

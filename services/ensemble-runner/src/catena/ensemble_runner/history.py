@@ -152,6 +152,7 @@ def with_members(dataset: xr.Dataset, members: Members, failures: Sequence[Failu
         member=np.arange(len(members.rows)),
         parameter=[column.label for column in members.columns],
         parameter_units=("parameter", list(members.units)),
+        parameter_long_name=("parameter", list(members.long_names)),
     )
     made["parameters"] = (
         ("member", "parameter"),

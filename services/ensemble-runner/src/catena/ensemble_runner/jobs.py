@@ -53,7 +53,7 @@ def run_case(query: RunCaseQuery, ctx: JobContext) -> ArtifactRef:
     return ctx.commit(kind="case", units=_units(model, setup), title=title)
 
 
-@job(service=SERVICE, method="RunEnsemble", query=RunEnsembleQuery, cpus=0)
+@job(service=SERVICE, method="RunEnsemble", query=RunEnsembleQuery, version=2, cpus=0)
 def run_ensemble(query: RunEnsembleQuery, ctx: JobContext) -> ArtifactRef:
     """Members to one dataset of their outputs; those that fail are NaN, and listed."""
     model = open_model(query.model)
@@ -71,9 +71,11 @@ def run_ensemble(query: RunEnsembleQuery, ctx: JobContext) -> ArtifactRef:
     asked, failures = len(members.rows), finished.failures
     if len(failures) == asked:
         first = failures[0]
+        # Not every model says the day, and some members cannot even begin.
+        when = f" on {first.day}" if first.day else ""
         raise InvalidData(
-            f"all {asked} members failed; member {first.member} on {first.day or 'no day'} in "
-            f"{first.stage}: {first.cause}"
+            f"all {asked} members failed; member {first.member}{when} in {first.stage}: "
+            f"{first.cause}"
         )
     ctx.progress(0.95, "writing")
     axes = block_axes(finished.blocks)
@@ -96,6 +98,7 @@ def run_ensemble(query: RunEnsembleQuery, ctx: JobContext) -> ArtifactRef:
     parameters = {
         "names": [column.label for column in members.columns],
         "units": list(members.units),
+        "long_names": list(members.long_names),
         "low": members.low.tolist(),
         "high": members.high.tolist(),
     }

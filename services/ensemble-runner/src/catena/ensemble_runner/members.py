@@ -29,7 +29,8 @@ class Members:
     columns : tuple of Column
     rows : array (member, column)
         In the parameters' units.
-    units : tuple of str
+    units, long_names : tuple of str
+        Long names say the plants, where a column is of some only.
     low, high : array (column,)
         Of the range that the rows were drawn from, or of the rows themselves.
     """
@@ -37,6 +38,7 @@ class Members:
     columns: tuple[Column, ...]
     rows: Array
     units: tuple[str, ...]
+    long_names: tuple[str, ...]
     low: Array
     high: Array
 
@@ -151,7 +153,7 @@ def drawn(model: Model, design: ParameterDesign) -> Members:
         first_size=design.first_size,
     )
     columns = tuple(Column(item.name, item.pft) for item in design.parameters)
-    return Members(columns, physical(unit, low, high), _units(model, columns), low, high)
+    return _members(model, columns, physical(unit, low, high), low, high)
 
 
 def columns_of(table: ParameterTable) -> list[Column]:
@@ -172,8 +174,7 @@ def table_fits(model: Model, table: ParameterTable) -> list[FieldViolation]:
 
 def given(model: Model, columns: Sequence[Column], rows: Array) -> Members:
     """Members from rows."""
-    columns = tuple(columns)
-    return Members(columns, rows, _units(model, columns), rows.min(axis=0), rows.max(axis=0))
+    return _members(model, tuple(columns), rows, rows.min(axis=0), rows.max(axis=0))
 
 
 def evenly(rows: Array, count: int) -> Array:
@@ -210,6 +211,13 @@ def _range_text(parameter: Parameter, value: float) -> str:
     return f"got {value:g}, wanted {parameter.lowest:g} to {parameter.highest:g} {parameter.units}"
 
 
-def _units(model: Model, columns: Sequence[Column]) -> tuple[str, ...]:
-    known = {parameter.name: parameter.units for parameter in model.parameters}
-    return tuple(known[column.name] for column in columns)
+def _members(
+    model: Model, columns: tuple[Column, ...], rows: Array, low: Array, high: Array
+) -> Members:
+    known = {parameter.name: parameter for parameter in model.parameters}
+    units = tuple(known[column.name].units for column in columns)
+    long_names = tuple(
+        known[column.name].long_name + (f", {column.pft.replace('_', ' ')}" if column.pft else "")
+        for column in columns
+    )
+    return Members(columns, rows, units, long_names, low, high)

@@ -93,6 +93,8 @@ def _joined_members(ensembles: Sequence[xr.Dataset]) -> xr.Dataset:
             )
         rows.append(one["parameters"].to_numpy()[:, [own.index(name) for name in names]])
     joined = first.drop_vars("parameters")
+    if "parameter_long_name" not in joined.coords:
+        joined = joined.assign_coords(parameter_long_name=("parameter", [""] * len(names)))
     joined["parameters"] = (("member", "parameter"), np.concatenate(rows))
     return joined
 
@@ -130,6 +132,7 @@ def statistics_dataset(found: Statistics, members: xr.Dataset) -> xr.Dataset:
             "statistic_long_name": ("statistic", [label.long_name for label in labels]),
             "parameter": members["parameter"],
             "parameter_units": members["parameter_units"],
+            "parameter_long_name": members["parameter_long_name"],
         },
         attrs={"Conventions": "CF-1.11", "title": "statistics of daily fluxes at flux sites"},
     )
