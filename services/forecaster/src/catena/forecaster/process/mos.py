@@ -1,0 +1,210 @@
+"""Model output statistics: a linear correction of the process model's forecast, lead by lead.
+
+The name and the idea are those of Glahn and Lowry (1972, J. Appl. Meteorol. 11, 1203-1211). What
+the model got wrong of late says what it will get wrong next: after one day much, after ten little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catena.shared.errors import InvalidData
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+PREDICTORS = ("forecast", "simulated", "error", "error_before", "mean_error")
+"""The forecast for the lead; of the issue day the simulated flow, its error, the error of the day
+before, and the error's mean with a memory of `MEMORY` days. All mm d-1."""
+MEMORY = 30.0
+LEAST = 60
+"""Pairs of forecast and observation that a lead of a basin needs; with fewer it stays as it is."""
+RIDGE = 1e-3
+
+
+def at_leads(series: Array, issues: Index, leads: int) -> Array:
+    """What forecasts are about, (basin, day) -> (basin, issue, lead); NaN after the record."""
+    days = np.asarray(issues)[:, None] + np.arange(1, leads + 1)
+    inside = days < series.shape[1]
+    return np.where(inside, np.asarray(series, float)[:, np.where(inside, days, 0)], np.nan)
+
+
+def last_errors(error: Array, persistence: Array) -> tuple[Array, Array]:
+    """Errors without gaps, and their exponential mean, from what is known on each day.
+
+    A missing error is what an autoregressive process of first order expects: the day before's times
+    `persistence`; before the first one known it is zero.
+
+    Parameters
+    ----------
+    error : Array, (basin, day)
+        Observed minus simulated, NaN where not known.
+    persistence : Array, (basin,)
+
+    Returns
+    -------
+    filled, mean : Array, (basin, day)
+    """
+    filled, mean = np.empty(error.shape), np.empty(error.shape)
+    last, average = np.zeros(len(error)), np.zeros(len(error))
+    known = np.isfinite(error)
+    for day in range(error.shape[1]):
+        last = np.where(known[:, day], error[:, day], persistence * last)
+        average = average + (last - average) / MEMORY
+        filled[:, day], mean[:, day] = last, average
+    return filled, mean
+
+
+@dataclass(frozen=True, eq=False)
+class Mos:
+    """A fitted correction.
+
+    Parameters
+    ----------
+    persistence : Array, (basin,)
+        Of the errors, from day to day; bridges gaps of the observations.
+    weights : Array, (basin, lead, 6)
+        Intercept and a weight per predictor of what is added to the forecast.
+    """
+
+    persistence: Array
+    weights: Array
+
+    def correct(self, forecast: Array, simulated: Array, flow: Array, issues: Index) -> Array:
+        """Corrected forecasts; only flow up to each issue day is looked at.
+
+        Parameters
+        ----------
+        forecast : Array, (basin, issue, lead)
+            Of the process model; not more leads than were fitted.
+        simulated, flow : Array, (basin, day)
+            The process model with observed weather, and the observed flow, NaN where missing.
+        issues : Index, (issue,)
+            Issue days as positions in the record.
+
+        Returns
+        -------
+        Array, (basin, issue, lead)
+            mm d-1, not negative.
+
+        Raises
+        ------
+        InvalidData
+            Other basins or more leads than were fitted.
+        """
+        basins, _, leads = forecast.shape
+        if basins != len(self.weights) or leads > self.weights.shape[1]:
+            raise InvalidData(
+                f"forecasts of {basins} basins and {leads} leads came; the correction was fitted "
+                f"for {self.weights.shape[0]} and {self.weights.shape[1]}"
+            )
+        corrected = np.empty(forecast.shape)
+        for b in range(basins):
+            row = slice(b, b + 1)
+            x = _predictors(
+                forecast[row], simulated[row], flow[row], issues, self.persistence[row]
+            )[0]
+            w = self.weights[b, :leads]
+            corrected[b] = forecast[b] + w[:, 0] + np.einsum("ihk,hk->ih", x, w[:, 1:])
+        return np.maximum(corrected, 0.0)
+
+    def rows(self, basins: Index | slice) -> Mos:
+        """Some of the basins."""
+        return Mos(self.persistence[basins], self.weights[basins])
+
+    def state(self) -> dict[str, Array]:
+        """Arrays, for safetensors."""
+        return {"persistence": self.persistence, "weights": self.weights}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Array]) -> Mos:
+        """The correction whose :meth:`state` this was."""
+        return cls(state["persistence"], state["weights"])
+
+
+def fit_mos(
+    forecast: Array, simulated: Array, flow: Array, issues: Index, *, ridge: float = RIDGE
+) -> Mos:
+    """Fit the correction by ridge regression, each basin and lead by itself.
+
+    What is regressed is observed minus forecast, on standardised predictors: with few data or a
+    strong ridge the forecast stays as it is.
+
+    Parameters
+    ----------
+    forecast : Array, (basin, issue, lead)
+        Made with weather as good as the forecasts to be corrected will have.
+    simulated, flow : Array, (basin, day)
+    issues : Index, (issue,)
+        Issue days to learn from, ascending: their leads, and the days before, are training days.
+    ridge : float
+        Penalty per pair.
+
+    Raises
+    ------
+    InvalidData
+        Shapes that do not fit.
+    """
+    basins, count, leads = forecast.shape
+    if simulated.shape != flow.shape or len(flow) != basins or len(issues) != count:
+        raise InvalidData(
+            f"forecast {forecast.shape}, simulated {simulated.shape}, flow {flow.shape} and "
+            f"{len(issues)} issue days do not fit; want (basin, issue, lead) and (basin, day) twice"
+        )
+    persistence = np.zeros(basins)
+    weights = np.zeros((basins, leads, 1 + len(PREDICTORS)))
+    for b in range(basins):
+        row = slice(b, b + 1)
+        persistence[b] = _persistence((flow - simulated)[b], issues) if count else 0.0
+        x = _predictors(forecast[row], simulated[row], flow[row], issues, persistence[row])[0]
+        y = at_leads(flow[row], issues, leads)[0] - forecast[b]
+        weights[b] = _ridge(x, y, ridge)
+    return Mos(persistence, weights)
+
+
+def _persistence(error: Array, issues: Index) -> float:
+    """Weight of an error in the next day's, from issue days."""
+    later = issues[issues > 0]
+    now, before = error[later], error[later - 1]
+    both = np.isfinite(now) & np.isfinite(before)
+    square = float((before[both] ** 2).sum())
+    if both.sum() < LEAST or square == 0.0:
+        return 0.0
+    return float(np.clip((now[both] * before[both]).sum() / square, 0.0, 0.99))
+
+
+def _predictors(
+    forecast: Array, simulated: Array, flow: Array, issues: Index, persistence: Array
+) -> Array:
+    """(basin, issue, lead, predictor)."""
+    error, mean = last_errors(flow - simulated, persistence)
+    before = np.where(issues > 0, error[:, issues - 1], 0.0)
+    at_issue = np.stack([simulated[:, issues], error[:, issues], before, mean[:, issues]], -1)
+    x = np.empty((*forecast.shape, len(PREDICTORS)))
+    x[..., 0] = forecast
+    x[..., 1:] = at_issue[:, :, None]
+    return x
+
+
+def _ridge(x: Array, y: Array, ridge: float) -> Array:
+    """Weights of each lead, (issue, lead, k) and (issue, lead) -> (lead, 1 + k)."""
+    known = np.isfinite(y)
+    count = known.sum(0)
+    n = np.maximum(count, 1)[:, None]
+    y = np.where(known, y, 0.0)
+    centre = np.einsum("ih,ihk->hk", known, x) / n
+    shifted = np.where(known[..., None], x - centre, 0.0)
+    spread = np.sqrt((shifted**2).sum(0) / n)
+    varies = spread > 1e-9 * (1.0 + np.abs(centre))
+    scaled = shifted / np.where(varies, spread, np.inf)
+    mean = y.sum(0) / n[:, 0]
+    gram = np.einsum("ihk,ihl->hkl", scaled, scaled) / n[:, None]
+    gram += ridge * np.eye(x.shape[-1])
+    cross = np.einsum("ihk,ih->hk", scaled, y - np.where(known, mean, 0.0)) / n
+    slope = np.linalg.solve(gram, cross[..., None])[..., 0] / np.where(varies, spread, np.inf)
+    weights = np.concatenate([(mean - (slope * centre).sum(1))[:, None], slope], axis=1)
+    return np.where((count >= LEAST)[:, None], weights, 0.0)
