@@ -178,12 +178,17 @@ def folds(
 
 
 def spread_basins(
-    records: BasinRecords, count: int = 24, *, max_missing: float = 0.05
+    records: BasinRecords,
+    count: int = 24,
+    *,
+    max_missing: float = 0.05,
+    max_zero: float = 1.0,
+    days: Mask | None = None,
 ) -> tuple[str, ...]:
-    """Basins spread over the country by a rule that does not look at their flow's values.
+    """Basins spread over the country by a rule that does not look at how well flow is forecast.
 
-    Among basins with less than `max_missing` of their flow missing, known position and aridity:
-    the first is the one nearest to the middle (median latitude, longitude, log aridity, each over
+    Among basins with less than `max_missing` of their flow missing, at most `max_zero` of the rest
+    zero, known position and aridity: the first is the one nearest to the middle (median latitude, longitude, log aridity, each over
     its standard deviation), every next the one farthest from all chosen so far.
 
     Parameters
@@ -191,8 +196,10 @@ def spread_basins(
     records : BasinRecords
         With the attribute ``aridity`` (potential evaporation over precipitation, > 0).
     count : int
-    max_missing : float
-        Share of days.
+    max_missing, max_zero : float
+        Shares of days. Streams that are dry on many days are kept unless `max_zero` is given.
+    days : (T,) boolean array, optional
+        Days that these shares are of, e.g. those of training; all of them if left out.
 
     Returns
     -------
@@ -210,12 +217,15 @@ def spread_basins(
     aridity = records.attribute("aridity")
     with np.errstate(invalid="ignore", divide="ignore"):
         points = np.stack([records.latitude, records.longitude, np.log(aridity)], axis=1)
-    fit = np.isfinite(points).all(axis=1) & (records.missing_flow() < max_missing)
+    flow = records.flow if days is None else records.flow[:, days]
+    seen = (~np.isnan(flow)).mean(axis=1)
+    dry = (flow == 0).mean(axis=1)
+    fit = np.isfinite(points).all(axis=1) & (seen > 1 - max_missing) & (dry <= max_zero * seen)
     names = np.array(records.basins)[fit]
     if not 1 <= count <= len(names):
         raise InvalidData(
-            f"{count} basins were asked for; {len(names)} have a position, an aridity and less "
-            f"than {max_missing:.0%} of their flow missing"
+            f"{count} basins were asked for; {len(names)} have a position, an aridity, less than "
+            f"{max_missing:.0%} of their flow missing and at most {max_zero:.0%} of it zero"
         )
     points = points[fit]
     spread = points.std(axis=0)
