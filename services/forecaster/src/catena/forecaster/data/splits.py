@@ -188,8 +188,9 @@ def spread_basins(
     """Basins spread over the country by a rule that does not look at how well flow is forecast.
 
     Among basins with less than `max_missing` of their flow missing, at most `max_zero` of the rest
-    zero, known position and aridity: the first is the one nearest to the middle (median latitude, longitude, log aridity, each over
-    its standard deviation), every next the one farthest from all chosen so far.
+    zero, known position and aridity: the first is the one nearest to the middle (median latitude,
+    longitude, log aridity, each over its standard deviation), every next the one farthest from all
+    chosen so far.
 
     Parameters
     ----------
