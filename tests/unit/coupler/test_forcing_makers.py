@@ -14,6 +14,7 @@ from support.site_weather import canonical, elm_file, plumber_file, weather
 from catena.coupler.forcing import CO2Record, daily_forcing, site_forcing
 from catena.coupler.forcing.air import saturation_vapour_pressure
 from catena.coupler.forcing.gaps import Gaps
+from catena.shared.checks import normalise
 from catena.shared.errors import InvalidData, InvalidRequest
 
 
@@ -110,6 +111,21 @@ def test_where_the_whole_stands_beside_its_parts_it_is_taken(tmp_path: Path) -> 
         whole.units = "kg/m2/s"
         whole[:] = values["pr"][:, None, None]
     assert site_forcing(path).variables["pr"] == pytest.approx(parts.variables["pr"], rel=1e-5)
+
+
+def test_the_whole_is_taken_in_whatever_order_a_file_has_it() -> None:
+    """By everybody who reads such data: the checks decide it, and say what was left out."""
+    time = np.datetime64("2003-01-01T00:00:00", "ns") + np.arange(48) * np.timedelta64(30, "m")
+    rain = xr.DataArray(np.full(48, 1e-4), dims="time", attrs={"units": "kg m-2 s-1"})
+    series = {"Rainf": rain, "Precip": 2 * rain.assign_attrs(rain.attrs)}
+    series["Precip"].attrs["units"] = "kg m-2 s-1"
+    for order in (("Rainf", "Precip"), ("Precip", "Rainf")):
+        raw = xr.Dataset({name: series[name] for name in order}, coords={"time": time})
+        dataset, inspection = normalise(raw, vocabulary="plumber2", key="plumber2_US-XXX")
+        assert dataset is not None and list(dataset.data_vars) == ["pr"]
+        assert float(dataset["pr"].mean()) == pytest.approx(2e-4)
+        (left,) = inspection.of("refused")
+        assert left.variable == "Rainf" and "'Precip' is pr already" in left.why
 
 
 def test_missing_variables_are_named_at_once(tmp_path: Path) -> None:

@@ -87,9 +87,6 @@ def site_forcing(
     site = site or site_in(path.name)
     raw, layout, findings = open_site_file(path, site=site)
     with raw:
-        if {"Precip", "Rainf"} <= set(raw):
-            # Both would be precipitation, but the rain is only a part of it.
-            raw = raw.drop_vars("Rainf")
         dataset, inspection = normalise(
             raw, vocabulary=layout.name, key=f"{layout.name}_{site}", file=path.name
         )

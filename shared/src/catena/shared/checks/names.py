@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -10,8 +10,8 @@ import xarray as xr
 from catena.shared.checks import clock
 from catena.shared.checks.findings import Finding, Fix
 from catena.shared.checks.view import View, converted, noted, refused_variable
-from catena.shared.lexicon import lookup
-from catena.shared.lexicon.vocabularies import CF, contradiction
+from catena.shared.lexicon import Row, lookup
+from catena.shared.lexicon.vocabularies import CF, contradiction, rows
 
 ALIASES = {
     "time": ("valid_time", "date", "datetime", "Time", "t"),
@@ -79,26 +79,30 @@ def coordinate_roles(view: View) -> Iterator[Finding]:
 
 
 def known_variables(view: View) -> Iterator[Finding]:
-    """Variables that the lexicon knows get their canonical names; others are left out."""
+    """Variables that the lexicon knows get their canonical names; others are left out.
+
+    Of several that would get the same name, the one is taken that stands first in the vocabulary:
+    its rows put the whole (all precipitation) before what may be a part of it (rain).
+    """
     dataset = view.dataset
     vocabulary = CF if view.checked_before else view.vocabulary
-    names: dict[str, str] = {}
+    known: dict[str, Row | None] = {}
     for each in dataset.data_vars:
-        name = str(each)
-        array = dataset[name]
-        standard_name = str(array.attrs.get("standard_name", ""))
-        row = lookup(
-            vocabulary, name, standard_name,
+        array = dataset[each]
+        known[str(each)] = lookup(
+            vocabulary, str(each), str(array.attrs.get("standard_name", "")),
             cell_methods=str(array.attrs.get("cell_methods", "")),
             dims=[str(dim) for dim in array.dims],
         )  # fmt: skip
+    chosen = _chosen(known, list(rows(vocabulary)))
+    names: dict[str, str] = {}
+    for name, row in known.items():
         if row is None:
-            yield _unknown(view, name, standard_name)
-        elif row.name in names.values():
-            first = next(old for old, new in names.items() if new == row.name)
+            yield _unknown(view, name, str(dataset[name].attrs.get("standard_name", "")))
+        elif chosen[row.name] != name:
             yield refused_variable(
                 view, name, f"{name} -> {row.name}", f"one variable for {row.name}",
-                f"'{first}' is {row.name} already; leave one of them out in the source",
+                f"'{chosen[row.name]}' is {row.name} already; leave one of them out in the source",
             )  # fmt: skip
         else:
             names[name] = row.name
@@ -134,6 +138,17 @@ def numeric(view: View) -> Iterator[Finding]:
                 view, name, f"type {dtype}", "numbers",
                 "text, dates and truth values cannot be converted; decode them in the source",
             )  # fmt: skip
+
+
+def _chosen(known: Mapping[str, Row | None], order: Sequence[str]) -> dict[str, str]:
+    """Which source variable becomes each canonical one: the first in `order`, then the file's."""
+    place = {name: i for i, name in enumerate(order)}
+    found: dict[str, str] = {}
+    for name in sorted(known, key=lambda name: place.get(name, len(order))):
+        row = known[name]
+        if row is not None:
+            found.setdefault(row.name, name)
+    return found
 
 
 def _renamed(view: View, names: dict[str, str]) -> Iterator[Finding]:
