@@ -196,9 +196,3 @@ def test_other_gases_under_the_same_weather() -> None:
     assert set(made.co2) == {287.42}
     assert set(made.ndep) == {0.079}
     assert set(forcing().with_co2(300.0).ndep) == {0.5}
-
-
-def test_cells_by_position() -> None:
-    made = forcing(cells=3).select_cells([2, 0])
-    assert list(made.lat) == [42.0, 40.0]
-    assert made.array().shape[0] == 2

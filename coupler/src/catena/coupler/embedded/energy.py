@@ -36,9 +36,3 @@ def penman_monteith(available, slope, gamma, heat, deficit, g_heat, g_surface): 
         return 0.0
     flux = (slope * available + heat * both * deficit) / (slope + gamma * both / water)
     return max(flux, 0.0)
-
-
-@compiled
-def surface_warmth(available, latent, heat, g_heat):  # type: ignore[no-untyped-def]
-    """By how much the surface is warmer than the air, K: what is left drives air and emission."""
-    return (available - latent) / (heat * g_heat[1])

@@ -79,12 +79,6 @@ def assimilation_c4(vcmax, absorbed, ci, pressure_scale):  # type: ignore[no-unt
 
 
 @compiled
-def canopy_scaling(leaf_area, extinction):  # type: ignore[no-untyped-def]
-    """Integral of e^(-extinction x) over the canopy (Oleson et al. 2013, section 8.3)."""
-    return (1.0 - math.exp(-extinction * leaf_area)) / extinction
-
-
-@compiled
 def photosynthesis(weather, leaf_area, vcmax_top, slope, c3):  # type: ignore[no-untyped-def]
     """Carbon of a day and the conductance of the canopy in its light hours.
 

@@ -126,7 +126,7 @@ class PlanetSeries:
         wanted = first + number * steps_a_block
         states = _states(self.planet)
         with states.lock:
-            state = self._stored(states, wanted, steps_a_block)
+            state = self._stored(states, wanted)
             while state.step < wanted:
                 # From one block's start to the next, so that each is kept.
                 target = max(
@@ -246,7 +246,7 @@ class PlanetSeries:
             return None
         return self.folder / f"planet-{self.planet.digest}-{step:09d}.npz"
 
-    def _stored(self, states: _States, wanted: int, steps_a_block: int) -> State:
+    def _stored(self, states: _States, wanted: int) -> State:
         """The latest state up to a step, from memory or the folder; else the very first."""
         known = states.latest(wanted)
         if self.folder is not None and (known is None or known.step < wanted):

@@ -92,7 +92,7 @@ class Camels(TableSource):
             [file for file in files if caravan.is_basin_file(file.path)],
             lambda basin: chosen(basin, patterns),
         )
-        entries += [*basins, *_whole_tables(archive, files)]
+        entries += [*basins, *_whole_tables(files)]
         return entries, [*refused, *again]
 
     def open(self, archive: Archive, entry: Entry) -> xr.Dataset:
@@ -199,7 +199,7 @@ def _is_netcdf(file: ArchiveFile) -> bool:
     return file.path.lower().endswith((".nc", ".nc4"))
 
 
-def _whole_tables(archive: Archive, files: Sequence[ArchiveFile]) -> list[Entry]:
+def _whole_tables(files: Sequence[ArchiveFile]) -> list[Entry]:
     tables = [file for file in files if _is_netcdf(file) and not caravan.is_basin_file(file.path)]
     stems = [PurePosixPath(file.path).stem for file in tables]
     return [

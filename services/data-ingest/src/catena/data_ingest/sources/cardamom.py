@@ -78,7 +78,7 @@ def cbf(archive: Archive, file: ArchiveFile, place: Mapping[str, float | str]) -
     table = numbers[HEADER + PRIORS :].reshape(int(months), -1)
     return Record(
         _months(table[:, 0], file.path),
-        *_columns(table, file.path),
+        *_columns(table),
         coords={"lat": latitude, **place},
         notes=_unknown(table, file.path),
         missing=MISSING,
@@ -96,7 +96,7 @@ def _months(middles: np.ndarray, path: str) -> pd.DatetimeIndex:
     return index_of(pd.date_range("2001-01-01", periods=middles.size, freq="MS"), path)
 
 
-def _columns(table: np.ndarray, path: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _columns(table: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     names = (*DRIVERS, *OBSERVATIONS)
     values = {name: table[:, at] for at, name in enumerate(names) if name in UNITS}
     return values, {name: UNITS[name] for name in values}
