@@ -113,6 +113,8 @@ def measure(found: dict[str, Any]) -> dict[str, float | None]:
     figures["coverage90"] = found["coverage90"]["day_validation"]
     figures["coverage90_months"] = found["coverage90"]["month_validation"]
     figures["checklist_failures"] = found["checklist_failures"]
+    figures["rhat_max"] = found["chains"]["rhat"]
+    figures["effective_draws"] = found["chains"]["effective"]
     figures["parameters"] = len(found["parameters"])
     return figures
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from catena.coupler.callmip.observations import Observations, season_of
-from catena.coupler.callmip.skill import agreement, scores, seasonal_means, split_years
+from catena.coupler.callmip.skill import agreement, scores, split_years
 from catena.shared.errors import InvalidData, InvalidRequest
 
 DAYS = 3 * 365
@@ -106,11 +106,3 @@ def test_what_is_wrong_is_named() -> None:
     with pytest.raises(InvalidRequest, match="period later: found 2010"):
         scores({"nee": np.zeros(DAYS)}, data,
                periods={"later": (dt.date(2010, 1, 1), dt.date(2011, 1, 1))})  # fmt: skip
-
-
-def test_means_of_seasons_over_the_days_observed() -> None:
-    nee = np.zeros(DAYS)
-    nee[season_of(DATES) == 3] = np.nan
-    means = seasonal_means(season_of(DATES).astype(float), observed(nee), "nee")
-    assert [means[name] for name in ("DJF", "MAM", "JJA")] == [0, 1, 2]
-    assert np.isnan(means["SON"])

@@ -17,6 +17,7 @@ from catena.ensemble_runner.submission_scores import (
     coverages,
     monthly_scores,
 )
+from catena.ensemble_runner.submitted import monthly_series
 
 HELD = 2
 DATES = np.datetime64(FIRST) + np.arange(DAYS)
@@ -100,3 +101,23 @@ def test_months_of_a_site_that_was_not_calibrated() -> None:
     assert by["nee", "before"].bias == pytest.approx(1) == pytest.approx(by["gpp", "before"].rmse)
     assert by["nee", "after"].rmse == pytest.approx(0, abs=1e-9)
     assert by["gpp", "after"].correlation == pytest.approx(1)
+
+
+def test_months_that_the_runs_have_in_part_are_left_out() -> None:
+    months = np.arange("2001-01", "2001-07", dtype="datetime64[M]").astype("datetime64[ns]")
+    table = xr.Dataset({"nee": ("time", np.ones(6))}, coords={"time": months})
+    # From 4 January on: 28 days of it are no January.
+    after = {"after": {"nee": np.ones(DAYS)[3:]}}
+    (score,) = monthly_scores("US-Ha1", table, DATES[3:], after)
+    assert score.months == 5
+
+
+def test_evapotranspiration_is_that_of_the_towers() -> None:
+    """Networks divide a tower's latent heat by 2.45 MJ kg-1: the same heat is the same ET."""
+    heat = np.full(DAYS, 70.0)
+    series = monthly_series({"GPP": heat, "NEE": heat, "EFLX_LH_TOT": heat})
+    months = np.arange("2001-01", "2001-07", dtype="datetime64[M]").astype("datetime64[ns]")
+    measured = np.full(6, 70.0 / 28.35 / 86400)  # 1 mm d-1 is 28.35 W m-2 there
+    table = xr.Dataset({"evspsbl": ("time", measured)}, coords={"time": months})
+    (score,) = monthly_scores("US-Ha1", table, DATES, {"after": series})
+    assert abs(score.bias) < 1e-3

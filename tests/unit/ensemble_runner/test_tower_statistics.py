@@ -140,6 +140,8 @@ def test_days_in_a_row_are_not_independent() -> None:
 
 def test_sites_must_fit_together() -> None:
     one, other = members(observed(), OFFSETS), members(observed(site="US-NR1"), OFFSETS[:7])
+    with pytest.raises(InvalidData, match="the site US-MMS twice"):
+        summarise([one, one], held_back=HELD)
     with pytest.raises(InvalidData, match="7 and 41 members"):
         summarise([one, other], held_back=HELD)
     none = members(observed({flux: np.full(DAYS, np.nan) for flux in ("nee", "hfls", "hfss")}),

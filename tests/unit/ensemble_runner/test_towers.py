@@ -17,6 +17,7 @@ from catena.coupler.callmip.observations import read_observations
 from catena.coupler.callmip.submission import read_submission
 from catena.ensemble_runner import jobs
 from catena.ensemble_runner.daily_series import SUBMITTED_OUTPUTS, series_on
+from catena.ensemble_runner.submission_facts import check_members
 from catena.ensemble_runner.tower_preflight import check_towers
 from catena.ensemble_runner.tower_queries import (
     DrawFluxesQuery,
@@ -91,7 +92,12 @@ class Chain:
                 coords={"parameter": names},
             ),
         )
-        writer.write_json("chains.json", {"about": {"prior": {"names": names}}})
+        meta = {"parameters": names, "remarks": ["they have not mixed"]}
+        writer.write_json("chains.json", {"about": {"prior": {"names": names}}, "chains": meta})
+        figures = {"rhat": [1.0, 1.4], "ess_bulk": [15.0, 9.0], "ess_tail": [12.0, 7.0]}
+        writer.write_arrays(
+            "chains.safetensors", {name: np.array(each) for name, each in figures.items()}
+        )
         lineage = Lineage(service="calibrator", method="RunMcmc", request={}, code_version="t")
         return ensembles.plain(writer.commit(kind="chains", lineage=lineage))
 
@@ -222,13 +228,65 @@ def test_draws_near_the_truth_are_better_than_the_defaults(submission: Artifact)
 def test_the_page_says_what_it_is_of(submission: Artifact) -> None:
     page = submission.read_bytes("report.html").decode()
     for text in ("synthetic", "weather is generated", "embedded", "US-MMS", "held-back years",
-                 "q10_hr", "Posterior.nc", "<svg"):  # fmt: skip
+                 "q10_hr", "Q10 of decomposition", "Posterior.nc", "<svg", "scatter of days",
+                 "21 calibration sites and 1 of its 10"):  # fmt: skip
         assert text in page, text
 
 
+def test_chains_that_have_not_mixed_are_named(submission: Artifact) -> None:
+    found = submission.read_json("submission.json")
+    assert found["chains"] == {
+        "rhat": 1.4, "parameter": "q10_hr", "effective": 7.0, "draws": 20,
+        "remarks": ["they have not mixed"],
+    }  # fmt: skip
+    page = submission.read_bytes("report.html").decode()
+    assert "The Markov chains have not converged" in page and "They have not mixed." in page
+    assert "to be used with care" in page
+
+
+def test_runs_that_ended_well_are_counted(submission: Artifact) -> None:
+    found = submission.read_json("submission.json")
+    assert found["members"] == {"ok": 16, "asked": 16}
+    assert found["draws"] == {site: {"ok": 6, "asked": 6} for site in ("US-MMS", "US-Ha1")}
+
+
+def test_the_page_says_what_it_cost_from_the_start(submission: Artifact) -> None:
+    page = submission.read_bytes("report.html").decode()
+    for step in ("Reading of archives", "Runs of ensembles", "Synthetic towers", "Statistics"):
+        assert step in page, step
+
+
+def test_runs_of_other_members_are_no_posterior(chain: Chain) -> None:
+    draw = {"members": 3, "seed": 1, "parameters": PARAMETERS}
+    other = chain.ensemble(outputs=SUBMITTED_OUTPUTS, draw=draw)
+    site = {"site": "US-MMS", "prior": chain.prior, "posterior": other, "tower": chain.fluxes}
+    with pytest.raises(InvalidData) as caught:
+        chain.job(jobs.write_submission, chain.submission(sites=[site]))
+    (told,) = caught.value.violations
+    assert told.field == "sites[0]" and "3 members that are none of the draws" in told.description
+
+
+def test_one_good_run_is_no_spread(chain: Chain) -> None:
+    runs = chain.open(chain.posterior).open_dataset("runs.zarr").load()
+    draws = chain.open(chain.draws).open_dataset("chains.zarr")
+    check_members(runs, draws)
+    runs["ok"][1:] = 0
+    with pytest.raises(InvalidData, match="1 of 6 runs ended well; wanted at least 2"):
+        check_members(runs, draws)
+
+
 def test_the_years_held_back_are_those_of_the_statistics(chain: Chain) -> None:
-    with pytest.raises(InvalidData, match="but 1 were held back"):
-        chain.job(jobs.write_submission, chain.submission(held_back_years=2))
+    with pytest.raises(InvalidRequest) as caught:
+        check_towers(chain.submission(held_back_years=2), chain.store)
+    (told,) = caught.value.violations
+    assert told.field == "held_back_years" and "but 1 were held back" in told.description
+
+
+def test_a_tower_belongs_to_its_site(chain: Chain) -> None:
+    site = {"site": "US-NR1", "prior": chain.prior, "posterior": chain.posterior}
+    with pytest.raises(InvalidRequest) as caught:
+        chain.submission(sites=[{**site, "tower": chain.fluxes}])
+    assert [each.field for each in caught.value.violations] == ["sites[0].tower.site"]
 
 
 def test_what_does_not_fit_is_told_before_a_job_is_made(chain: Chain) -> None:

@@ -27,7 +27,8 @@ Array = NDArray[np.float64]
 
 FLUXES = ("nee", "hfls", "hfss")
 UNITS = {"nee": "gC m-2 d-1", "hfls": "W m-2", "hfss": "W m-2"}
-_FILE_NAMES = {"nee": "NEE", "hfls": "Qle", "hfss": "Qh"}
+FILE_NAMES = {"nee": "NEE", "hfls": "Qle", "hfss": "Qh"}
+"""How the files' variables begin."""
 _LIMITS = {"nee": 60.0, "hfls": 900.0, "hfss": 900.0}
 """No day at any tower lies further from zero."""
 
@@ -162,7 +163,7 @@ def find_observations(folder: str | Path, site: str) -> Path | None:
 
 
 def _read(file: netCDF4.Dataset, name: str, site: str, as_published: bool) -> Observations:
-    wanted = [f"{own}{kind}_daily" for own in _FILE_NAMES.values() for kind in ("", "_uc")]
+    wanted = [f"{own}{kind}_daily" for own in FILE_NAMES.values() for kind in ("", "_uc")]
     missing = [each for each in (*wanted, "time") if each not in file.variables]
     if missing:
         raise InvalidData(
@@ -171,7 +172,7 @@ def _read(file: netCDF4.Dataset, name: str, site: str, as_published: bool) -> Ob
         )
     start, days = _days(file["time"], name)
     values, uncertainty = {}, {}
-    for flux, own in _FILE_NAMES.items():
+    for flux, own in FILE_NAMES.items():
         values[flux] = _series(file[f"{own}_daily"], UNITS[flux], days, name)
         uncertainty[flux] = _series(file[f"{own}_uc_daily"], UNITS[flux], days, name)
         off = np.abs(values[flux]) > _LIMITS[flux]

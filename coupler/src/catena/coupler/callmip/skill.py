@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from catena.coupler.callmip.observations import FLUXES, SEASONS, UNITS, Observations, season_of
+from catena.coupler.callmip.observations import FLUXES, UNITS, Observations
 from catena.shared.errors import InvalidData, InvalidRequest
 
 Array = NDArray[np.float64]
@@ -150,18 +150,6 @@ def split_years(observed: Observations, held_back: int) -> dict[str, Period]:
         "calibration": (first, split - dt.timedelta(days=1)),
         "validation": (split, last),
     }
-
-
-def seasonal_means(values: ArrayLike, observed: Observations, flux: str) -> dict[str, float]:
-    """Mean of a series in each season, over the days on which the flux was observed."""
-    series = _checked(flux, values, observed)
-    season = season_of(observed.dates())
-    known = np.isfinite(observed.values[flux])
-    return {
-        label: float(series[known & (season == k)].mean()) if (known & (season == k)).any()
-        else np.nan
-        for k, label in enumerate(SEASONS)
-    }  # fmt: skip
 
 
 def _checked(flux: str, series: ArrayLike, observed: Observations) -> Array:

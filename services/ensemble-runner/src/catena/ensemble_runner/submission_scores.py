@@ -29,8 +29,9 @@ LEAST_DAYS = 5
 """Fewest observed days of a month whose mean is looked at."""
 LEAST_RESIDUALS = 6
 """Seasons with fewer residuals have the model error of the whole year."""
-VAPORISATION = 2.501e6
-"""J kg-1, of the land model: its latent heat becomes evapotranspiration."""
+LATENT_HEAT = 2.45e6
+"""J kg-1 (Allen et al. 1998, FAO 56, eq. 3-1). Networks divide a tower's latent heat by it to give
+evapotranspiration; so is the model's, and what is compared is heat with heat."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +69,8 @@ class Change:
 
     @property
     def reduction(self) -> float:
-        """Relative reduction of the RMSE; negative where it grew."""
-        return 1.0 - self.after.rmse / self.before.rmse
+        """Relative reduction of the RMSE; negative where it grew, NaN where nothing is known."""
+        return 1.0 - self.after.rmse / self.before.rmse if self.before.rmse else float("nan")
 
 
 def changes(runs: SiteRuns, held_back: int) -> list[Change]:
@@ -190,13 +191,18 @@ class MonthlyScore:
     units: str
 
 
+def shrunk(before: MonthlyScore, after: MonthlyScore) -> float:
+    """As :attr:`Change.reduction`, of months."""
+    return 1.0 - after.rmse / before.rmse if before.rmse else float("nan")
+
+
 def monthly_scores(
     site: str,
     observed: xr.Dataset,
     days: NDArray[np.datetime64],
     stages: Mapping[str, Mapping[str, Array]],
 ) -> list[MonthlyScore]:
-    """Agreement of monthly GPP, NEE and ET.
+    """Agreement of monthly GPP, NEE and ET, in the months that the runs have whole.
 
     Parameters
     ----------
@@ -221,7 +227,7 @@ def monthly_scores(
         pairs = [
             (month, value)
             for month, value in zip(when, theirs, strict=True)
-            if np.isfinite(value) and (months == month).sum() >= 28
+            if np.isfinite(value) and (months == month).sum() == _length(month)
         ]
         if len(pairs) < 3:
             continue
@@ -239,3 +245,9 @@ def monthly_scores(
                 )
             )  # fmt: skip
     return made
+
+
+def _length(month: np.datetime64) -> int:
+    """Days of a month."""
+    first = month.astype("datetime64[D]")
+    return int(((month + 1).astype("datetime64[D]") - first).astype(int))

@@ -12,15 +12,14 @@ from catena.coupler.callmip.observations import Observations
 from catena.coupler.callmip.protocol import OPTIMISED, POST_UNC, SubmissionName
 from catena.coupler.callmip.submission import Submission
 from catena.coupler.forcing.calendar import dates
-from catena.ensemble_runner.daily_series import SUBMITTED, SUBMITTED_OUTPUTS, dates_of, submitted
-from catena.ensemble_runner.submission_scores import VAPORISATION
+from catena.ensemble_runner.daily_series import SUBMITTED, dates_of, submitted
+from catena.ensemble_runner.submission_scores import LATENT_HEAT
 
 Array = NDArray[np.float64]
 Days = NDArray[np.datetime64]
 
 HISTORY = "history_daily.zarr"
 """Where a case has its daily outputs."""
-SITE_OUTPUTS = SUBMITTED_OUTPUTS
 
 
 def submission_days(prior: xr.Dataset, seen: Observations | None) -> Days:
@@ -44,7 +43,7 @@ def after_variables(draws: Mapping[str, Array]) -> tuple[dict[str, Array], dict[
     Parameters
     ----------
     draws : mapping of str to array (draw, day)
-        The model's outputs.
+        The model's outputs, of at least 2 draws.
 
     Returns
     -------
@@ -93,5 +92,5 @@ def monthly_series(series: Mapping[str, Array]) -> dict[str, Array]:
     return {
         "gpp": np.asarray(series["GPP"], dtype=np.float64),
         "nee": np.asarray(series["NEE"], dtype=np.float64),
-        "evspsbl": np.asarray(series["EFLX_LH_TOT"], dtype=np.float64) / VAPORISATION,
+        "evspsbl": np.asarray(series["EFLX_LH_TOT"], dtype=np.float64) / LATENT_HEAT,
     }

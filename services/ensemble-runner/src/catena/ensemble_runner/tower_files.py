@@ -10,11 +10,9 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.coupler.callmip.observations import FLUXES, UNITS
+from catena.coupler.callmip.observations import FILE_NAMES, FLUXES, UNITS
 
 Array = NDArray[np.float64]
-
-FILE_NAMES = {"nee": "NEE", "hfls": "Qle", "hfss": "Qh"}
 
 
 def file_name(site: str, first: int, last: int) -> str:

@@ -10,18 +10,32 @@ import xarray as xr
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.coupler.callmip.checks import check_submission
-from catena.coupler.callmip.protocol import CALIBRATION_SITES, SubmissionName
+from catena.coupler.callmip.protocol import CALIBRATION_SITES, Purpose, Stage, SubmissionName
 from catena.coupler.callmip.submission import write_submission as write_file
 from catena.coupler.forcing.calendar import dates
 from catena.ensemble_runner import submission_scores as scoring
-from catena.ensemble_runner.daily_series import dates_of, fluxes, series_on
+from catena.ensemble_runner.daily_series import (
+    SUBMITTED_OUTPUTS,
+    dates_of,
+    fluxes,
+    series_on,
+)
 from catena.ensemble_runner.inputs import field
-from catena.ensemble_runner.models import Column, open_model
 from catena.ensemble_runner.storage import RUNS, SERVICE
-from catena.ensemble_runner.submission_report import Parameter, Submitted, summary, write_page
+from catena.ensemble_runner.submission_facts import (
+    check_members,
+    fixed_notes,
+    made_from,
+    read_chains,
+    read_costs,
+    read_parameters,
+    weather_generated,
+    weather_notes,
+)
+from catena.ensemble_runner.submission_report import summary, write_page
+from catena.ensemble_runner.submission_result import Chains, SiteResult, Submitted
 from catena.ensemble_runner.submitted import (
     HISTORY,
-    SITE_OUTPUTS,
     after_variables,
     monthly_series,
     submission_days,
@@ -49,7 +63,7 @@ from catena.shared.errors import InvalidData
 from catena.shared.jobs import JobContext, job
 
 
-@job(service=SERVICE, method="SummariseFluxes", query=SummariseFluxesQuery)
+@job(service=SERVICE, method="SummariseFluxes", query=SummariseFluxesQuery, version=2)
 def summarise_fluxes(query: SummariseFluxesQuery, ctx: JobContext) -> ArtifactRef:
     """Daily runs and towers' fluxes to one table of statistics."""
     ctx.progress(0.0, "reading runs and towers")
@@ -117,154 +131,99 @@ def draw_fluxes(query: DrawFluxesQuery, ctx: JobContext) -> ArtifactRef:
     return ctx.commit(kind="files", title=f"{query.site}: {source}")
 
 
-@job(service=SERVICE, method="WriteSubmission", query=WriteSubmissionQuery)
+@job(service=SERVICE, method="WriteSubmission", query=WriteSubmissionQuery, version=2)
 def write_submission(query: WriteSubmissionQuery, ctx: JobContext) -> ArtifactRef:
     """Runs before and after a calibration to submission files and a report."""
-    runs: list[scoring.SiteRuns] = []
-    monthly: list[scoring.MonthlyScore] = []
-    files: list[tuple[str, int, int]] = []
-    notes: list[str] = []
-    synthetic = False
+    draws = ctx.open(query.draws)
+    dataset = draws.open_dataset(f"{draws.kind}.zarr")
+    sites: list[SiteResult] = []
     for i, site in enumerate(query.sites):
         ctx.progress(0.9 * i / len(query.sites), f"writing the files of {site.site}")
         with field(f"sites[{i}]"):
-            made, scores, drawn = _write_site(query.model, site, ctx, files)
-        monthly += scores
-        synthetic = synthetic or drawn
-        if made is not None:
-            runs.append(made)
-            notes += [f"{made.observed.site}: {note}." for note in made.observed.notes]
+            sites.append(_write_site(query.model, site, dataset, ctx))
     ctx.progress(0.9, "writing the report")
-    found = _submitted(query, ctx, runs, monthly, files, notes, synthetic)
+    found = _submitted(query, ctx, sites, dataset, read_chains(draws))
     ctx.writer.write_json("submission.json", summary(found))
     ctx.writer.write_bytes("report.html", write_page(found).encode())
     return ctx.commit(kind="submission", title=found.title, timed_files=("report.html",))
 
 
-def _write_site(
-    model: str, site: SubmittedSite, ctx: JobContext, files: list[tuple[str, int, int]]
-) -> tuple[scoring.SiteRuns | None, list[scoring.MonthlyScore], bool]:
+def _write_site(model: str, site: SubmittedSite, draws: xr.Dataset, ctx: JobContext) -> SiteResult:
     """Both files of a site; its runs on the days of its tower, and its months."""
-    prior = ctx.open(site.prior).open_dataset(HISTORY)
+    case = ctx.open(site.prior)
+    prior = case.open_dataset(HISTORY)
     posterior = ctx.open(site.posterior).open_dataset(RUNS)
+    check_members(posterior, draws)
+    asked = posterior.sizes["member"]
     posterior = posterior.isel(member=np.flatnonzero(posterior["ok"].to_numpy()))
     seen, drawn = read_tower(site.tower, ctx.open) if site.tower is not None else (None, False)
     if seen is not None and seen.site != site.site:
         raise InvalidData(f"found the tower of {seen.site}, wanted that of {site.site}")
     days = submission_days(prior, seen)
-    purpose = "Cal" if site.site in CALIBRATION_SITES else "Val"
-    before = series_on(prior, SITE_OUTPUTS, days)
-    draws = series_on(posterior, SITE_OUTPUTS, days)
-    variables, after = after_variables(draws)
+    before = series_on(prior, SUBMITTED_OUTPUTS, days)
+    variables, after = after_variables(series_on(posterior, SUBMITTED_OUTPUTS, days))
+    purpose: Purpose = "Cal" if site.site in CALIBRATION_SITES else "Val"
     place = (float(prior["lat"][0]), float(prior["lon"][0]))
-    for stage, series in (("Prior", None), ("Posterior", variables)):
-        name = SubmissionName(model, 1, site.site, purpose, stage)  # type: ignore[arg-type]
-        made = submission_of(name, place, days, before if series is None else after, series)
+    stages: tuple[tuple[Stage, dict[str, Any], dict[str, Any] | None], ...] = (
+        ("Prior", before, None),
+        ("Posterior", after, variables),
+    )
+    files = []
+    for stage, series, spread in stages:
+        name = SubmissionName(model, 1, site.site, purpose, stage)
+        made = submission_of(name, place, days, series, spread)
         with tempfile.TemporaryDirectory(prefix="catena-") as folder:
             path = write_file(folder, made, observations=seen)
             report = check_submission(path, observations=seen)
             files.append((path.name, len(report.of("passed")), len(report.failed)))
             ctx.writer.write_bytes(path.name, path.read_bytes())
-    scores = []
+    scores: list[scoring.MonthlyScore] = []
     if site.monthly is not None:
         observed = read_monthly(site.monthly, site.monthly_key, site.site, ctx.open)
-        stages = {"before": monthly_series(before), "after": monthly_series(after)}
-        scores = scoring.monthly_scores(site.site, observed, days, stages)
-    if seen is None:
-        return None, scores, False
-    runs = scoring.SiteRuns(
-        seen,
-        fluxes(prior, seen.dates()),
-        fluxes(posterior, seen.dates()),
+        both = {"before": monthly_series(before), "after": monthly_series(after)}
+        scores = scoring.monthly_scores(site.site, observed, days, both)
+    runs, notes = None, fixed_notes(site.site, case)
+    if seen is not None:
+        runs = scoring.SiteRuns(seen, fluxes(prior, seen.dates()), fluxes(posterior, seen.dates()))
+        notes += [f"{site.site}: {note}." for note in seen.notes]
+    return SiteResult(
+        site=site.site,
+        runs=runs,
+        monthly=tuple(scores),
+        files=tuple(files),
+        draws=(posterior.sizes["member"], asked),
+        weather=weather_notes(case),
+        notes=tuple(notes),
+        synthetic=drawn,
     )
-    return runs, scores, drawn
 
 
 def _submitted(
     query: WriteSubmissionQuery,
     ctx: JobContext,
-    runs: list[scoring.SiteRuns],
-    monthly: list[scoring.MonthlyScore],
-    files: list[tuple[str, int, int]],
-    notes: list[str],
-    synthetic: bool,
+    sites: list[SiteResult],
+    draws: xr.Dataset,
+    chains: Chains | None,
 ) -> Submitted:
     statistics = ctx.open(query.statistics)
-    about = statistics.read_json(SUMMARY)
-    held_back = query.held_back_years
-    if about["held_back_years"] != held_back:
-        raise InvalidData(
-            f"held_back_years: found {held_back}, but {about['held_back_years']} were held back in "
-            "the statistics; give the same number"
-        )
-    draws = ctx.open(query.draws)
+    table, about = statistics.open_dataset(STATISTICS), statistics.read_json(SUMMARY)
+    runs = [site.runs for site in sites if site.runs is not None]
+    good = np.isfinite(table["simulated"].to_numpy()).all(axis=1)
+    named = [ref for site in query.sites for ref in (site.prior, site.posterior)]
+    before = made_from(ctx.store, [query.statistics, query.draws, *named])
     return Submitted(
         title=query.title or f"CalLMIP Phase 1: {query.model}",
         model=query.model,
         source=about["model"],
-        runs=runs,
-        changes=[each for one in runs for each in scoring.changes(one, held_back)],
-        coverages=[each for one in runs for each in scoring.coverages(one, held_back)],
-        monthly=monthly,
-        files=files,
-        parameters=_parameters(
-            about["model"].partition(" ")[0],
-            statistics.open_dataset(STATISTICS),
-            draws.open_dataset(f"{draws.kind}.zarr"),
-        ),
-        notes=list(dict.fromkeys(notes)),
-        costs=_costs(query, ctx),
-        synthetic=synthetic or bool(about["synthetic"]),
-        generated_weather=_generated(query, ctx),
+        sites=sites,
+        changes=[each for one in runs for each in scoring.changes(one, query.held_back_years)],
+        coverages=[each for one in runs for each in scoring.coverages(one, query.held_back_years)],
+        parameters=read_parameters(about["model"].partition(" ")[0], table, draws),
+        chains=chains,
+        members=(int(good.sum()), good.size),
+        costs=read_costs(before),
+        synthetic=bool(about["synthetic"]) or any(site.synthetic for site in sites),
+        generated_weather=weather_generated(before),
         statistics=len(about["statistics"]),
+        held_back_years=query.held_back_years,
     )
-
-
-def _parameters(model: str, statistics: xr.Dataset, draws: xr.Dataset) -> list[Parameter]:
-    known = {parameter.name: parameter for parameter in open_model(model).parameters}
-    pfts = list(open_model(model).pfts)
-    rows = draws["parameters"].to_numpy().reshape(-1, draws.sizes["parameter"])
-    names = [str(name) for name in draws["parameter"].to_numpy()]
-    made = []
-    for i, label in enumerate(statistics["parameter"].to_numpy()):
-        column = Column.from_label(str(label))
-        defaults = known[column.name].defaults
-        after = np.quantile(rows[:, names.index(str(label))], (0.05, 0.5, 0.95))
-        made.append(
-            Parameter(
-                str(label),
-                str(statistics["parameter_units"].to_numpy()[i]),
-                defaults[pfts.index(column.pft)] if column.pft else defaults[0],
-                float(statistics["parameter_low"][i]),
-                float(statistics["parameter_high"][i]),
-                (float(after[0]), float(after[1]), float(after[2])),
-            )
-        )
-    return made
-
-
-def _costs(query: WriteSubmissionQuery, ctx: JobContext) -> list[tuple[str, float]]:
-    """Wall-clock seconds of the steps that this submission names."""
-    steps: list[tuple[str, Any]] = [
-        ("Statistics of the ensemble", query.statistics),
-        ("Sampling of the posterior", query.draws),
-    ]
-    for site in query.sites:
-        steps += [
-            (f"Default run at {site.site}", site.prior),
-            (f"Runs of the posterior at {site.site}", site.posterior),
-        ]
-    known = [(step, ctx.open(ref).manifest.costs.get("wall_s")) for step, ref in steps]
-    return [(step, float(seconds)) for step, seconds in known if seconds is not None]
-
-
-def _generated(query: WriteSubmissionQuery, ctx: JobContext) -> bool:
-    """Whether a generator made the weather of one of the sites."""
-    for site in query.sites:
-        for item in ctx.open(site.prior).manifest.lineage.inputs:
-            if (
-                item.kind == "dataset"
-                and ctx.store.open(item).read_json("ingest.json")["generated"]
-            ):
-                return True
-    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from catena.ensemble_runner.daily_series import SUBMITTED_OUTPUTS
+from catena.ensemble_runner.tower_inputs import SUMMARY
 from catena.ensemble_runner.tower_queries import (
     DrawFluxesQuery,
     SummariseFluxesQuery,
@@ -42,6 +43,7 @@ def check_towers(
                 runs = f"{where}.runs[{j}]"
                 found += _outputs(runs, opened[runs], "runs.json", FLUXES)
     else:
+        found += _held_back(query.held_back_years, opened["statistics"])
         for i, site in enumerate(query.sites):
             where = f"sites[{i}]"
             found += _tower(f"{where}.tower", site.tower, opened)
@@ -54,6 +56,16 @@ def check_towers(
                 found.append(FieldViolation(f"{where}.prior", text))
     if found:
         raise InvalidRequest("the request does not fit the artifacts it names", violations=found)
+
+
+def _held_back(years: int, statistics: Artifact) -> Iterator[FieldViolation]:
+    """Years count as held back only if the calibration has not seen them."""
+    there = statistics.read_json(SUMMARY)["held_back_years"]
+    if there != years:
+        yield FieldViolation(
+            "held_back_years",
+            f"got {years}, but {there} were held back in the statistics; give the same number",
+        )
 
 
 def _tower(

@@ -89,9 +89,13 @@ class SubmittedSite(QueryModel):
     monthly_key: Key = ""
 
     def violations(self) -> Iterator[FieldViolation]:
-        """A key belongs to a dataset."""
+        """A key belongs to a dataset, and a tower to its site."""
         if self.monthly is None and self.monthly_key:
             yield FieldViolation("monthly_key", "is given without monthly; leave it out")
+        if self.tower is not None and self.tower.site not in ("", self.site):
+            yield FieldViolation(
+                "tower.site", f"got {self.tower.site!r}, wanted {self.site!r} as the site itself"
+            )
 
 
 class WriteSubmissionQuery(Query):

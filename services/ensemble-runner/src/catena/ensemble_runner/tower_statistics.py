@@ -167,10 +167,17 @@ def summarise(sites: Sequence[SiteFluxes], *, held_back: int, least_days: int = 
     Raises
     ------
     InvalidData
-        When sites differ in their members, all members failed, or nothing was observed.
+        When a site is there twice, sites differ in their members, all members failed, or nothing
+        was observed.
     InvalidRequest
         When no calibration year is left.
     """
+    codes = [site.observed.site for site in sites]
+    if twice := [code for i, code in enumerate(codes) if code in codes[:i]]:
+        raise InvalidData(
+            f"found the site {twice[0]} twice, wanted each once: its fluxes would count double; "
+            "give ensembles of one site together"
+        )
     counts = {len(site.simulated[flux]) for site in sites for flux in FLUXES}
     if len(counts) != 1:
         raise InvalidData(
