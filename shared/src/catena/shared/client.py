@@ -29,6 +29,7 @@ from catena.shared.credentials import token_metadata
 from catena.shared.errors import (
     CatenaError,
     DeadlineExceeded,
+    FailedPrecondition,
     FieldViolation,
     InvalidRequest,
     JobCancelled,
@@ -50,6 +51,7 @@ __all__ = [
     "ArtifactRef",
     "CatenaError",
     "DeadlineExceeded",
+    "FailedPrecondition",
     "FieldViolation",
     "InvalidRequest",
     "Job",

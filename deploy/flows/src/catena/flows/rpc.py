@@ -11,6 +11,7 @@ from typing import Any
 
 from catena.shared.client import (
     ArtifactRef,
+    FailedPrecondition,
     FieldViolation,
     InvalidRequest,
     NotFound,
@@ -113,16 +114,29 @@ def faults(
 def export_file(ref: Ref, file: str, target: Path) -> Path:
     """Copy one file of an artifact out of the store to where the user looks for it.
 
-    It appears complete; what was there is replaced.
+    It appears complete, or not at all; what was there is replaced.
+
+    Raises
+    ------
+    FailedPrecondition
+        When it cannot be written: a full disk, or a folder in its place.
     """
     content = open_store().open(ref["uri"]).read_bytes(file)
     path = target.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-    with os.fdopen(handle, "wb") as out:
-        out.write(content)
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except OSError as error:
+        raise FailedPrecondition(
+            f"{path} cannot be written ({error.strerror}); make room for it and run the flow "
+            "again: what was computed is kept"
+        ) from error
+    finally:
+        Path(name).unlink(missing_ok=True)
     return path
 
 
