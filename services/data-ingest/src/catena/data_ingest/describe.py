@@ -11,7 +11,7 @@ from catena.data_ingest.queries import DescribeDatasetQuery, IngestDatasetQuery,
 from catena.data_ingest.sources.base import Description, Entry
 from catena.data_ingest.storage import read_ingest
 from catena.data_ingest.vocabulary import facet_table
-from catena.shared.artifacts import Artifact, ArtifactStore
+from catena.shared.artifacts import Artifact, ArtifactCache, ArtifactStore
 from catena.shared.catalog import Catalog
 from catena.shared.catalog_files import KIND, PARQUET
 from catena.shared.checks.findings import Finding
@@ -25,7 +25,7 @@ class CatalogCache:
 
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
-        self._held: tuple[str, Catalog] | None = None
+        self._held = ArtifactCache(lambda made: Catalog(made.read_bytes(PARQUET)), most=1)
 
     def get(self, query: SearchCatalogQuery) -> Catalog:
         """The catalog that a search names, or the newest one.
@@ -36,12 +36,7 @@ class CatalogCache:
             When there is none.
         """
         artifact = self._newest() if query.catalog is None else self._store.open(query.catalog)
-        digest = artifact.manifest.digest
-        held = self._held
-        if held is None or held[0] != digest:
-            held = digest, Catalog(artifact.read_bytes(PARQUET))
-            self._held = held
-        return held[1]
+        return self._held.get(artifact)
 
     def _newest(self) -> Artifact:
         found = self._store.list(KIND)

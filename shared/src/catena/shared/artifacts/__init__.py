@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from catena.shared.artifacts.artifact import Artifact
+    from catena.shared.artifacts.cache import ArtifactCache
     from catena.shared.artifacts.gc import GcItem, GcPlan
     from catena.shared.artifacts.index import JobIndex
     from catena.shared.artifacts.lease import Lease
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Artifact": "artifact",
+    "ArtifactCache": "cache",
     "ArtifactStore": "store",
     "ArtifactWriter": "writer",
     "FileEntry": "manifest",
@@ -37,6 +39,7 @@ _HOME = {
 }
 __all__ = [
     "Artifact",
+    "ArtifactCache",
     "ArtifactStore",
     "ArtifactWriter",
     "FileEntry",
