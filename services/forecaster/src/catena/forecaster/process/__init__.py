@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from catena.forecaster.process.baselines import Climatology, Forecaster, Persistence
 from catena.forecaster.process.calibration import Search
+from catena.forecaster.process.donors import DonorForecaster, regionalise
+from catena.forecaster.process.dressing import Dressed, dress
 from catena.forecaster.process.forecaster import ProcessForecaster, fit_process
 from catena.forecaster.process.model import ProcessModel
 
 __all__ = [
     "Climatology",
+    "DonorForecaster",
+    "Dressed",
     "Forecaster",
     "Persistence",
     "ProcessForecaster",
     "ProcessModel",
     "Search",
+    "dress",
     "fit_process",
+    "regionalise",
 ]

@@ -112,7 +112,9 @@ class Climatology:
         """Mean of each day, mm d-1, (basin, issue, lead); see :class:`Forecaster`."""
         return self.mean[self._rows(records)][:, self._days(records, issues, leads)]
 
-    def quantiles(self, records: BasinRecords, issues: Index, leads: int) -> Array:
+    def quantiles(
+        self, records: BasinRecords, issues: Index, leads: int, weather: Array | None = None
+    ) -> Array:
         """Quantiles of each day at `levels`, mm d-1, (basin, issue, lead, level)."""
         return self.quantiles_by_day[self._rows(records)][:, self._days(records, issues, leads)]
 

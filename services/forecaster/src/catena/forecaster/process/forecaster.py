@@ -51,6 +51,8 @@ class ProcessForecaster:
     model : ProcessModel
     climate : Array, (basin, 2, 366)
         Mean precipitation and temperature by day of the year: what stands in for missing weather.
+    misfit : Array, (basin,)
+        Of the calibration on training days; about 1 - NSE.
     mos : Mos, optional
     note : str
         What a reader of results has to know about the elevation bands.
@@ -59,6 +61,7 @@ class ProcessForecaster:
     basins: tuple[str, ...]
     model: ProcessModel
     climate: Array
+    misfit: Array
     mos: Mos | None = None
     note: str = ""
 
@@ -135,7 +138,7 @@ class ProcessForecaster:
         state = {f"model.{name}": value for name, value in self.model.state().items()}
         if self.mos is not None:
             state |= {f"mos.{name}": value for name, value in self.mos.state().items()}
-        return {**state, "climate": self.climate}
+        return {**state, "climate": self.climate, "misfit": self.misfit}
 
     @classmethod
     def from_state(cls, config: Mapping[str, Any], state: Mapping[str, Array]) -> ProcessForecaster:
@@ -149,6 +152,7 @@ class ProcessForecaster:
             tuple(config["basins"]),
             ProcessModel.from_state(parts["model"]),
             np.asarray(state["climate"]),
+            np.asarray(state["misfit"]),
             Mos.from_state(parts["mos"]) if parts["mos"] else None,
             str(config.get("note", "")),
         )
@@ -163,6 +167,7 @@ class ProcessForecaster:
             basins=tuple(basins),
             model=self.model.rows(rows),
             climate=self.climate[rows],
+            misfit=self.misfit[rows],
             mos=mos,
         )
 
@@ -314,4 +319,4 @@ def fit_process(
         progress=progress,
     )
     model = ProcessModel(found.parameters, records.latitude, band_warmth)
-    return ProcessForecaster(records.basins, model, climate, None, note)
+    return ProcessForecaster(records.basins, model, climate, found.misfit, note=note)

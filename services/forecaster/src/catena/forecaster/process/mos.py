@@ -102,14 +102,12 @@ class Mos:
                 f"forecasts of {basins} basins and {leads} leads came; the correction was fitted "
                 f"for {self.weights.shape[0]} and {self.weights.shape[1]}"
             )
+        at_issue = _at_issue(simulated, flow, issues, self.persistence)
         corrected = np.empty(forecast.shape)
         for b in range(basins):
-            row = slice(b, b + 1)
-            x = _predictors(
-                forecast[row], simulated[row], flow[row], issues, self.persistence[row]
-            )[0]
             w = self.weights[b, :leads]
-            corrected[b] = forecast[b] + w[:, 0] + np.einsum("ihk,hk->ih", x, w[:, 1:])
+            added = np.einsum("ihk,hk->ih", _predictors(forecast[b], at_issue[b]), w[:, 1:])
+            corrected[b] = forecast[b] + w[:, 0] + added
         return np.maximum(corrected, 0.0)
 
     def rows(self, basins: Index | slice) -> Mos:
@@ -155,14 +153,12 @@ def fit_mos(
             f"forecast {forecast.shape}, simulated {simulated.shape}, flow {flow.shape} and "
             f"{len(issues)} issue days do not fit; want (basin, issue, lead) and (basin, day) twice"
         )
-    persistence = np.zeros(basins)
-    weights = np.zeros((basins, leads, 1 + len(PREDICTORS)))
-    for b in range(basins):
-        row = slice(b, b + 1)
-        persistence[b] = _persistence((flow - simulated)[b], issues) if count else 0.0
-        x = _predictors(forecast[row], simulated[row], flow[row], issues, persistence[row])[0]
-        y = at_leads(flow[row], issues, leads)[0] - forecast[b]
-        weights[b] = _ridge(x, y, ridge)
+    persistence = np.array([_persistence(error, issues) for error in flow - simulated])
+    at_issue = _at_issue(simulated, flow, issues, persistence)
+    wanted = at_leads(flow, issues, leads) - forecast
+    weights = np.array(
+        [_ridge(_predictors(forecast[b], at_issue[b]), wanted[b], ridge) for b in range(basins)]
+    )
     return Mos(persistence, weights)
 
 
@@ -177,16 +173,19 @@ def _persistence(error: Array, issues: Index) -> float:
     return float(np.clip((now[both] * before[both]).sum() / square, 0.0, 0.99))
 
 
-def _predictors(
-    forecast: Array, simulated: Array, flow: Array, issues: Index, persistence: Array
-) -> Array:
-    """(basin, issue, lead, predictor)."""
-    error, mean = last_errors(flow - simulated, persistence)
+def _at_issue(simulated: Array, flow: Array, issues: Index, persistence: Array) -> Array:
+    """Predictors that are known on the issue day, (basin, issue, 4)."""
+    issues = np.asarray(issues, np.int64)
+    end = int(issues.max(initial=-1)) + 1
+    error, mean = last_errors((flow - simulated)[:, :end], persistence)
     before = np.where(issues > 0, error[:, issues - 1], 0.0)
-    at_issue = np.stack([simulated[:, issues], error[:, issues], before, mean[:, issues]], -1)
+    return np.stack([simulated[:, issues], error[:, issues], before, mean[:, issues]], axis=-1)
+
+
+def _predictors(forecast: Array, at_issue: Array) -> Array:
+    """All predictors of one basin, (issue, lead, 5)."""
     x = np.empty((*forecast.shape, len(PREDICTORS)))
-    x[..., 0] = forecast
-    x[..., 1:] = at_issue[:, :, None]
+    x[..., 0], x[..., 1:] = forecast, at_issue[:, None]
     return x
 
 
