@@ -7,7 +7,7 @@ first, and more and more the weather of another year (specs: streamflow, section
 
 One donor serves a whole forecast, all basins and all variables, so that a forecast is one
 consistent piece of weather. Donors are days that the caller allows: training days, never those of
-the test, and never days of the forecast's own year.
+the test, and they begin in another year than the forecast.
 """
 
 from __future__ import annotations
@@ -79,8 +79,13 @@ class Donors:
         first = days + 1  # the first day of the forecast issued on each day
         of_year = (first - first.astype("datetime64[Y]").astype("datetime64[D]")).astype(int)
         years = np.unique(year_of(days))
-        start_of = (years - 1970).astype("datetime64[Y]").astype("datetime64[D]")
-        start = (start_of - days[0]).astype(int) + of_year[:, None]  # (T, years)
+        start_of, end_of = (
+            (each - 1970).astype("datetime64[Y]").astype("datetime64[D]")
+            for each in (years, years + 1)
+        )
+        length = (end_of - start_of).astype(int)
+        same_day = np.minimum(of_year[:, None], length - 1)  # day 366 becomes 365
+        start = (start_of - days[0]).astype(int) + same_day  # (T, years)
         end = start + leads
         able = (start >= 0) & (end <= len(days)) & (years != year_of(first)[:, None])
         lent = inside[np.clip(end, 0, len(days))] - inside[np.clip(start, 0, len(days))]

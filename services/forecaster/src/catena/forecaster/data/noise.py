@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
@@ -143,6 +143,15 @@ class Archive(Protocol):
 
     def read(self, basins: Index, issues: Index, members: Index) -> Array32:
         """Weather (B, H, F) in the units of the records; NaN where there is none."""
+        ...
+
+
+@runtime_checkable
+class GroupedArchive(Archive, Protocol):
+    """An archive that is larger than memory: it is read group by group."""
+
+    def groups(self, basins: Index, issues: Index, *, seed: int, epoch: int) -> Index:
+        """Number of the group of each sample; a group fits into memory."""
         ...
 
 

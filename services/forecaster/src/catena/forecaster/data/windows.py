@@ -7,7 +7,7 @@ one compiled pass that copies runs of memory.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from catena.forecaster.data.gather import gather
-from catena.forecaster.data.noise import Archive, ForecastWeather, Plan
+from catena.forecaster.data.noise import Archive, ForecastWeather, GroupedArchive, Plan
 from catena.forecaster.data.records import Array32, BasinRecords, Days, Index, Mask, refuse
 from catena.forecaster.data.scaling import Scalers
 from catena.forecaster.data.tables import HIDDEN, Tables
@@ -301,6 +301,8 @@ class Windows:
     ) -> Iterator[Index]:
         """Rows of one epoch, batch by batch; every sample once.
 
+        With an archive that is larger than memory, samples are shuffled inside groups that are not.
+
         Parameters
         ----------
         size : int
@@ -314,13 +316,25 @@ class Windows:
         """
         if size < 1:
             raise InvalidData(f"batches of {size} samples were asked for; at least 1 wanted")
-        order = None if seed is None else Order(len(self), seed, epoch)
+        take = self._order(seed, epoch)
         # Many at once: each call costs as much as some thousand numbers.
         for start in range(first * size, len(self), size * _BATCHES_AT_ONCE):
-            stop = min(start + size * _BATCHES_AT_ONCE, len(self))
-            rows = np.arange(start, stop) if order is None else order.take(start, stop - start)
+            rows = take(start, min(size * _BATCHES_AT_ONCE, len(self) - start))
             for place in range(0, len(rows), size):
                 yield rows[place : place + size]
+
+    def _order(self, seed: int | None, epoch: int) -> Callable[[int, int], Index]:
+        """What gives some rows from some place of an epoch's order on."""
+        if seed is None:
+            return lambda start, count: np.arange(start, start + count)
+        order = Order(len(self), seed, epoch)
+        if not (self.forecasts.archived and isinstance(self.archive, GroupedArchive)):
+            return order.take
+        rows = order.take(0, len(self))
+        basin, issue = (each[rows].astype(np.int64) for each in (self.basin, self.issue))
+        group = self.archive.groups(basin, issue, seed=seed, epoch=epoch)
+        rows = rows[np.argsort(group, kind="stable")]
+        return lambda start, count: rows[start : start + count]
 
     def unscaled(self, values: ArrayLike, rows: ArrayLike) -> NDArray[np.float64]:
         """Flow in mm d-1 of scaled flow (B, ...) of these samples."""
