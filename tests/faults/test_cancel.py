@@ -11,6 +11,8 @@ import pytest
 from support.demo_jobs import share
 from support.site import CANCELLED, QUEUED, SUCCEEDED, Site, until
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Cancelled:

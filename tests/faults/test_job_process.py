@@ -13,6 +13,8 @@ from support.site import FAILED, RUNNING, SUCCEEDED, Site, until
 
 STEPS = 12
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Resumed:

@@ -12,6 +12,8 @@ from support.site import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Site, un
 
 from catena.shared.jobs.records import JobFolder
 
+pytestmark = pytest.mark.slow
+
 
 def crowd(site: Site, processes: int, threads: int, **fields: Any) -> tuple[set[str], int]:
     """Identical submits at one moment from several processes: names, and the attempts."""
@@ -41,7 +43,6 @@ def crowd(site: Site, processes: int, threads: int, **fields: Any) -> tuple[set[
     return names, folder.newest()
 
 
-@pytest.mark.slow
 def test_fifty_identical_submits_run_once(site: Site) -> None:
     names, attempts = crowd(site, processes=5, threads=10)
     assert len(names) == 1
@@ -72,15 +73,15 @@ def test_asking_again_in_the_moment_of_the_end_never_loses_the_job(site: Site) -
         assert site.runs() == run
 
 
-def full(site: Site) -> tuple[int, list[int]]:
-    """Three jobs where two have room: how many ran at once, and the state of the third."""
+def full(site: Site, patience_s: float) -> tuple[int, list[int]]:
+    """Three jobs where two have room: how many ran at once, and the state of each."""
     names = [
         site.manager.submit(share, site.query(str(n), steps=900, step_s=0.05)).name
         for n in range(3)
     ]
     until(lambda: site.runs("0") and site.runs("1"), "two runs")
     with suppress(AssertionError):
-        until(lambda: site.runs("2"), "a third run", timeout_s=1.5)
+        until(lambda: site.runs("2"), "a third run", timeout_s=patience_s)
     running = sum(bool(site.pids(str(n), ["attempt"])) for n in range(3))
     states = [site.manager.get(name).state for name in names]
     waiting = site.manager.get(names[2]).state == QUEUED
@@ -91,12 +92,12 @@ def full(site: Site) -> tuple[int, list[int]]:
 
 
 def test_more_jobs_than_places_wait(site: Site) -> None:
-    assert full(site) == (2, [RUNNING, RUNNING, QUEUED])
+    assert full(site, patience_s=1.5) == (2, [RUNNING, RUNNING, QUEUED])
 
 
 def test_without_places_they_all_run(site: Site, without: Callable[..., None]) -> None:
     without("places")
-    assert full(site) == (3, [RUNNING, RUNNING, RUNNING])
+    assert full(site, patience_s=40.0) == (3, [RUNNING, RUNNING, RUNNING])
 
 
 def test_an_error_of_the_job_reaches_the_client_and_a_defect_does_not(site: Site) -> None:
@@ -127,7 +128,6 @@ def test_jobs_are_listed_newest_first(site: Site) -> None:
     assert {job.state for job in first.jobs} == {SUCCEEDED}
 
 
-@pytest.mark.slow
 def test_without_attaching_they_run_several_times(site: Site, without: Callable[..., None]) -> None:
     without("attach", "places")
     _, attempts = crowd(site, processes=2, threads=1, steps=300)
