@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import cftime
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -152,3 +153,26 @@ def test_one_real_record_is_the_year_before_its_stamp(tmp_path: Path) -> None:
     assert data["time"].values[0] == cftime.DatetimeNoLeap(46, 1, 1)
     assert 1000.0 < float(data["GPP"][0, 0]) * 365 * 86400 < 1500.0
     assert data["GPP"].attrs["units"] == "gC/m^2/s"
+
+
+def test_no_restart_files_are_told() -> None:
+    with pytest.raises(NotFound, match="no member has finished"):
+        collect_restarts({}, ["soil4c_vr"])
+
+
+def test_a_restart_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "r.nc").write_text("text")
+    with pytest.raises(InvalidData, match="restart file of g00001 cannot be read"):
+        collect_restarts({"g00001": tmp_path / "r.nc"}, ["soil4c_vr"])
+
+
+def test_fields_that_are_no_averages_of_cells_are_told(tmp_path: Path) -> None:
+    with netCDF4.Dataset(tmp_path / "moz.elm.h0.0002-01-01-00000.nc", "w") as file:
+        for name, size in (("time", 1), ("hist_interval", 2), ("lndgrid", 1), ("pft", 3)):
+            file.createDimension(name, size)
+        file.createVariable("time_bounds", "f8", ("time", "hist_interval"))[:] = [[0, 365]]
+        time = file.createVariable("time", "f4", ("time",))
+        time.units, time.calendar = "days since 0001-01-01 00:00:00", "noleap"
+        file.createVariable("GPP", "f4", ("time", "pft"))[:] = 1.0
+    with pytest.raises(InvalidData, match=r"GPP has dimensions .*hist_dov2xy true"):
+        read_history(tmp_path, "moz", ["GPP"])

@@ -110,7 +110,7 @@ def test_nothing_is_left_when_the_write_fails(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="the disk is full"):
         perturb_parameters(source, tmp_path / "out" / "a.nc", {"br_mr": 3e-6})
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -173,3 +173,35 @@ def test_failed_members_are_left_out() -> None:
         parameter_effects(design, np.full((4, 1), np.nan), ["a", "b", "c"])
     with pytest.raises(InvalidData, match="wanted"):
         parameter_effects(design, outputs[:2], ["a", "b", "c"])
+
+
+def test_malformed_files_are_refused_with_what_is_wrong(source: Path, tmp_path: Path) -> None:
+    whole = source.read_bytes()
+    cut = tmp_path / "cut.nc"
+    cut.write_bytes(whole[:-40])
+    with pytest.raises(InvalidData, match="truncated"):
+        perturb_parameters(cut, tmp_path / "out.nc", {"crit_dayl": 40000.0})
+    twice = write_parameter_file(tmp_path / "twice.nc", ("bare", TREE, TREE))
+    with pytest.raises(InvalidData, match=f"'{TREE}' more than once"):
+        perturb_parameters(twice, tmp_path / "out.nc", {"flnr": {TREE: 0.2}})
+    for kind, number in (("i4", 1), (str, "text")):
+        odd = tmp_path / "odd.nc"
+        with netCDF4.Dataset(odd, "w") as file:
+            file.createDimension("pft", 2)
+            file.createVariable("pftname", kind, ("pft",))[0] = number
+        with pytest.raises(InvalidData, match=r"pftname is .* wanted letters"):
+            pft_names(odd)
+    assert not (tmp_path / "out.nc").exists()
+
+
+def test_letters_are_no_numbers(source: Path) -> None:
+    with netCDF4.Dataset(source, "a") as file:
+        file.createVariable("unit", "S1", ())[...] = b"m"
+    assert "wanted numbers" in problems(source, {"unit": 1.0})["unit"]
+
+
+def test_single_precision_is_a_number(source: Path) -> None:
+    perturb_parameters(source, source, {"flnr": {TREE: np.float32(0.25)}})
+    assert read_parameters(source, ("flnr",), TREE) == {"flnr": 0.25}
+    found = problems(source, {"flnr": {TREE: np.float32("nan")}})
+    assert "finite" in found[f"flnr.{TREE}"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from catena.coupler.restart.source import refuse_truncated
 from catena.shared.errors import InvalidData, NotFound
 
 _COORDINATES = ("lon", "lat", "area", "landfrac")
@@ -81,6 +83,13 @@ def _read_file(path: Path, variables: Sequence[str] | None) -> xr.Dataset | None
                 for name, variable in file.variables.items()
                 if variable.dimensions == ("time", cells)
             ]
+            other = [name for name in variables or () if name in file.variables]
+            other = [name for name in other if name not in known]
+            if other:
+                raise InvalidData(
+                    f"'{path.name}': {other[0]} has dimensions {file[other[0]].dimensions}, wanted "
+                    f"(time, {cells}): averages of cells (hist_dov2xy true) on an unstructured grid"
+                )
             missing = [name for name in variables or () if name not in known]
             if missing:
                 raise NotFound(
@@ -175,18 +184,34 @@ def collect_history(
     return joined.assign_attrs(n_ok=len(read), n_asked=len(names))
 
 
+@contextmanager
+def _opened(path: Path, member: str) -> Iterator[netCDF4.Dataset]:
+    try:
+        refuse_truncated(path)
+        file = netCDF4.Dataset(path)
+    except (OSError, RuntimeError) as error:
+        raise InvalidData(f"restart file of {member} cannot be read: {error}") from error
+    with file:
+        yield file
+
+
 def collect_restarts(paths: Mapping[str, Path], variables: Sequence[str]) -> xr.Dataset:
     """Variables of the members' restart files with ELM's dimensions, and member first.
 
     Raises
     ------
+    NotFound
+        When there is no member.
     InvalidData
-        When a variable is missing or has another shape than in the first member.
+        When a file cannot be read, or a variable is missing or has another shape than in the first
+        member.
     """
+    if not paths:
+        raise NotFound("no member has finished; there is no restart file to collect")
     rows: dict[str, list[NDArray[np.float64]]] = {name: [] for name in variables}
     dimensions: dict[str, tuple[str, ...]] = {}
     for member, path in paths.items():
-        with netCDF4.Dataset(path) as file:
+        with _opened(path, member) as file:
             file.set_auto_mask(False)
             for name in variables:
                 if name not in file.variables:

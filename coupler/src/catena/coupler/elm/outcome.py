@@ -12,6 +12,8 @@ import netCDF4
 import numpy as np
 
 from catena.coupler.elm.stages import LAST_YEAR_OF_FILLING, restart_name
+from catena.coupler.restart.source import refuse_truncated
+from catena.shared.errors import InvalidData
 
 TERMINATION = "SUCCESSFUL TERMINATION"
 _LOGS = ("e3sm", "lnd", "cpl")
@@ -85,6 +87,7 @@ def restart_problem(path: Path, spinup_state: int) -> str:
         The flag that it must carry.
     """
     try:
+        refuse_truncated(path)
         with netCDF4.Dataset(path) as file:
             file.set_auto_mask(False)
             if "spinup_state" not in file.variables:
@@ -95,7 +98,7 @@ def restart_problem(path: Path, spinup_state: int) -> str:
             for name, variable in file.variables.items():
                 if _CHECKED.search(name) and np.isnan(variable[...]).any():
                     return f"{path.name} holds NaN in {name}: the run went wrong without an error"
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, InvalidData) as error:
         return f"{path.name} cannot be read: {error}"
     return ""
 
@@ -137,9 +140,11 @@ def whole_restart(folder: Path, case: str, spinup_state: int) -> int | None:
     date = re.fullmatch(re.escape(case) + r"\.elm\.r\.(\d{4})-01-01-00000\.nc", land)
     if date is None or driver != restart_name(case, int(date[1]), "cpl"):
         return None
-    if not (folder / driver).is_file() or restart_problem(folder / land, spinup_state):
+    try:
+        refuse_truncated(folder / driver)
+    except (OSError, InvalidData):
         return None
-    return int(date[1])
+    return None if restart_problem(folder / land, spinup_state) else int(date[1])
 
 
 def run_outcome(

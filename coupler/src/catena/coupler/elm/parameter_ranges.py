@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 INERT = {
     "crit_onset_gdd": "ELM takes exp(4.8 + 0.13 T) in its place, T being the mean temperature of "
@@ -59,7 +60,7 @@ def check_value(name: str, value: float, default: float) -> tuple[str, str]:
     tuple of str
         Why it is refused, and what to be warned of; empty where there is nothing.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         return f"got {value!r}, wanted a finite number", ""
     known = RANGES.get(name)
     if known is None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +13,8 @@ import numpy as np
 
 from catena.coupler.elm.parameter_ranges import INERT, check_value
 from catena.coupler.pft import pft_index
+from catena.coupler.restart.source import refuse_truncated
+from catena.coupler.restart.writing import replacing
 from catena.shared.errors import FieldViolation, InvalidData, InvalidRequest, NotFound
 
 Changes = Mapping[str, float | Mapping[str, float]]
@@ -31,10 +31,11 @@ def pft_names(path: Path) -> tuple[str, ...]:
     """
     if not path.is_file():
         raise NotFound(f"there is no parameter file '{path}'")
+    refuse_truncated(path)
     try:
         with netCDF4.Dataset(path) as file:
             return _names(file, path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise InvalidData(f"'{path}' is no netCDF file: {error}") from error
 
 
@@ -42,8 +43,23 @@ def _names(file: netCDF4.Dataset, path: Path) -> tuple[str, ...]:
     if "pftname" not in file.variables:
         raise InvalidData(f"'{path.name}' is no parameter file of ELM: it has no pftname")
     file.set_auto_mask(False)
-    letters = np.ma.filled(file["pftname"][:], b" ")
-    return tuple(b"".join(row.ravel()).decode("ascii", "replace").strip("\0 ") for row in letters)
+    file.set_auto_chartostring(False)
+    letters = file["pftname"]
+    if letters.dtype != np.dtype("S1") or letters.dimensions[:1] != ("pft",) or letters.ndim != 2:
+        raise InvalidData(
+            f"'{path.name}': pftname is {letters.dtype} {letters.dimensions}, wanted letters (pft, "
+            "string length)"
+        )
+    names = tuple(
+        b"".join(row).decode("ascii", "replace").strip("\0 ") for row in np.asarray(letters[:])
+    )
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise InvalidData(
+            f"'{path.name}': pftname holds {', '.join(map(repr, doubled))} more than once; which "
+            "plant is meant cannot be told, rename them in the file"
+        )
+    return names
 
 
 def read_parameters(path: Path, names: tuple[str, ...], pft: str) -> dict[str, float]:
@@ -99,21 +115,12 @@ def perturb_parameters(source: Path, target: Path, changes: Changes) -> None:
     for note in notes:
         warnings.warn(note, stacklevel=2)
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(descriptor)
-    try:
+    with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
         with netCDF4.Dataset(temporary, "r+") as file:
             file.set_auto_mask(False)
             for parameter, index, value in places:
                 file[parameter][... if index is None else index] = value
-        with Path(temporary).open("rb") as written:
-            os.fsync(written.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _check(
@@ -129,6 +136,9 @@ def _check(
         found.append(FieldViolation(parameter, "the file has no such parameter"))
         return
     variable = file[parameter]
+    if variable.dtype.kind not in "fiu":
+        found.append(FieldViolation(parameter, f"holds {variable.dtype}, wanted numbers"))
+        return
     per_pft = variable.dimensions == ("pft",)
     if parameter in INERT:
         notes.append(f"{parameter} has no effect: {INERT[parameter]}")

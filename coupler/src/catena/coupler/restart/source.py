@@ -55,7 +55,7 @@ class Source:
         if not path.is_file():
             raise InvalidData(f"{path.name}: there is no such file")
         self._stamp = _stamp(path)
-        _refuse_truncated(path)
+        refuse_truncated(path)
         if in_memory:
             self._bytes = path.read_bytes()
         with self._open() as dataset:
@@ -147,7 +147,14 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _refuse_truncated(path: Path) -> None:
+def refuse_truncated(path: Path) -> None:
+    """The netCDF library reads zeros where a classic file was cut off; this does not.
+
+    Raises
+    ------
+    InvalidData
+        When the file ends before its last variable does.
+    """
     if not is_classic(path):
         return
     size = path.stat().st_size
