@@ -42,7 +42,7 @@ def write_parameter_file(path: Path, names: tuple[str, ...] = PFT_NAMES) -> Path
     return path
 
 
-def write_forcing(folder: Path) -> Path:
+def write_forcing(folder: Path, years: int = 5) -> Path:
     """`all_hourly.nc` with the variables that the bypass reads."""
     folder.mkdir(parents=True, exist_ok=True)
     with netCDF4.Dataset(folder / "all_hourly.nc", "w") as file:
@@ -50,6 +50,8 @@ def write_forcing(folder: Path) -> Path:
         file.createDimension("DTIME", 48)
         for name in ("TBOT", "RH", "WIND", "FSDS", "FLDS", "PSRF", "PRECTmms"):
             file.createVariable(name, "f4", ("gridcell", "DTIME"))[:] = 1.0
+        for name, year in (("start_year", 2000), ("end_year", 1999 + years)):
+            file.createVariable(name, "i4", ())[...] = year
     return folder
 
 
@@ -79,7 +81,7 @@ def elm_mapping(folder: Path, **changed: Any) -> dict[str, Any]:
         "parameter_file": str(write_parameter_file(inputs / "clm_params.nc")),
         "forcing": {
             "kind": "bypass",
-            "directory": str(write_forcing(inputs / "forcing")),
+            "directory": str(write_forcing(inputs / "forcing", changed.get("forcing_years", 5))),
             "co2_file": str(write_plain(inputs / "co2.nc")),
             "aerosol_file": str(write_plain(inputs / "aero.nc")),
         },

@@ -5,12 +5,20 @@ from typing import Any
 
 import netCDF4
 import pytest
-from support.elm_case import elm_config, elm_mapping
+from support.elm_case import elm_config, elm_mapping, write_forcing
 
 from catena.coupler.elm import ElmConfig
 from catena.coupler.elm.compsets import point_compset
-from catena.coupler.elm.namelist import fortran, replace_entries, user_namelist
+from catena.coupler.elm.inputs import input_digests
+from catena.coupler.elm.namelist import (
+    entries,
+    fortran,
+    replace_entries,
+    text_value,
+    user_namelist,
+)
 from catena.coupler.elm.settings import bgc_spinup, restart_interval, xml_settings
+from catena.coupler.elm.steps import CaseSteps
 from catena.coupler.fake_cime import install_fake_cime
 from catena.shared.errors import InvalidRequest, NotFound
 
@@ -226,3 +234,78 @@ def test_values_of_namelists() -> None:
     assert replace_entries("&a\n x = 1\n/\n", {"x": "2"}) == "&a\n x = 2\n/\n"
     with pytest.raises(InvalidRequest, match="no y"):
         replace_entries("&a\n x = 1\n/\n", {"y": "2"})
+
+
+def test_a_path_with_marks_of_namelists_stays_whole() -> None:
+    path = "/data/it's/odd!/surf.nc"
+    text = f"&elm_inparm\n fsurdat = {fortran(path)} ! of the site\n n = 1 ! one\n/\n"
+    assert text_value(entries(text)["fsurdat"]) == path and entries(text)["n"] == "1"
+    changed = replace_entries(text, {"fsurdat": fortran("/other!/'.nc")})
+    assert text_value(entries(changed)["fsurdat"]) == "/other!/'.nc"
+
+
+def test_entries_hold_one_line_and_have_names(tmp_path: Path) -> None:
+    found = refused(
+        tmp_path,
+        namelist={"nu_com": "'RD'\n spinup_state = 1", "a = 1\n b": 2},
+        xml={"DEBUG=TRUE,STOP_N": 3, "DIN_LOC_ROOT": "/a\n/b"},
+    )
+    assert set(found) == {
+        "namelist.nu_com", "namelist.a = 1\n b", "xml.DEBUG=TRUE,STOP_N", "xml.DIN_LOC_ROOT",
+    }  # fmt: skip
+
+
+def test_names_are_words(tmp_path: Path) -> None:
+    executor = {"kind": "slurm", "queue": 'debug"\nrm -rf', "launcher": "nosuch"}
+    found = refused(tmp_path, site="US MOz,STOP_N=1", machine="--help", executor=executor)
+    assert {"site", "machine", "executor.queue", "executor.launcher"} <= set(found)
+
+
+def test_paths_are_whole(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.delenv("NO_SUCH_PLACE", raising=False)
+    found = refused(tmp_path, case_root="$NO_SUCH_PLACE/cases", output_root="output")
+    assert "no NO_SUCH_PLACE in the environment" in found["case_root"]
+    assert "wanted a path from / on" in found["output_root"]
+    assert not (Path.cwd() / "$NO_SUCH_PLACE").exists()
+
+
+def test_what_the_environment_holds_is_a_value_and_no_yaml(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    import yaml
+
+    monkeypatch.setenv("SITE_HERE", "a: b # c")
+    path = tmp_path / "case.yaml"
+    path.write_text(yaml.safe_dump({**elm_mapping(tmp_path), "site": "$SITE_HERE"}))
+    with pytest.raises(InvalidRequest, match=r"site: .*got 'a: b # c'"):
+        ElmConfig.load(path)
+
+
+def test_the_cycle_is_as_long_as_the_forcing(tmp_path: Path) -> None:
+    data = {**elm_mapping(tmp_path), "forcing_years": 11}
+    assert "the 5 years 2000 to 2004" in refused_mapping(data)["forcing_years"]
+    datm = {"kind": "datm", "first_year": 2001, "last_year": 2003}
+    found = refused(tmp_path, forcing=datm, compset="I1850CNPRDCTCBC")
+    assert "wanted 3" in found["forcing_years"]
+
+
+def test_commas_in_values_and_dashes_reach_xmlchange(tmp_path: Path) -> None:
+    config = elm_config(tmp_path, xml={"ELM_CONFIG_OPTS": "-DA,-DB"})
+    told = [str(action) for action in CaseSteps(config, config.runs[0]).actions("settings")]
+    assert any(text.endswith("xmlchange --id ELM_CONFIG_OPTS --val=-DA,-DB") for text in told)
+
+
+def test_input_files_count_by_their_content(tmp_path: Path) -> None:
+    soil = write_forcing(tmp_path / "soil") / "all_hourly.nc"
+    config = elm_config(tmp_path, namelist={"fsoilordercon": str(soil)})
+    before = input_digests(config)
+    assert {"parameter_file", "forcing", "co2_file", "namelist.fsoilordercon"} <= set(before)
+    for path, name in (
+        (config.forcing.directory / "all_hourly.nc", "forcing"),
+        (config.forcing.aerosol_file, "aerosol_file"),
+        (soil, "namelist.fsoilordercon"),
+    ):
+        path.write_bytes(path.read_bytes() + b"\0")
+        after = input_digests(config)
+        assert {key for key in before if before[key] != after[key]} == {name}
+        before = after

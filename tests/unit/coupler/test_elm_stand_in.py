@@ -17,9 +17,11 @@ from support.site_weather import elm_file, weather
 from catena.coupler.elm import ElmCase, ElmConfig, read_history
 from catena.coupler.embedded.restart_state import from_restart
 from catena.coupler.embedded.state import N_COLUMN, N_POOLS, P_CPOOL, S_C
+from catena.coupler.fake_cime import weather as fake_weather
 from catena.coupler.fake_cime.land import Land
 from catena.coupler.fake_cime.model import machine_code_folder
 from catena.coupler.fake_cime.namelists import read_namelist
+from catena.coupler.fake_cime.weather import weather_of
 from catena.coupler.pft import PFT_NAMES
 from catena.coupler.restart import check, read_restart
 from catena.shared.errors import JobFailed
@@ -48,6 +50,15 @@ def finished(data: dict[str, Any]) -> ElmCase:
     case = case_of(data)
     assert case.run().finished
     return case
+
+
+def site_file(path: Path, values: dict) -> Path:
+    """Three-hourly forcing of a site from 2003 on, with the years that ELM repeats."""
+    elm_file(path, values, 8)
+    with netCDF4.Dataset(path, "a") as file:
+        years = values["tas"].size // (365 * 8)
+        file.createVariable("end_year", "i4", ("scalar",))[:] = 2002 + years
+    return path
 
 
 def write_surface(path: Path, pft: str, sand: float, clay: float) -> None:
@@ -119,10 +130,10 @@ def test_other_plants_than_elms_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_weather_is_that_of_the_sites_file(plain: ElmCase, tmp_path: Path) -> None:
-    data = mapping(tmp_path)
+    data = mapping(tmp_path, forcing_years=2)
     folder = Path(data["forcing"]["directory"])
     warm = weather(730, 8)
-    elm_file(folder / "all_hourly.nc", warm | {"tas": warm["tas"] + 2.0}, 8)
+    site_file(folder / "all_hourly.nc", warm | {"tas": warm["tas"] + 2.0})
     case = finished(data)
     land = Land.read(case.run_folder, read_namelist(case.run_folder / "lnd_in"), 1)
     assert land.weather.source == "all_hourly.nc" and land.weather.first_year == 2003
@@ -138,12 +149,28 @@ def test_the_weather_is_that_of_the_sites_file(plain: ElmCase, tmp_path: Path) -
     assert other.weather.source == "generated weather"
 
 
+def test_weather_is_made_once_for_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = site_file(tmp_path / "all_hourly.nc", weather(365, 8))
+    first = weather_of(file, 38.7, -92.2, tmp_path / "kept")
+    made = fake_weather._site_weather
+    with monkeypatch.context() as patch:
+        patch.setattr(fake_weather, "_site_weather", None)
+        again = weather_of(file, 38.7, -92.2, tmp_path / "kept")
+    assert np.array_equal(again.values, first.values)
+    assert (again.first_year, again.source) == (first.first_year, first.source)
+    assert np.array_equal(made(file, -6).values, first.values)
+    with netCDF4.Dataset(file, "r+") as changed:
+        changed["TBOT"][:] = changed["TBOT"][:] + 5.0
+    other = weather_of(file, 38.7, -92.2, tmp_path / "kept")
+    assert other.values[0, :, 0].mean() == pytest.approx(first.values[0, :, 0].mean() + 5.0)
+
+
 def test_a_broken_sites_file_ends_the_run(tmp_path: Path) -> None:
     data = mapping(tmp_path)
     path = Path(data["forcing"]["directory"]) / "all_hourly.nc"
     values = weather(365, 8)
     values["rsds"][1000] = np.nan
-    elm_file(path, values, 8)
+    site_file(path, values)
     case = case_of(data)
     with pytest.raises(JobFailed, match="rsds"):
         case.run()

@@ -16,6 +16,8 @@ from catena.coupler.elm.config_checks import problems
 from catena.coupler.elm.stages import Stage, StageRun, run_dates
 from catena.shared.errors import FieldViolation, InvalidRequest, NotFound
 
+_WORD = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]*$"
+"""What is passed on to programs and to scripts of batch systems."""
 ExecutorName = Literal["local", "slurm", "pbs", "lsf", "flux", "none"]
 
 
@@ -59,13 +61,13 @@ class Executor(_Section):
     """Where the model runs: through PSI/J, or ``none`` for the foreground of this program."""
 
     kind: ExecutorName = "local"
-    queue: str | None = None
-    project: str | None = None
+    queue: str | None = Field(default=None, pattern=_WORD)
+    project: str | None = Field(default=None, pattern=_WORD)
     walltime: str = Field(default="01:00:00", pattern=r"^\d{2,3}:[0-5]\d:[0-5]\d$")
     nodes: int = Field(default=1, gt=0)
     processes: int = Field(default=1, gt=0)
-    launcher: str = "single"
-    """PSI/J's launcher of an ensemble's members: single, mpirun, srun, ..."""
+    launcher: Literal["single", "multiple", "mpirun", "srun", "aprun", "jsrun"] = "single"
+    """PSI/J's launcher of an ensemble's members."""
 
 
 class ElmConfig(_Section):
@@ -80,13 +82,13 @@ class ElmConfig(_Section):
     case_name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9.-]{0,60}$")
     compset: str = "ICB1850CNPRDCTCBC"
     resolution: str = "ELM_USRDAT"
-    machine: str
-    compiler: str
-    mpilib: str = "mpi-serial"
+    machine: str = Field(pattern=_WORD)
+    compiler: str = Field(pattern=_WORD)
+    mpilib: str = Field(default="mpi-serial", pattern=_WORD)
     driver: Literal["mct", "moab"] = "mct"
     clone_of: Path | None = None
     """A built case to take the executable and the settings from."""
-    site: str
+    site: str = Field(pattern=_WORD)
     surface_file: Path
     domain_file: Path
     parameter_file: Path
@@ -165,7 +167,7 @@ class ElmConfig(_Section):
 
     @classmethod
     def load(cls, path: Path) -> ElmConfig:
-        """Read a YAML file; `$NAME` in it is taken from the environment.
+        """Read a YAML file; `$NAME` in its values is taken from the environment.
 
         Raises
         ------
@@ -177,14 +179,22 @@ class ElmConfig(_Section):
         if not path.is_file():
             raise NotFound(f"there is no configuration '{path}'; write it or give its path")
         try:
-            data = yaml.safe_load(os.path.expandvars(path.read_text()))
-        except yaml.YAMLError as error:
+            data = _expanded(yaml.safe_load(path.read_text()))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InvalidRequest(f"'{path.name}' is no YAML: {error}") from error
         if not isinstance(data, dict):
             raise InvalidRequest(
                 f"'{path.name}' holds a {type(data).__name__}, wanted names with values"
             )
         return cls.from_mapping(data)
+
+
+def _expanded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _expanded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_expanded(item) for item in value]
+    return os.path.expandvars(value) if isinstance(value, str) else value
 
 
 def _violation(item: Any) -> FieldViolation:

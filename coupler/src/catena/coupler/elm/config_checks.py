@@ -6,11 +6,13 @@ The checks take the plain mapping, so that they run beside pydantic's and all pr
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import netCDF4
+import numpy as np
 
 from catena.coupler.elm.compsets import holds_elm, is_transient, routes_rivers, uses_bypass
 from catena.coupler.elm.outcome import start_problem
@@ -45,6 +47,9 @@ OWNED_XML = {
     "RUN_TYPE": "stages[].hand_over",
     "RUN_REFCASE": "stages",
     "RUN_REFDATE": "stages",
+    "NTASKS": "executor.processes",
+    "DOUT_S": "nothing: files are collected from the run directory",
+    "GET_REFCASE": "nothing: the restart file is copied from the stage before",
     "CONTINUE_RUN": "nothing: a stopped run is gone on with by itself",
     "RUNDIR": "output_root",
     "EXEROOT": "output_root",
@@ -55,12 +60,25 @@ OWNED_XML = {
     "ELM_USRDAT_NAME": "site",
     "ELM_FORCE_COLDSTART": "finidat",
 }
+_PATHS = (
+    "cime_root", "case_root", "output_root", "clone_of", "surface_file", "domain_file",
+    "parameter_file", "land_use_file", "finidat",
+)  # fmt: skip
+_FORCING_PATHS = ("directory", "co2_file", "aerosol_file")
+_NAMES = {
+    "namelist": re.compile(r"[A-Za-z][A-Za-z0-9_%]*(\(\d+\))?"),
+    "xml": re.compile(r"[A-Z][A-Z0-9_]*"),
+}
 _FORCING = ("TBOT", "WIND", "FSDS", "FLDS", "PSRF", "PRECTmms")
+_YEARS = ("start_year", "end_year")
+"""ELM takes the length of the cycle from these (`lnd_import_export`), unchecked."""
 
 
 def problems(data: Mapping[str, Any]) -> list[FieldViolation]:
     """Everything that is wrong with a configuration beyond the types of its fields."""
     return [
+        *_paths(data),
+        *_entries(data),
         *_owned(data),
         *_compsets(data),
         *_driver(data),
@@ -75,10 +93,47 @@ def _mappings(value: Any) -> list[Mapping[str, Any]]:
     return [item if isinstance(item, Mapping) else {} for item in items]
 
 
+def _sections(data: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    stages = _mappings(data.get("stages"))
+    return [("", data), *((f"stages[{number}].", item) for number, item in enumerate(stages))]
+
+
+def _paths(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
+    forcing = data.get("forcing")
+    named = {name: data.get(name) for name in _PATHS}
+    if isinstance(forcing, Mapping):
+        named |= {f"forcing.{name}": forcing.get(name) for name in _FORCING_PATHS}
+    for name, value in named.items():
+        if value is None:
+            continue
+        unset = re.findall(r"\$(\w+|\{\w+\})", str(value))
+        if unset:
+            yield FieldViolation(
+                name, f"got '{value}', and there is no {unset[0].strip('{}')} in the environment"
+            )
+        elif not Path(str(value)).is_absolute():
+            yield FieldViolation(
+                name,
+                f"got '{value}', wanted a path from / on: programs of CIME and the model run in "
+                "other folders ($HOME may begin it, ~ not)",
+            )
+
+
+def _entries(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
+    for place, section in _sections(data):
+        for kind, wanted in _NAMES.items():
+            entries = section.get(kind)
+            for name, value in entries.items() if isinstance(entries, Mapping) else ():
+                where = f"{place}{kind}.{name}"
+                if not wanted.fullmatch(str(name)):
+                    yield FieldViolation(where, f"got {name!r}, which is no name of an entry")
+                items = value if isinstance(value, (list, tuple)) else [value]
+                if any(isinstance(item, str) and not item.isprintable() for item in items):
+                    yield FieldViolation(where, f"got {value!r}, wanted one line of text")
+
+
 def _owned(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
-    places = [("", data)]
-    places += [(f"stages[{n}].", item) for n, item in enumerate(_mappings(data.get("stages")))]
-    for place, section in places:
+    for place, section in _sections(data):
         namelist, xml = section.get("namelist"), section.get("xml")
         for name in namelist if isinstance(namelist, Mapping) else ():
             where = f"{place}namelist.{name}"
@@ -215,8 +270,11 @@ def _forcing(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
         return
     if forcing.get("kind") == "datm":
         first, last = forcing.get("first_year"), forcing.get("last_year")
-        if isinstance(first, int) and isinstance(last, int) and last < first:
-            yield FieldViolation("forcing.last_year", f"got {last}, before first_year {first}")
+        if isinstance(first, int) and isinstance(last, int):
+            if last < first:
+                yield FieldViolation("forcing.last_year", f"got {last}, before first_year {first}")
+            else:
+                yield from _cycle(data, first, last)
         return
     for name in ("co2_file", "aerosol_file"):
         if forcing.get(name) is not None and not Path(str(forcing[name])).is_file():
@@ -234,10 +292,23 @@ def _forcing(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
     try:
         with netCDF4.Dataset(path) as file:
             names = set(file.variables)
-    except OSError as error:
+            years = [int(np.ravel(file[name][...])[0]) for name in _YEARS if name in names]
+    except (OSError, RuntimeError) as error:
         yield FieldViolation("forcing.directory", f"'{path}' cannot be read: {error}")
         return
-    missing = [name for name in _FORCING if name not in names]
+    missing = [name for name in (*_FORCING, *_YEARS) if name not in names]
     missing += [] if names & {"RH", "QBOT"} else ["RH"]
     if missing:
         yield FieldViolation("forcing.directory", f"'{path}' lacks {', '.join(missing)}")
+    if len(years) == 2:
+        yield from _cycle(data, *years)
+
+
+def _cycle(data: Mapping[str, Any], first: int, last: int) -> Iterator[FieldViolation]:
+    wished, length = data.get("forcing_years"), last - first + 1
+    if isinstance(wished, int) and wished != length:
+        yield FieldViolation(
+            "forcing_years",
+            f"got {wished}, and the forcing holds the {length} years {first} to {last}, which the "
+            f"model repeats; wanted {length}",
+        )

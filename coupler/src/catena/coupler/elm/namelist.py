@@ -10,7 +10,8 @@ from catena.coupler.elm.config import BypassForcing, ElmConfig, History
 from catena.coupler.elm.stages import StageRun
 from catena.shared.errors import InvalidRequest
 
-_ENTRY = re.compile(r"^\s*(\w+)\s*=\s*(.*?)\s*$")
+_ENTRY = re.compile(r"""^\s*(\w+)\s*=\s*((?:'[^']*'|"[^"]*"|[^!'"])*)""")
+"""An exclamation mark begins a comment, but not in a text."""
 
 
 def fortran(value: Any) -> str:
@@ -38,15 +39,19 @@ def entries(text: str) -> dict[str, str]:
     """Entries of a namelist as text, lower-case names; groups are not told apart."""
     found = {}
     for line in text.splitlines():
-        entry = _ENTRY.match(line.split("!", 1)[0])
+        entry = _ENTRY.match(line)
         if entry:
-            found[entry[1].lower()] = entry[2]
+            found[entry[1].lower()] = entry[2].strip()
     return found
 
 
 def text_value(value: str) -> str:
     """A text without its quotes."""
-    return value.strip().strip("'\"").strip()
+    value = value.strip()
+    quote = value[:1]
+    if quote in ("'", '"') and value.endswith(quote) and len(value) > 1:
+        value = value[1:-1].replace(quote * 2, quote)
+    return value.strip()
 
 
 def replace_entries(text: str, changes: Mapping[str, str]) -> str:
@@ -60,7 +65,7 @@ def replace_entries(text: str, changes: Mapping[str, str]) -> str:
     left = dict(changes)
     lines = []
     for line in text.splitlines():
-        entry = _ENTRY.match(line.split("!", 1)[0])
+        entry = _ENTRY.match(line)
         if entry and entry[1].lower() in left:
             line = f" {entry[1]} = {left.pop(entry[1].lower())}"
         lines.append(line)

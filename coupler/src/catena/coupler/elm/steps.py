@@ -104,7 +104,7 @@ class CaseSteps:
         made: list[Action] = [self._case("xmlchange", listed)]
         for name, value in values.items():
             if name not in plain:  # xmlchange splits its list at commas
-                made.append(self._case("xmlchange", "--id", name, "--val", value))
+                made.append(self._case("xmlchange", "--id", name, f"--val={value}"))
         option = f"ELM_BLDNML_OPTS={bgc_spinup(self.run)}"
         return [*made, self._case("xmlchange", "--append", option)]
 

@@ -79,8 +79,11 @@ class Run:
         return land.state_of(restart), restart.date.year if goes_on else self.start
 
 
-def main(cime: str, bypass: bool, folder: Path | None = None) -> int:
-    """Run the model in a directory, by default the current one; its exit status."""
+def main(cime: str, bypass: bool, folder: Path | None = None, kept: Path | None = None) -> int:
+    """Run the model in a directory, by default the current one; its exit status.
+
+    Weather made from a site's file lies in the folder `kept`, for all runs of an executable.
+    """
     run = Run(folder or Path.cwd(), Path(cime))
     if "metdata_bypass" in run.namelist:
         if not bypass:
@@ -91,7 +94,7 @@ def main(cime: str, bypass: bool, folder: Path | None = None) -> int:
     if fault(run.cime, "queue_rejection", run.folder):
         return run.abort("slurmstepd: error: invalid account or partition")
     try:
-        _integrate(run)
+        _integrate(run, kept)
     except CatenaError as error:
         return run.abort(str(error))
     if fault(run.cime, "no_termination", run.folder) is None:
@@ -101,9 +104,9 @@ def main(cime: str, bypass: bool, folder: Path | None = None) -> int:
     return 0
 
 
-def _integrate(run: Run) -> None:
+def _integrate(run: Run, kept: Path | None) -> None:
     years, every = run.years()
-    land = Land.read(run.folder, run.namelist, run.start)
+    land = Land.read(run.folder, run.namelist, run.start, kept)
     run.log("lnd", f"atmosphere: {land.weather.source}")
     files = OutputFiles(run.folder, run.case, run.start, land)
     tapes = tapes_of(run.namelist, files.write_history)

@@ -58,7 +58,9 @@ class Land:
     supplemented_until: int
 
     @classmethod
-    def read(cls, folder: Path, namelist: Mapping[str, str], start: int) -> Land:
+    def read(
+        cls, folder: Path, namelist: Mapping[str, str], start: int, kept: Path | None = None
+    ) -> Land:
         """From the files that `lnd_in` names.
 
         Parameters
@@ -69,6 +71,8 @@ class Land:
             Entries of `lnd_in`.
         start : int
             First year of the case.
+        kept : Path, optional
+            Folder for the weather, see :func:`~catena.coupler.fake_cime.weather.weather_of`.
 
         Raises
         ------
@@ -87,7 +91,7 @@ class Land:
         return cls(
             columns,
             ParameterSet.from_file(path("paramfile")).set(INERT, inert),
-            weather_of(bypass, float(columns.lat[0]), float(columns.lon[0])),
+            weather_of(bypass, float(columns.lat[0]), float(columns.lon[0]), kept),
             area,
             float(namelist["co2_ppmv"]),
             accelerated,

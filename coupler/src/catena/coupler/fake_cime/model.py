@@ -18,13 +18,16 @@ COMPILE = "--compile"
 _PROGRAM = """#!{python}
 import os
 import sys
+from pathlib import Path
 
 if {cache!r}:
     os.environ.setdefault("NUMBA_CACHE_DIR", {cache!r})
 
 from catena.coupler.fake_cime.executable import compile_model, main
 
-sys.exit(compile_model() if {compile!r} in sys.argv else main({cime!r}, bypass={bypass!r}))
+if {compile!r} in sys.argv:
+    sys.exit(compile_model())
+sys.exit(main({cime!r}, bypass={bypass!r}, kept=Path(__file__).parent / "weather"))
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from catena.coupler.embedded.stages import one_cycle
 from catena.coupler.forcing import site_forcing
+from catena.coupler.restart.writing import replacing
 from catena.shared.errors import InvalidData
 from catena.shared.site_netcdf import layout_of
 
@@ -42,7 +44,7 @@ class Weather:
         return np.ascontiguousarray(self.values[:, at : at + DAYS])
 
 
-def weather_of(file: Path | None, lat: float, lon: float) -> Weather:
+def weather_of(file: Path | None, lat: float, lon: float, kept: Path | None = None) -> Weather:
     """Daily weather of a run.
 
     Parameters
@@ -52,6 +54,8 @@ def weather_of(file: Path | None, lat: float, lon: float) -> Weather:
         that has not the form of a site's, gives generated weather.
     lat, lon : float
         Degrees. The clock of the place is taken from its longitude, 15 degrees an hour.
+    kept : Path, optional
+        Folder for days that were made from a site's file, so that runs after the first read those.
 
     Raises
     ------
@@ -70,6 +74,21 @@ def weather_of(file: Path | None, lat: float, lon: float) -> Weather:
     if not known:
         return generated(lat)
     hours = round(((lon + 180.0) % 360.0 - 180.0) / 15.0)
+    if kept is None:
+        return _site_weather(file, hours)
+    status = file.stat()
+    stamp = f"{file} {status.st_size} {status.st_mtime_ns} {hours}"
+    days = kept / f"{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npz"
+    if not days.exists():
+        made = _site_weather(file, hours)
+        kept.mkdir(exist_ok=True)
+        with replacing(days) as temporary, temporary.open("wb") as target:
+            np.savez(target, values=made.values, first_year=made.first_year)
+    with np.load(days, allow_pickle=False) as found:
+        return Weather(found["values"], int(found["first_year"]), file.name)
+
+
+def _site_weather(file: Path, hours: int) -> Weather:
     record = one_cycle(site_forcing(file, site=file.parent.name, utc_offset_h=hours))
     return Weather(record.array(), record.start.year, file.name)
 
