@@ -10,8 +10,8 @@ import xarray as xr
 from catena.shared.checks import clock
 from catena.shared.checks.findings import Finding, Fix
 from catena.shared.checks.view import View, converted, noted, refused_variable
-from catena.shared.lexicon import Row, lookup
-from catena.shared.lexicon.vocabularies import CF, contradiction, rows
+from catena.shared.lexicon import Row, lookup, vocabularies
+from catena.shared.lexicon.vocabularies import CF, contradiction
 
 ALIASES = {
     "time": ("valid_time", "date", "datetime", "Time", "t"),
@@ -81,8 +81,9 @@ def coordinate_roles(view: View) -> Iterator[Finding]:
 def known_variables(view: View) -> Iterator[Finding]:
     """Variables that the lexicon knows get their canonical names; others are left out.
 
-    Of several that would get the same name, the one is taken that stands first in the vocabulary:
-    its rows put the whole (all precipitation) before what may be a part of it (rain).
+    Of several that would get the same name, the one is taken that has it already, else that which
+    stands first in the vocabulary: its rows put the whole (all precipitation) before what may be a
+    part of it (rain).
     """
     dataset = view.dataset
     vocabulary = CF if view.checked_before else view.vocabulary
@@ -94,7 +95,7 @@ def known_variables(view: View) -> Iterator[Finding]:
             cell_methods=str(array.attrs.get("cell_methods", "")),
             dims=[str(dim) for dim in array.dims],
         )  # fmt: skip
-    chosen = _chosen(known, list(rows(vocabulary)))
+    chosen = _chosen(known, list(vocabularies.rows(vocabulary)))
     names: dict[str, str] = {}
     for name, row in known.items():
         if row is None:
@@ -141,13 +142,13 @@ def numeric(view: View) -> Iterator[Finding]:
 
 
 def _chosen(known: Mapping[str, Row | None], order: Sequence[str]) -> dict[str, str]:
-    """Which source variable becomes each canonical one: the first in `order`, then the file's."""
+    """Which source variable becomes each canonical one; of equals, the first in the file."""
     place = {name: i for i, name in enumerate(order)}
     found: dict[str, str] = {}
     for name in sorted(known, key=lambda name: place.get(name, len(order))):
         row = known[name]
-        if row is not None:
-            found.setdefault(row.name, name)
+        if row is not None and (row.name not in found or name == row.name):
+            found[row.name] = name
     return found
 
 
