@@ -214,7 +214,7 @@ def skill(variable: str, after: bool, rmse: float, coverage90: float = 0.9) -> S
     ],
 )  # fmt: skip
 def test_the_verdict_looks_at_what_was_held_back(skills: list[Skill], status: str) -> None:
-    found = model_findings(skills, {"misfit_sd": 0.1, "coverage90": 0.9})
+    found = model_findings(skills, {"misfit_sd": 0.1, "coverage90": 0.9}, runs=50, failed=0)
     assert [finding.status for finding in found] == ["passed", status]
 
 
@@ -223,8 +223,15 @@ def test_the_verdict_looks_at_what_was_held_back(skills: list[Skill], status: st
     [(0.1, 0.3, "passed"), (5.0, 0.9, "passed"), (0.4, 0.6, "doubtful"), (2.0, 0.6, "failed")],
 )
 def test_a_surrogate_may_be_off_where_it_says_so(misfit: float, inside: float, status: str) -> None:
-    (found,) = model_findings([], {"misfit_sd": misfit, "coverage90": inside})
+    (found,) = model_findings([], {"misfit_sd": misfit, "coverage90": inside}, runs=50, failed=0)
     assert found.status == status
+
+
+@pytest.mark.parametrize(("failed", "status"), [(1, "passed"), (2, "passed"), (3, "doubtful")])
+def test_runs_of_the_posterior_that_failed_are_told(failed: int, status: str) -> None:
+    right = {"misfit_sd": 0.1, "coverage90": 0.9}
+    _, found = model_findings([], right, runs=50 - failed, failed=failed)
+    assert found.status == status and f"{failed} of 50 runs" in found.said
 
 
 def test_a_field_with_dead_months_can_be_checked(made: Made) -> None:

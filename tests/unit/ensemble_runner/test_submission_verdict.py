@@ -89,6 +89,14 @@ def test_what_is_not_good_is_said(changes: dict[str, Any], title: str, said: str
     assert said in found.said and "nan" not in found.said
 
 
+def test_many_runs_that_failed_are_a_doubt() -> None:
+    sites = submitted().sites
+    many = SiteResult(**(vars(sites[0]) | {"draws": (18, 20)}))
+    found = verdict(submitted(sites=[many, sites[1]]))
+    assert found.status == "doubtful"
+    assert "2 of 20 runs of the posterior failed at US-MMS" in found.said
+
+
 def test_rules_that_are_broken_come_first() -> None:
     sites = submitted().sites
     broken = SiteResult(**(vars(sites[1]) | {"files": (("b.nc", 79, 1),)}))

@@ -91,7 +91,12 @@ def _findings(result: Result) -> dict[str, list[Finding]]:
         "check": [],
     }
     if result.model is not None:
-        found["model"] = verdict.model_findings(result.model.skills(), result.model.surrogate)
+        found["model"] = verdict.model_findings(
+            result.model.skills(),
+            result.model.surrogate,
+            runs=len(result.model.posterior),
+            failed=result.model.failed,
+        )
     if result.chains is not None and result.c2st is not None:
         found["chains"] = verdict.chain_findings(result.chains.remarks, result.c2st)
     if result.figures is not None:

@@ -22,6 +22,8 @@ DOUBT = 1.6
 HARMLESS_MISFIT = 0.3
 """Error of the surrogate, in standard deviations of the observation's, that changes no posterior
 to speak of."""
+FEW_FAILED = 0.05
+"""Part of the posterior's runs that may fail: leaving out more would bend what is predicted."""
 FEW_EFFECTIVE = 200
 SAME_C2ST = 0.60
 NOT_SAME_C2ST = 0.70
@@ -227,7 +229,9 @@ def observation_findings(seen: dict[str, Any], names: Sequence[str]) -> list[Fin
     return found
 
 
-def model_findings(skills: Sequence[Skill], surrogate: dict[str, float]) -> list[Finding]:
+def model_findings(
+    skills: Sequence[Skill], surrogate: dict[str, float], *, runs: int, failed: int
+) -> list[Finding]:
     """Findings about runs of the model itself with draws of the posterior.
 
     Parameters
@@ -236,6 +240,8 @@ def model_findings(skills: Sequence[Skill], surrogate: dict[str, float]) -> list
         Before and after, where it was used and where it was not.
     surrogate : dict
         Of :func:`catena.calibrator.predictive.surrogate_at`.
+    runs, failed : int
+        Runs that ended well, and that did not.
     """
     off, inside = surrogate["misfit_sd"], surrogate["coverage90"]
     status = grade(off, HARMLESS_MISFIT)
@@ -251,6 +257,19 @@ def model_findings(skills: Sequence[Skill], surrogate: dict[str, float]) -> list
             "" if status == "passed" else "Add runs near the posterior and train again.",
         )
     ]
+    if failed:
+        few = failed <= FEW_FAILED * (runs + failed)
+        found.append(
+            Finding(
+                "passed" if few else "doubtful",
+                "The model can run what the posterior holds possible",
+                f"{failed} of {runs + failed} runs with draws of the posterior failed and are left "
+                "out of what is predicted.",
+                ""
+                if few
+                else "See in the runs why they failed; narrow the prior or mend the model.",
+            )
+        )
     pairs = [
         (before, after)
         for before in skills

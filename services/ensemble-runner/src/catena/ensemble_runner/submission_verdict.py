@@ -23,6 +23,8 @@ NAMES = {"nee": "NEE", "hfls": "LE", "hfss": "H"}
 PERIODS = {CALIBRATION: "calibration years", VALIDATION: "held-back years"}
 COVERED = (0.85, 0.95)
 """Part of what was held back that 90 % intervals may cover."""
+FEW_FAILED = 0.05
+"""Part of the posterior's runs that may fail: leaving out more would bend its mean and spread."""
 
 
 def notices(found: Submitted) -> list[str]:
@@ -83,8 +85,13 @@ def verdict(found: Submitted) -> Finding:
 
 
 def trust(found: Submitted) -> list[Finding]:
-    """Findings about the chains that the draws are of, and about the spread."""
+    """Findings about the chains that the draws are of, their runs, and the spread."""
     made = [_chains(found)]
+    for site in found.sites:
+        ok, asked = site.draws
+        if asked - ok > FEW_FAILED * asked:
+            title = f"{asked - ok} of {asked} runs of the posterior failed at {site.site}"
+            made.append(Finding("doubtful", title, "The file called Posterior is without them."))
     for steps, words in (("day", "days"), ("month", "months")):
         value = coverage90(found.coverages, steps, VALIDATION)
         if np.isnan(value):
