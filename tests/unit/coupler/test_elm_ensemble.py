@@ -102,7 +102,9 @@ def test_only_what_is_missing_runs_again(case: ElmCase) -> None:
 def test_an_old_good_end_is_not_taken_for_the_new_attempts(case: ElmCase) -> None:
     ensemble = ElmEnsemble(case, changes(0.1))
     ensemble.run()
-    ensemble._state("g00001").forget("run")
+    state = ensemble._state("g00001")
+    state.forget("run")
+    state.update(made="with other parameters")
     set_faults(case.config.cime_root, [Fault("no_termination", where="g00001")])
     assert ensemble.run().n_ok == 0
 

@@ -111,6 +111,14 @@ def test_slurms_refusal_is_quoted(tmp_path: Path, slurm: Path) -> None:
         runner("slurm").submit(["/bin/true"], tmp_path, "job", tmp_path / "log")
 
 
+def test_a_refused_job_is_not_looked_for_in_the_queue(tmp_path: Path, slurm: Path) -> None:
+    (slurm / "refuse").touch()
+    case = built(tmp_path, executor={"kind": "slurm"})
+    for _ in range(2):
+        with pytest.raises(FailedPrecondition, match="invalid partition"):
+            case.run()
+
+
 def built(folder: Path, **changed: object) -> ElmCase:
     """A case whose programs are processes from now on."""
     config = elm_config(folder, stages=[{"name": "final", "years": 5}], **changed)
@@ -157,7 +165,7 @@ def test_a_job_whose_id_was_not_kept_is_found_by_its_folder(tmp_path: Path) -> N
     set_faults(config.cime_root, [Fault("slow_run", seconds=0.3)])
     with pytest.raises(Unavailable):
         case.run(timeout_s=0.1)
-    case.state.update(job=None, submitting="2026-01-01T00:00:00")
+    case.state.update(job=None, submitting={"executor": "local", "at": "2026-01-01T00:00:00"})
     assert ElmCase(config, config.runs[0]).run().finished
     assert len(list(case.run_folder.glob("cpl.log.*"))) == 1
 
@@ -179,7 +187,7 @@ def test_a_second_call_attaches_to_running_members(tmp_path: Path) -> None:
 
 def test_a_batch_job_whose_id_was_not_kept_is_not_doubled(tmp_path: Path) -> None:
     case = built(tmp_path, executor={"kind": "slurm"})
-    case.state.update(submitting="2026-01-01T00:00:00")
+    case.state.update(submitting={"executor": "slurm", "at": "2026-01-01T00:00:00"})
     with pytest.raises(FailedPrecondition, match="forget_submission"):
         case.run()
 

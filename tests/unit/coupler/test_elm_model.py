@@ -74,6 +74,8 @@ def test_a_resume_takes_its_own_run_only(model: LandModel, tmp_path: Path) -> No
     folder = model.case.run_folder
     model.read_restart(folder / "moz_final.elm.r.0006-01-01-00000.nc", "resume")
     assert model.get_current_time() == 6
+    model.update()
+    assert model.get_current_time() == 11
     foreign = tmp_path / "other.elm.r.0006-01-01-00000.nc"
     foreign.write_bytes((folder / "moz_final.elm.r.0006-01-01-00000.nc").read_bytes())
     with pytest.raises(InvalidData, match="hotstart"):

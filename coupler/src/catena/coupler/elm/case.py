@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import shutil
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
-from catena.coupler.elm.actions import Action, Command, Submit
-from catena.coupler.elm.commands import CommandLog, advice, essence
+from catena.coupler.elm.actions import Action, Command, Submit, write_atomically
+from catena.coupler.elm.commands import CommandLog
 from catena.coupler.elm.config import ElmConfig
 from catena.coupler.elm.execution import JobRecord, JobRunner
-from catena.coupler.elm.hand_over import hand_over_problem
-from catena.coupler.elm.history import history_files
-from catena.coupler.elm.outcome import Outcome, logs, run_outcome, whole_restart
+from catena.coupler.elm.failure import failure
+from catena.coupler.elm.hand_over import hand_over_told
+from catena.coupler.elm.inputs import file_digest, input_digests
+from catena.coupler.elm.lock import in_words, only_one
+from catena.coupler.elm.outcome import Outcome, logs, run_outcome, start_problem, whole_restart
 from catena.coupler.elm.settings import restart_interval, xml_settings
-from catena.coupler.elm.stages import StageRun
+from catena.coupler.elm.stages import StageRun, restart_name
 from catena.coupler.elm.state import CaseState, changes, digest
 from catena.coupler.elm.steps import STEPS, CaseSteps
-from catena.shared.errors import FailedPrecondition, InvalidData, JobFailed
+from catena.coupler.elm.submission import Submission
+from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest, JobFailed
+
+_LAYOUT = frozenset(("NTASKS", "NTHRDS", "STOP_N", "REST_N", "SAVE_TIMING"))
+"""Settings that no number follows from: a run may go on with others."""
 
 
 class ElmCase:
@@ -43,6 +48,8 @@ class ElmCase:
         self._log: CommandLog | None = None
         self._state: CaseState | None = None
         self._jobs: JobRunner | None = None
+        self._inputs: dict[str, str] | None = None
+        self._is_held = False
 
     @property
     def root(self) -> Path:
@@ -77,6 +84,35 @@ class ElmCase:
             self._jobs = JobRunner(self.config.executor, self.config.environment)
         return self._jobs
 
+    @property
+    def submission(self) -> Submission:
+        """The stage's job."""
+        return Submission(self.state, self.jobs, self.stage.case, (self.root, self.run_folder))
+
+    @contextmanager
+    def held(self, timeout_s: float | None = None) -> Iterator[None]:
+        """Keep other processes from this case; what they did before is known then.
+
+        Raises
+        ------
+        Unavailable
+            When another process works on it for longer than `timeout_s`.
+        FailedPrecondition
+            When a file cannot be written or read.
+        """
+        if self._is_held:
+            yield
+            return
+        with in_words(self.stage.case):
+            path = self.config.case_root / f"{self.stage.case}.catena.lock"
+            what, log = f"case {self.stage.case}", self.log
+            with only_one(path, what, timeout_s, lambda who: log.note("wait", until=who)):
+                self._state, self._is_held = None, True
+                try:
+                    yield
+                finally:
+                    self._is_held = False
+
     def plan(self) -> list[Action]:
         """Every program and file of a fresh case in order; nothing is done."""
         made = [action for step in STEPS for action in self.steps.actions(step)]
@@ -90,16 +126,41 @@ class ElmCase:
         FailedPrecondition
             When a program of CIME fails, or when a change of the configuration cannot be made to
             an existing case; the message says what to do.
+        InvalidData
+            When the stage must not start from the restart file that it was given.
+        Unavailable
+            While another process works on the case.
         """
+        with self.held(timeout_s=0):
+            self._prepare()
+
+    def _prepare(self) -> None:
+        if self.state.done("create") is not None and not self.root.is_dir():
+            raise FailedPrecondition(
+                f"there is no case directory '{self.root}' any more; to make it anew remove "
+                f"'{self.state.path}' too"
+            )
         if self.state.done("run") is not None:
-            self._refuse_changes_of_the_past()
+            if self.state.done("run") != digest(self._run_with()):
+                self._refuse("has run", self.state.get("ran_with") or {})
             return
+        begun = self.state.get("begun_with")
+        if begun is not None and begun != self._run_with():
+            # Its files must not be touched while it runs, nor its years be mixed.
+            if self.reached is not None:
+                self._refuse(f"has run to year {self.reached}", begun)
+            if self.submission.running() is not None:
+                self._refuse("runs", begun)
         for step in STEPS:
             inputs = self.steps.inputs(step)
             wanted, done = digest(inputs), self.state.done(step)
             if done == wanted:
                 continue
             self._change(step, done)
+            if step == "restart" and self.steps.restart is not None:
+                problem = start_problem(self.steps.restart, self.stage.name)
+                if problem:
+                    raise InvalidData(f"{self.stage.case} must not start from it: {problem}")
             again = done is not None or self.state.get("begun") == step
             self.state.update(begun=step)
             for action in self.steps.actions(step, again):
@@ -111,23 +172,25 @@ class ElmCase:
     def _settings(self) -> dict[str, str]:
         return xml_settings(self.config, self.stage)
 
-    def _refuse_changes_of_the_past(self) -> None:
-        if self.state.done("run") == self._run_digest():
-            return
-        before = self.state.get("ran_with") or {}
-        what = changes(before, self.ran_with())
+    def _refuse(self, what: str, before: dict[str, str]) -> None:
         raise FailedPrecondition(
-            f"stage {self.stage.name} of {self.stage.case} has run with other settings ({what}); "
-            "set them back, take another case_name, or call start_over(), which removes its output"
+            f"stage {self.stage.name} of {self.stage.case} {what} with other settings or files "
+            f"({changes(before, self._run_with())}); set them back, take another case_name, or "
+            "call start_over(), which removes its output"
         )
 
     def ran_with(self) -> dict[str, str]:
-        """Settings that the model's numbers follow from, for a digest."""
+        """Settings and files that the model's numbers follow from, for a digest."""
         namelist = self.steps.actions("namelist")[0]
-        return {**self._settings(), "user_nl_elm": digest(str(namelist))}
+        if self._inputs is None:
+            self._inputs = input_digests(self.config)
+        chosen = {name: value for name, value in self._settings().items() if name not in _LAYOUT}
+        return {**chosen, "user_nl_elm": digest(str(namelist)), **self._inputs}
 
-    def _run_digest(self) -> str:
-        return digest(self.ran_with())
+    def _run_with(self) -> dict[str, str]:
+        restart = self.steps.restart
+        own = {} if restart is None else {"restart": file_digest(restart)}
+        return self.ran_with() | own
 
     def _change(self, step: str, done: str | None) -> None:
         if step == "create":
@@ -194,120 +257,112 @@ class ElmCase:
             How often a run that stopped early is gone on with, as after its walltime. One that
             made no progress is not tried again.
         timeout_s : float, optional
-            How long to wait for one job.
+            How long to wait for one job, and for another process that works on the case.
 
         Raises
         ------
         JobFailed
             When the model did not end well; the message quotes its log.
         Unavailable
-            When the job still runs after `timeout_s`; calling again attaches to it.
-        FailedPrecondition
+            When the job still runs after `timeout_s`, or another process still works on the case;
+            calling again attaches to it.
+        FailedPrecondition, InvalidData
             As :meth:`prepare`.
         """
         return self.advance(self.stage.end, attempts, timeout_s)
 
     def advance(self, end: int, attempts: int = 1, timeout_s: float | None = None) -> Outcome:
         """Run to the first instant of year `end`, as :meth:`run` does."""
-        self.prepare()
+        if attempts < 1:
+            raise InvalidRequest(f"got {attempts} attempts, wanted 1 or more")
+        with self.held(timeout_s):
+            return self._advance(end, attempts, timeout_s)
+
+    def _advance(self, end: int, attempts: int, timeout_s: float | None) -> Outcome:
+        self._prepare()
         outcome = self.outcome(end)
         for _ in range(attempts):
             if outcome.finished:
                 break
             reached = outcome.reached
-            record = self._running() or self._submit(end, reached)
+            record = self.submission.running() or self._submit(end, reached)
             self.jobs.wait(record, timeout_s)
-            self.state.update(job=None)
+            self.submission.forget()
             outcome = self.outcome(end)
             if not outcome.finished and outcome.reached == reached:
                 break
         if not outcome.finished:
-            raise JobFailed(self._failure(outcome, end), cause_code="FAILED_PRECONDITION")
+            told = failure(outcome, self.stage.case, end, self._output)
+            raise JobFailed(told, cause_code="FAILED_PRECONDITION")
         self._check_hand_over()
         if end == self.stage.end and self.state.done("run") is None:
-            self.state.update(ran_with=self.ran_with())
-            self.state.record("run", self._run_digest())
+            self.state.update(ran_with=self._run_with())
+            self.state.record("run", digest(self._run_with()))
         return outcome
 
+    def started_from(self) -> Path | None:
+        """The restart file whose pools the first record of the history must show."""
+        before = self.stage.before
+        if before is None:
+            return self.config.finidat
+        hybrid = self.stage.stage.hand_over == "hybrid"
+        return self.run_folder / before.restart_name if hybrid else None
+
     def _check_hand_over(self) -> None:
-        before, stage = self.stage.before, self.stage
-        files = history_files(self.run_folder, stage.case)
-        asked = before is not None and stage.stage.hand_over == "hybrid"
-        if before is None or not asked or not files or self.state.get("hand_over") is not None:
+        source = self.started_from()
+        if source is None or self.state.get("hand_over") is not None:
             return
-        restart = self.run_folder / before.restart_name
-        try:
-            problem = hand_over_problem(restart, files[0], stage.spinup_state)
-            told = "agrees with the first record"
-        except InvalidData as error:
-            # As when no pool is in the history: nothing speaks against the run.
-            problem, told = "", f"not compared: {error}"
-        if problem:
-            raise InvalidData(f"{stage.case}: {problem}")
-        self.state.update(hand_over=told)
-
-    def _failure(self, outcome: Outcome, end: int) -> str:
-        done = outcome.reached
-        onwards = (
-            f"from year {done}, where its restart files are whole" if done else "from its start"
-        )
-        output = self.run_folder.parent / f"{self.stage.case}.job.log"
-        texts = [path for path in (output, output.with_suffix(".err")) if path.exists()]
-        said = essence("\n".join(path.read_text(errors="replace") for path in texts))
-        quoted = f"\ncase.submit said:\n{said}" if said else ""
-        todo = advice(quoted + outcome.reason) or "mend the cause"
-        return (
-            f"{self.stage.case} did not reach year {end}: {outcome.reason}{quoted}\nWhat to do: "
-            f"{todo}; then run again: it goes on {onwards}"
-        )
-
-    def _running(self) -> JobRecord | None:
-        kept = self.state.get("job")
-        if kept is not None:
-            record = JobRecord(**kept)
-            known = self.jobs.state(record)
-            if known == "unknown" and record.executor not in ("local", "none"):
-                raise FailedPrecondition(
-                    f"{record.executor} does not tell the state of job {record.native_id} of "
-                    f"{self.stage.case}, which is not to say that it has ended; try again, or "
-                    "call forget_submission() when it is not in the queue"
-                )
-            return record if known in ("queued", "active") else None
-        submitting = self.state.get("submitting")
-        if submitting is None:
-            return None
-        # Ended between the job's start and the note of its id.
-        found = _process_in(self.root, self.run_folder)
-        if found is not None:
-            record = JobRecord(str(found.pid), "local", str(self.root), found.create_time())
-            self.state.update(job=record.as_dict(), submitting=None)
-            return record
-        if self.config.executor.kind not in ("local", "none"):
-            raise FailedPrecondition(
-                f"a job of {self.stage.case} may be in the queue of {self.config.executor.kind} "
-                f"since {submitting}, its id was not kept; look there, cancel it, and call "
-                "forget_submission()"
-            )
-        return None
+        told = hand_over_told(source, self.run_folder, self.stage)
+        if told:
+            self.state.update(hand_over=told)
 
     def forget_submission(self) -> None:
         """There is no job of this case in the queue, says the user."""
-        self.state.update(submitting=None, job=None)
+        with self.held(timeout_s=0):
+            self.submission.forget()
 
     def start_over(self) -> None:
-        """Remove the stage's output and run it anew; case and executable stay."""
-        for pattern in ("*.elm.*.nc", "*.cpl.*.nc", "rpointer.*", "*.log.*"):
-            for path in self.run_folder.glob(pattern):
-                path.unlink()
-        self.state.forget("run", "restart")
-        self.state.update(job=None, submitting=None, old_logs=None, hand_over=None)
+        """Remove the stage's output and run it anew; case and executable stay.
+
+        Raises
+        ------
+        FailedPrecondition
+            While a job of the case runs.
+        Unavailable
+            While another process works on the case.
+        """
+        with self.held(timeout_s=0):
+            record = self.submission.running()
+            if record is not None:
+                raise FailedPrecondition(
+                    f"job {record.native_id} of {self.stage.case} runs; call cancel(), or wait, "
+                    "before its output is removed"
+                )
+            for pattern in ("*.elm.*.nc", "*.cpl.*.nc", "rpointer.*", "*.log.*"):
+                for path in self.run_folder.glob(pattern):
+                    path.unlink()
+            self.state.forget("run", "restart")
+            self.submission.forget()
+            self.state.update(old_logs=None, begun_with=None, hand_over=None)
+
+    def go_back_to(self, year: int) -> None:
+        """Go on from the restart files of an earlier year when it is run the next time."""
+        with self.held(timeout_s=0):
+            case, folder = self.stage.case, self.run_folder
+            write_atomically(
+                folder / "rpointer.drv", f"{restart_name(case, year, 'cpl')}\n".encode()
+            )
+            write_atomically(folder / "rpointer.lnd", f"./{restart_name(case, year)}\n".encode())
+            # The good end of what ran further is none of the run to come.
+            self.state.update(old_logs=sorted(logs(folder)))
+            self.state.forget("run")
 
     def _submit(self, end: int, reached: int | None) -> JobRecord:
         begin = self.stage.start if reached is None else reached
         stop = {
             "CONTINUE_RUN": "FALSE" if reached is None else "TRUE",
             "STOP_N": str(end - begin),
-            "REST_N": str(self._restart_interval(end - begin)),
+            "REST_N": str(self.restart_interval(end - begin)),
         }
         settings = self.state.get("settings") or {}
         now = self.state.get("stop") or {name: settings[name] for name in stop}
@@ -315,22 +370,25 @@ class ElmCase:
             listed = ",".join(f"{name}={value}" for name, value in stop.items())
             self._do(Command(("./xmlchange", listed), self.root))
             self.state.update(stop=stop)
-        self.state.update(
-            old_logs=sorted(logs(self.run_folder)), submitting=time.strftime("%Y-%m-%dT%H:%M:%S")
-        )
+        old = sorted(logs(self.run_folder))
+        self.state.update(old_logs=old, begun_with=self._run_with())
         action = self.steps.submit()
-        output = self.run_folder.parent / f"{self.stage.case}.job.log"
-        record = self.jobs.submit(action.argv, action.folder, self.stage.case, output)
-        self.state.update(job=record.as_dict(), submitting=None)
+        record = self.submission.submit(action.argv, action.folder, self._output)
         self.log.note("submit", action=str(action), native_id=record.native_id)
         return record
 
-    def _restart_interval(self, years: int) -> int:
+    @property
+    def _output(self) -> Path:
+        return self.run_folder.parent / f"{self.stage.case}.job.log"
+
+    def restart_interval(self, years: int) -> int:
+        """Years between restart files of a run of some length."""
         return restart_interval(years, self.config.restart_years or self.config.forcing_years)
 
     def cancel(self) -> None:
-        """End the stage's job, if it has one."""
-        record = self._running()
+        """End the stage's job, if it has one; another process may be waiting for it."""
+        self._state = None
+        record = self.submission.running()
         if record is not None:
             self.jobs.cancel(record)
 
@@ -338,13 +396,3 @@ class ElmCase:
     def reached(self) -> int | None:
         """Year of the newest whole restart files."""
         return whole_restart(self.run_folder, self.stage.case, self.stage.spinup_state)
-
-
-def _process_in(*folders: Path) -> psutil.Process | None:
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()) in folders:
-                return process
-        except psutil.Error:
-            continue
-    return None

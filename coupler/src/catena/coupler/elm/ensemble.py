@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,23 @@ import xarray as xr
 
 from catena.coupler.elm.case import ElmCase
 from catena.coupler.elm.execution import JobRecord
+from catena.coupler.elm.hand_over import hand_over_told
 from catena.coupler.elm.history import collect_history
-from catena.coupler.elm.members import make_member, member_name
-from catena.coupler.elm.outcome import Outcome, run_outcome
+from catena.coupler.elm.inputs import file_digest
+from catena.coupler.elm.members import continue_member, make_member, member_name
+from catena.coupler.elm.outcome import Outcome, run_outcome, start_problem
 from catena.coupler.elm.parameters import Changes
 from catena.coupler.elm.state import CaseState, digest
-from catena.shared.errors import CatenaError, FailedPrecondition, Unavailable
+from catena.coupler.elm.submission import Submission
+from catena.shared.errors import (
+    CatenaError,
+    FailedPrecondition,
+    InvalidData,
+    InvalidRequest,
+    Unavailable,
+)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -61,22 +73,38 @@ class ElmEnsemble:
     ----------
     case : ElmCase
         Prepared by the ensemble where it is not yet.
-    changes : sequence of mapping
+    changes : sequence or mapping of mapping
         Parameters of each member, as for
-        :func:`~catena.coupler.elm.parameters.perturb_parameters`.
+        :func:`~catena.coupler.elm.parameters.perturb_parameters`. A mapping names the members;
+        those of a sequence are called g00001 and so on.
     restarts : mapping of Path, optional
         What each member starts from: ``report.ok`` of the ensemble of the stage before. A member
         that is not in it is not run.
+
+    Raises
+    ------
+    InvalidRequest
+        When there is no member, or one has a name that is no name of a folder.
     """
 
     def __init__(
         self,
         case: ElmCase,
-        changes: Sequence[Changes],
+        changes: Sequence[Changes] | Mapping[str, Changes],
         restarts: Mapping[str, Path] | None = None,
     ) -> None:
         self.case = case
-        self.changes = {member_name(n): item for n, item in enumerate(changes, 1)}
+        if not changes:
+            raise InvalidRequest("got no members, wanted the parameters of one or more")
+        if not isinstance(changes, Mapping):
+            changes = {member_name(number): item for number, item in enumerate(changes, 1)}
+        odd = [name for name in changes if not _NAME.fullmatch(name)]
+        if odd:
+            raise InvalidRequest(
+                f"{len(odd)} members have impossible names, the first is {odd[0]!r}; wanted up to "
+                "64 letters, digits, _ and -"
+            )
+        self.changes = dict(changes)
         self.restarts = restarts
         self.root = case.run_folder.parent / "ensemble"
 
@@ -89,7 +117,16 @@ class ElmEnsemble:
 
     def _digest(self, name: str) -> str:
         restart = (self.restarts or {}).get(name)
-        return digest([self.changes[name], str(restart), self.case.ran_with()])
+        begun = None if restart is None else file_digest(restart)
+        return digest([self.changes[name], begun, self.case.ran_with()])
+
+    def _submission(self, name: str) -> Submission:
+        job = f"{self.case.stage.case}_{name}"
+        return Submission(self._state(name), self.case.jobs, job, (self.folder(name),))
+
+    def forget_submission(self, name: str) -> None:
+        """There is no job of this member in the queue, says the user."""
+        self._submission(name).forget()
 
     def outcome(self, name: str) -> Outcome:
         """What a member came to so far, judged by the model's own files."""
@@ -109,17 +146,26 @@ class ElmEnsemble:
         Returns
         -------
         EnsembleReport
-            A failed member does not stop the others. Calling again runs failed ones anew, from
-            their start, and leaves finished ones alone.
+            A failed member does not stop the others. Calling again runs failed ones again, from
+            their last whole restart files, and leaves finished ones alone.
 
         Raises
         ------
+        InvalidRequest
+            When `parallel` is not 1 or more.
         FailedPrecondition
             When the case cannot be prepared, or when a member that finished is now asked for with
-            other parameters.
+            other parameters, settings or files.
         Unavailable
-            When members still run after `timeout_s`; calling again attaches to them.
+            When members still run after `timeout_s`, or another process works on this case;
+            calling again attaches to them.
         """
+        if parallel < 1:
+            raise InvalidRequest(f"got {parallel} members at a time, wanted 1 or more")
+        with self.case.held(timeout_s):
+            return self._run(parallel, timeout_s)
+
+    def _run(self, parallel: int, timeout_s: float | None) -> EnsembleReport:
         self.case.prepare()
         self._refuse_other_parameters()
         program = self._program()
@@ -133,8 +179,8 @@ class ElmEnsemble:
             while waiting and len(active) < parallel:
                 name = waiting.pop(0)
                 try:
-                    self._begin(name, program, ok, missing, active)
-                except CatenaError as error:
+                    self._begin(name, program, ok, failed, missing, active)
+                except (CatenaError, OSError) as error:
                     failed[name] = str(error)
             for name, record in list(active.items()):
                 if self.case.jobs.state(record) not in ("queued", "active"):
@@ -155,7 +201,7 @@ class ElmEnsemble:
             state = self._state(name)
             if state.done("run") not in (None, self._digest(name)):
                 raise FailedPrecondition(
-                    f"{name} has finished with other parameters or settings; remove "
+                    f"{name} has finished with other parameters, settings or files; remove "
                     f"'{self.folder(name)}' and '{state.path}' to run it anew"
                 )
 
@@ -171,6 +217,7 @@ class ElmEnsemble:
         name: str,
         program: Path,
         ok: dict[str, Path],
+        failed: dict[str, str],
         missing: dict[str, str],
         active: dict[str, JobRecord],
     ) -> None:
@@ -182,41 +229,67 @@ class ElmEnsemble:
         if self.restarts is not None and name not in self.restarts:
             missing[name] = "it did not finish the stage before"
             return
-        kept = state.get("job")
-        if kept is not None and state.get("made") == wanted:
-            record = JobRecord(**kept)
-            if self.case.jobs.state(record) in ("queued", "active"):
-                active[name] = record
+        submission = self._submission(name)
+        record = submission.running()
+        if record is None:
+            if outcome.finished and outcome.restart is not None and state.get("made") == wanted:
+                self._end(name, ok, failed)
                 return
-            if outcome.finished and outcome.restart is not None:
-                state.record("run", wanted)
-                ok[name] = outcome.restart
-                return
-        folder = self.folder(name)
-        for pattern in ("*.log.*", "*.elm.h*.nc", f"{self.case.stage.case}.*.r.*.nc", "rpointer.*"):
-            for path in folder.glob(pattern):
-                path.unlink()  # of an attempt before: its good end is not this one's
-        restart = (self.restarts or {}).get(name)
-        make_member(self.case.run_folder, folder, self.changes[name], restart)
-        modules = self.case.root / ".env_mach_specific.sh"
-        record = self.case.jobs.submit(
-            [str(program)],
-            folder,
-            f"{self.case.stage.case}_{name}",
-            self.root / f"{name}.job.log",
-            modules if modules.exists() else None,
-        )
-        state.update(job=record.as_dict(), made=wanted)
+            self._make(name, outcome)
+            state.update(made=wanted)
+            modules = self.case.root / ".env_mach_specific.sh"
+            record = self._submission(name).submit(
+                [str(program)],
+                self.folder(name),
+                self.root / f"{name}.job.log",
+                modules if modules.exists() else None,
+            )
+        elif state.get("made") != wanted:
+            raise FailedPrecondition(
+                f"its job {record.native_id} runs with other parameters, settings or files; wait "
+                "for it or cancel it"
+            )
         active[name] = record
 
+    def _make(self, name: str, outcome: Outcome) -> None:
+        """The member's run directory, ready to begin or to go on."""
+        folder, stage, state = self.folder(name), self.case.stage, self._state(name)
+        reached = outcome.reached
+        goes_on = (
+            state.get("made") == self._digest(name) and reached is not None and reached < stage.end
+        )
+        # Logs of an attempt before: its good end is not this one's.
+        begun = () if goes_on else ("*.elm.h*.nc", f"{stage.case}.*.r*.nc", "rpointer.*")
+        for pattern in ("*.log.*", *begun):
+            for path in folder.glob(pattern):
+                path.unlink()
+        if goes_on and reached is not None:
+            years = stage.end - reached
+            continue_member(folder, years, self.case.restart_interval(years))
+            return
+        restart = (self.restarts or {}).get(name)
+        problem = "" if restart is None else start_problem(restart, stage.name)
+        if problem:
+            raise InvalidData(f"it must not start from its restart file: {problem}")
+        state.update(made=None)
+        make_member(self.case.run_folder, folder, self.changes[name], restart)
+
     def _end(self, name: str, ok: dict[str, Path], failed: dict[str, str]) -> None:
-        state, outcome = self._state(name), self.outcome(name)
-        state.update(job=None)
-        if outcome.finished and outcome.restart is not None:
-            state.record("run", self._digest(name))
-            ok[name] = outcome.restart
-        else:
+        outcome = self.outcome(name)
+        self._submission(name).forget()
+        if not outcome.finished or outcome.restart is None:
             failed[name] = outcome.reason
+            return
+        source = self.case.started_from()
+        if source is not None:
+            source = (self.restarts or {}).get(name, source)
+            try:
+                hand_over_told(source, self.folder(name), self.case.stage)
+            except InvalidData as error:
+                failed[name] = str(error)
+                return
+        self._state(name).record("run", self._digest(name))
+        ok[name] = outcome.restart
 
     def history(
         self, report: EnsembleReport, variables: Sequence[str] | None = None, stream: str = "h0"

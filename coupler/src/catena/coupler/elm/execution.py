@@ -103,19 +103,25 @@ class JobRunner:
         Raises
         ------
         FailedPrecondition
-            When the scheduler refuses it; the message quotes it.
+            When it cannot be started, or the scheduler refuses it; the message quotes it.
         """
         began = time.time()
         if self.executor.kind == "none":
-            with log.open("wb") as file:
-                done = subprocess.Popen(
-                    list(argv),
-                    cwd=folder,
-                    env={**os.environ, **self.environment},
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                )
+            try:
+                with log.open("wb") as file:
+                    done = subprocess.Popen(
+                        list(argv),
+                        cwd=folder,
+                        env={**os.environ, **self.environment},
+                        stdin=subprocess.DEVNULL,
+                        stdout=file,
+                        stderr=subprocess.STDOUT,
+                    )
+            except OSError as error:
+                raise FailedPrecondition(
+                    f"{Path(argv[0]).name} could not be started: {error.strerror}; is the case "
+                    "whole?"
+                ) from error
             self._jobs[str(done.pid)] = done
             return JobRecord(str(done.pid), "none", str(folder), began)
         from psij import Job, JobAttributes, JobSpec, ResourceSpecV1

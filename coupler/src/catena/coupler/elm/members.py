@@ -67,13 +67,32 @@ def make_member(parent: Path, folder: Path, changes: Changes, restart: Path | No
         own[name] = str(folder / Path(value).name)
         if name == "nrevsn":
             _copy_pointers(parent, folder)
+    # The parent's folder as a whole name: not the beginning of another one's.
+    inside = re.compile(re.escape(str(parent)) + r"(?=[/'\"\s]|$)")
     for path in parent.iterdir():
         if path.is_file() and _COPIED.match(path.name):
             text = path.read_text()
             if path.name == "lnd_in":
                 text = replace_entries(text, {name: fortran(value) for name, value in own.items()})
-            text = text.replace(str(parent), str(folder))
+            text = inside.sub(lambda _: str(folder), text)
             write_atomically(folder / path.name, text.encode())
+
+
+def continue_member(folder: Path, years: int, restart_years: int) -> None:
+    """Let a member's run directory go on from what its pointer files name, as CONTINUE_RUN does.
+
+    Parameters
+    ----------
+    folder : Path
+        `.../g00001`.
+    years : int
+        Still to run.
+    restart_years : int
+        Between restart files.
+    """
+    path = folder / "drv_in"
+    changes = {"start_type": "'continue'", "stop_n": str(years), "restart_n": str(restart_years)}
+    write_atomically(path, replace_entries(path.read_text(), changes).encode())
 
 
 def _copy_pointers(parent: Path, folder: Path) -> None:

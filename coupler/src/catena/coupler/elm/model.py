@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from catena.coupler.elm.actions import copy_atomically, write_atomically
+from catena.coupler.elm.actions import copy_atomically
 from catena.coupler.elm.case import ElmCase
 from catena.coupler.elm.config import ElmConfig
 from catena.coupler.elm.history import read_history
@@ -119,8 +119,7 @@ class ElmModel(LandModel):
         for source in (path, driver):
             if source.parent.absolute() != folder.absolute():
                 copy_atomically(source, folder / source.name)
-        write_atomically(folder / "rpointer.drv", f"{driver.name}\n".encode())
-        write_atomically(folder / "rpointer.lnd", f"./{path.name}\n".encode())
+        self.case.go_back_to(int(found[1]))
 
     @staticmethod
     def _refuse(problem: str) -> None:
