@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,49 @@ def test_another_case_is_another_version(case: Path, store: ArtifactStore) -> No
 def test_without_a_case_there_is_no_elm() -> None:
     with pytest.raises(FailedPrecondition, match=VARIABLE):
         open_model("elm")
+
+
+def test_other_input_files_are_another_version(case: Path) -> None:
+    seen = {ElmRunner().version}
+    config = ElmRunner().config
+    for path in (
+        config.forcing.directory / "all_hourly.nc",
+        config.forcing.co2_file,
+        config.forcing.aerosol_file,
+        config.parameter_file,
+    ):
+        path.write_bytes(path.read_bytes() + b"\0")
+        seen.add(ElmRunner().version)
+    git = ["git", "-C", str(config.cime_root)]
+    mark = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m"]
+    for command in (["init", "-q"], [*mark, "one"], [*mark, "two"]):
+        subprocess.run([*git, *command], check=True)
+        seen.add(ElmRunner().version)
+    assert len(seen) == 7
+
+
+def test_a_request_does_not_lead_around_the_checks_of_a_case(
+    case: Path, store: ArtifactStore
+) -> None:
+    setup = {"stages": [{"kind": "ad_spinup", "years": 10}, {"kind": "final", "years": 5}]}
+    query = RunEnsembleQuery.from_plain(request(setup=setup, table=table(0.1)))
+    with pytest.raises(InvalidData, match="cannot be run so") as caught:
+        ensembles.run(store, query)
+    told = {each.field: each.description for each in caught.value.violations}
+    assert "wanted at least 40" in told["setup.stages[0].years"]
+    assert not (case / "cases").exists()
+
+
+def test_members_that_begin_from_a_state_are_found_again(case: Path, store: ArtifactStore) -> None:
+    spun_up = ensembles.run(store, RunCaseQuery.from_plain(request(frequencies=["yearly"])))
+    restart = {"artifact": ensembles.plain(spun_up.ref)}
+    setup = {"stages": [{"kind": "final", "years": 5}], "restart": restart}
+    assert ensemble(store, 0.1, setup=setup).manifest.costs["members_run"] == 1
+    set_faults(case / "e3sm", [Fault("build_error")])
+    more = ensemble(store, 0.1, 0.2, setup=setup)
+    assert [more.manifest.costs[name] for name in ("members_found", "members_run")] == [1, 1]
+    assert more.open_dataset("runs.zarr").attrs["n_ok"] == 2
+    again = setup | {"restart": restart | {"mode": "resume"}}
+    with pytest.raises(InvalidData) as caught:
+        ensemble(store, 0.1, setup=again)
+    assert caught.value.violations[0].field == "setup.restart.mode"

@@ -9,10 +9,9 @@ never gets here: whoever writes a case decides which programs are run.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +21,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catena.coupler.elm import ElmCase, ElmConfig, ElmEnsemble, read_history
+from catena.coupler.elm.actions import write_atomically
 from catena.coupler.elm.config import History
+from catena.coupler.elm.config_checks import problems
+from catena.coupler.elm.inputs import checkout_revision, input_digests
 from catena.coupler.elm.parameter_ranges import INERT, RANGES
 from catena.coupler.elm.parameters import pft_names
 from catena.coupler.elm.stages import Stage
@@ -39,7 +41,7 @@ from catena.ensemble_runner.models import (
     Setup,
 )
 from catena.ensemble_runner.stages import StageKind
-from catena.shared.errors import FailedPrecondition, FieldViolation, InvalidData
+from catena.shared.errors import CatenaError, FailedPrecondition, FieldViolation, InvalidData
 
 Array = NDArray[np.float64]
 Values = dict[str, NDArray[np.float32]]
@@ -79,11 +81,10 @@ class ElmRunner:
 
     @cached_property
     def version(self) -> str:
-        """Digest of the case and of the files that it names."""
+        """Digest of the case, of the files that it names, and of the checkout of E3SM."""
         digest = hashlib.sha256(self._path.read_bytes())
-        config = self.config
-        for file in (config.parameter_file, config.surface_file, config.domain_file):
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest.update(json.dumps(input_digests(self.config), sort_keys=True).encode())
+        digest.update(checkout_revision(self.config).encode())
         return digest.hexdigest()[:16]
 
     @cached_property
@@ -121,8 +122,20 @@ class ElmRunner:
         return 9.0 * sum(stage.years for stage in setup.stages)
 
     def check(self, setup: Setup) -> Sequence[FieldViolation]:
-        """Nothing beyond what ELM and CIME check themselves when the case is prepared."""
-        return []
+        """What the case does not allow, such as leaving acceleration before year 40."""
+        found: list[FieldViolation] = []
+        if setup.restart is not None and setup.restart_mode == "resume":
+            found.append(
+                FieldViolation(
+                    "setup.restart.mode",
+                    "got resume; a case of ELM begins at its stage's own date, take hotstart",
+                )
+            )
+        config = self._configured(setup, ("yearly",), self._finidat(setup))
+        for each in problems(config.model_dump()):
+            field = "restart" if each.field == "finidat" else each.field
+            found.append(FieldViolation(f"setup.{field}", each.description))
+        return found
 
     def run_block(
         self, setup: Setup, columns: Sequence[Column], rows: Array, frequency: Frequency
@@ -141,24 +154,26 @@ class ElmRunner:
         """Run each member as a job, through all stages; those that have finished are found."""
         if not rows:
             return
-        with _finidat(setup.restart) as start:
-            config = self._configured(setup, (frequency,), start)
-            folders, failed, _ = self._run(config, setup, columns, rows)
+        config = self._configured(setup, (frequency,), self._finidat(setup))
+        folders, failed, _ = self._run(config, setup, columns, rows)
         last = config.runs[-1].case
         for name in rows:
             if name in failed:
                 stage, cause = failed[name]
                 yield name, BlockRun({}, (Failure(0, stage, "", cause),))
                 continue
-            values, axes = _history(folders[name], last, setup.outputs, "h0")
+            try:
+                values, axes = _history(folders[name], last, setup.outputs, "h0")
+            except CatenaError as error:
+                yield name, BlockRun({}, (Failure(0, setup.stages[-1].kind, "", str(error)),))
+                continue
             yield name, BlockRun({key: array[None] for key, array in values.items()}, (), axes)
 
     def run_case(self, setup: Setup, frequencies: Sequence[Frequency], restart: Path) -> CaseRun:
         """Run the fixed parameters, with a history stream for each frequency."""
         name = hashlib.sha256(repr(sorted(setup.described().items())).encode()).hexdigest()[:16]
-        with _finidat(setup.restart) as start:
-            config = self._configured(setup, frequencies, start)
-            folders, failed, ends = self._run(config, setup, [], {name: np.zeros(0)})
+        config = self._configured(setup, frequencies, self._finidat(setup))
+        folders, failed, ends = self._run(config, setup, [], {name: np.zeros(0)})
         if failed:
             stage, cause = failed[name]
             raise InvalidData(f"the run failed in {stage}: {cause}")
@@ -172,6 +187,16 @@ class ElmRunner:
             {each: values for each, (values, _) in read.items()},
             {each: axes for each, (_, axes) in read.items()},
         )
+
+    def _finidat(self, setup: Setup) -> Path | None:
+        """A restart file of a request where the machine's nodes see it, and as long as the case."""
+        if setup.restart is None:
+            return None
+        digest = hashlib.sha256(setup.restart).hexdigest()[:16]
+        path = self.config.case_root / f"finidat.{digest}.nc"
+        if not path.is_file():
+            write_atomically(path, setup.restart)
+        return path
 
     def _configured(
         self, setup: Setup, frequencies: Sequence[Frequency], finidat: Path | None
@@ -217,10 +242,8 @@ class ElmRunner:
         alive = list(rows)
         for run in config.runs:
             case = ElmCase(config, run, next(iter(ends.values())) if ends else None)
-            ensemble = ElmEnsemble(case, [], ends)
-            ensemble.changes = {
-                f"g{name}": self.changes_of(setup, columns, rows[name]) for name in alive
-            }
+            changes = {f"g{name}": self.changes_of(setup, columns, rows[name]) for name in alive}
+            ensemble = ElmEnsemble(case, changes, ends)
             report = ensemble.run(parallel)
             for told in (report.failed, report.missing):
                 failed |= {name[1:]: (run.name, cause) for name, cause in told.items()}
@@ -248,18 +271,6 @@ class ElmRunner:
             assert isinstance(named, dict)
             named |= dict.fromkeys([column.pft] if column.pft else self.pfts[1:], value)
         return made
-
-
-@contextmanager
-def _finidat(content: bytes | None) -> Iterator[Path | None]:
-    """A restart file of a request on the disk, for as long as the run takes."""
-    if content is None:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="catena-elm-") as folder:
-        path = Path(folder) / "finidat.nc"
-        path.write_bytes(content)
-        yield path
 
 
 def _history(
