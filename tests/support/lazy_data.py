@@ -17,15 +17,17 @@ import numpy as np
 import xarray as xr
 
 from catena.data_ingest.copying import Copier
-from catena.shared.artifacts import ArtifactStore
+from catena.shared.artifacts import ArtifactStore, shards
 from catena.shared.artifacts.folder import LocalFiles
 from catena.shared.jobs.checkpoint import Checkpoint
 
 NAME = "data-ingest/IngestDataset/0a1b"
+SMALL_PARTS = {"SHARD_BYTES": 6 << 20, "CHUNK_BYTES": 256 << 10}
+"""For `catena.shared.artifacts.shards`: an eighth, so that few bytes make several parts."""
 
 
 def counted(
-    log: Path, rows: int, *, chunk: int = 100, lat: int = 150, lon: int = 120, add: float = 0
+    log: Path, rows: int, *, chunk: int = 100, lat: int = 75, lon: int = 30, add: float = 0
 ) -> xr.Dataset:
     """`rows` maps of noise in chunks of `chunk`; each chunk that is made adds a line to `log`.
 
@@ -90,6 +92,7 @@ def copy_and_die(
     add: float = 0,
 ) -> None:
     """Copy; SIGKILL in the middle of writing the part after `die_after` parts (never if < 0)."""
+    vars(shards).update(SMALL_PARTS)
     store = ArtifactStore(url)
     copy, writer = copier(store, attempt)
     put, parts = writer.put_entry, 0

@@ -15,14 +15,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from support.lazy_data import NAME, copier, counted
+from support.lazy_data import NAME, SMALL_PARTS, copier, counted
 
-from catena.shared.artifacts import ArtifactStore
+from catena.shared.artifacts import ArtifactStore, shards
 from catena.shared.artifacts import journal as journal_module
 from catena.shared.errors import FailedPrecondition, InvalidData, JobInterrupted
 from catena.shared.jobs.checkpoint import Checkpoint
 
-ROWS = 4000  # 288 MB in 40 chunks; 6 per shard, so 7 parts
+ROWS = 4000  # 36 MB in 40 chunks; 6 per shard, so 7 parts
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SMALL_PARTS.items():
+        monkeypatch.setattr(shards, name, value)
 
 
 @pytest.fixture
@@ -96,7 +102,7 @@ def test_a_killed_copy_goes_on_and_gives_the_same_bytes(
         assert artifact.read_bytes(name) == other.read_bytes(name)
     np.testing.assert_array_equal(
         artifact.open_dataset("data/a.zarr")["tas"][1234],
-        np.random.default_rng(12).integers(0, 99, (100, 150, 120))[34],
+        np.random.default_rng(12).integers(0, 99, (100, 75, 30))[34],
     )
 
 

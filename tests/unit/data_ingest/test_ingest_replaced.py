@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 import xarray as xr
 from support.http_archive import HttpArchive, NoTag
+from support.lazy_data import SMALL_PARTS
 
+from catena.data_ingest import jobs
 from catena.data_ingest.jobs import ingest_dataset
 from catena.data_ingest.queries import IngestDatasetQuery
 from catena.data_ingest.storage import open_datasets
-from catena.shared.artifacts import ArtifactStore
+from catena.shared.artifacts import ArtifactStore, shards
 from catena.shared.artifacts.parts import PartWriter
 from catena.shared.artifacts.shards import Part
 from catena.shared.testing import Killed, run_job
 
 pytestmark = pytest.mark.slow
 
-SHAPE = (1500, 90, 144)  # 78 MB, two parts or more
+SHAPE = (200, 90, 144)  # 10 MB, two parts or more
 
 
 def write(path: Path, level: float) -> None:
@@ -71,6 +73,9 @@ def death(monkeypatch: pytest.MonkeyPatch) -> Death:
         return write_part(self, key, part)
 
     monkeypatch.setattr(PartWriter, "write", dying)
+    for name, value in SMALL_PARTS.items():
+        monkeypatch.setattr(shards, name, value)
+    monkeypatch.setattr(jobs, "SHARD_BYTES", shards.SHARD_BYTES)
     return made
 
 
