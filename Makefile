@@ -29,7 +29,8 @@ DEMO_HOME := $(or $(CATENA_HOME),$(CURDIR)/.catena)
 
 # First and exactly pinned: a plain `torch` may pull gigabytes of GPU libraries.
 TORCH := $(shell grep '^torch==' constraints.txt)
-PYTEST := $(BIN)/python -m pytest -q
+# Two at a time; a file's tests stay together, for they share what is dear to start.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 STARTED := $(shell date +%s)
 TOOLS := hatchling editables pytest pytest-timeout pytest-xdist hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
 	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid
@@ -61,9 +62,8 @@ demo-ingest: setup ## Ingest samples of real archives into one catalog and write
 		deploy/ingest/samples.yaml deploy/ingest/generated.yaml
 
 test: lint ## Lint and all tests
-	@$(PYTEST) -n 2 --dist loadfile -m "not slow" tests/unit
-	@$(PYTEST) -m slow tests/unit
-	@$(PYTEST) tests --ignore=tests/unit
+	@$(PYTEST) -m "not slow" tests
+	@$(PYTEST) --no-loadscope-reorder -m slow tests
 	@echo "test: lint is clean and all tests passed, after $$(( $$(date +%s) - $(STARTED) )) s"
 
 test-fast: setup ## The tests that take seconds
