@@ -81,3 +81,44 @@ def gather(
                 future[b, h, f] = value
                 known = known or value == value
             noise[b, h] = np.float32(1.0) - w if known else np.float32(1.0)
+
+
+@_compiled
+def place_archived(
+    values: Array,
+    at: Array,
+    reach: Array,
+    mean: Array,
+    scale: Array,
+    level: Array,
+    future: Array,
+    noise: Array,
+) -> None:
+    """Put archived forecasts, scaled, into the rows of a batch that get them.
+
+    Parameters
+    ----------
+    values : (M, H, F) float32 array
+        In the units of the records.
+    at : (M,) array of int64
+        Rows of the batch.
+    reach : (B,) array
+        Leads that have a forecast.
+    mean, scale : (F,) float64 arrays
+        Of the weather.
+    level : (H,) float32 array
+        Noise of archived forecasts.
+    future : (B, H, F + 2) float32 array, filled but for the last two columns
+    noise : (B, H) float32 array, filled
+    """
+    for m in range(len(at)):
+        b = at[m]
+        for h in range(values.shape[1]):
+            known = False
+            for f in range(values.shape[2]):
+                value = np.float32(np.nan)
+                if h < reach[b]:
+                    value = np.float32((values[m, h, f] - mean[f]) / scale[f])
+                future[b, h, f] = value
+                known = known or value == value
+            noise[b, h] = level[h] if known else np.float32(1.0)

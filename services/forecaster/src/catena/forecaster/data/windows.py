@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from catena.forecaster.data.gather import gather
+from catena.forecaster.data.gather import gather, place_archived
 from catena.forecaster.data.noise import Archive, ForecastWeather, GroupedArchive, Plan
 from catena.forecaster.data.records import Array32, BasinRecords, Days, Index, Mask, refuse
 from catena.forecaster.data.scaling import Scalers
@@ -282,9 +282,16 @@ class Windows:
         assert self.archive is not None
         at = np.flatnonzero(plan.archived)
         values = self.archive.read(basin[at], issue[at], plan.member[at])
-        values[np.arange(self.leads) >= plan.reach[at, None]] = np.nan
-        future[at, :, :-2] = self.scalers.weather(values)
-        noise[at] = np.where(np.isnan(values).all(axis=2), np.float32(1.0), self._archive_noise)
+        if values.shape != (len(at), self.leads, future.shape[2] - 2):
+            raise InvalidData(
+                f"archived forecasts of shape {values.shape} came for {len(at)} samples; "
+                f"{self.leads} leads and {future.shape[2] - 2} variables wanted"
+            )
+        scalers = self.scalers
+        place_archived(
+            values, at, plan.reach, scalers.weather_mean, scalers.weather_scale,
+            self._archive_noise, future, noise,
+        )  # fmt: skip
 
     def _process(self, plan: Plan, basin: Index, issue: Index) -> Array32 | None:
         if self.process_flow is None:
