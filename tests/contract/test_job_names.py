@@ -33,7 +33,7 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
     (
         "calibrator",
         "ImportEnsemble",
-        2,
+        3,
         {
             "files": {
                 "files": ref("files"),
@@ -44,14 +44,14 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
             "outputs": [{"name": "LH2006", "units": "W m-2"}],
             "held_out_runs": 100,
         },
-        "88b5da9d5aa8968c35abd81839036959d0ff946aa26334099d60045c633cad0c",
+        "894697eb9acfc4568d15143e3a6d14a33542d15430840b56d8b53d5429de4340",
     ),
     (
         "calibrator",
         "ImportEnsemble",
-        2,
+        3,
         {"generated": {"runs": 200, "seed": 3}},
-        "a7039fbf37dd487d626fad1a903b6f18749bd9077d70908202e622c92733d631",
+        "72bc3efd5157bb674c07cc45b55b0e3ea1ca96632818e4161d50e0674b0fa2a2",
     ),
     (
         "calibrator",
@@ -98,7 +98,7 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
     (
         "calibrator",
         "WriteReport",
-        2,
+        3,
         {
             "title": "US-MOz",
             "ensemble": ref("ensemble"),
@@ -106,19 +106,19 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
             "posterior": ref("posterior"),
             "observation": OBSERVATION,
         },
-        "9101690685c7ad13c125dd108267d915548f6f63e7ff17929701cc8a90342a8a",
+        "a4019d29c2d36dce28c34c65d21e41cdea4f90e64a7afd13e51d1cd9fd3d0351",
     ),
     (
         "data-ingest",
         "IngestDataset",
-        2,
+        3,
         ARCHIVE,
-        "6ccf3bc10e603ce19c908e1e4b9f39dd5c48f8cbf9324fa30156bc871a6085f2",
+        "6cad81a60a4639cc4d865d7ee0bcbd39de638082f45607ab649010333eee7ed4",
     ),
     (
         "data-ingest",
         "IngestDataset",
-        2,
+        3,
         {
             **ARCHIVE,
             "mode": "reference",
@@ -129,14 +129,14 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
                 "region": {"south": 30, "north": 50, "west": -100, "east": -80},
             },
         },
-        "0ee4d9e5be67f9c3972a4506a10aa3909c0bcc7512948969c5ad94a1f060d736",
+        "e97c9638dc3c5f7ca9275c274a694fc4061dba77f4c37cdc1d282019c3988bec",
     ),
     (
         "data-ingest",
         "IngestDataset",
-        2,
+        3,
         {"source": "generated_weather", "weather": {"sites": 3, "seed": 7}},
-        "62d5ccf86773428324d872e9d5d673a0178d26e4d952897f42f0642180a09860",
+        "fea5a8889587cb920b322bf279c3df040691eb80816048e418b669318bde775d",
     ),
     (
         "data-ingest",
@@ -188,7 +188,7 @@ GOLDEN += [
     (
         "ensemble-runner",
         "RunEnsemble",
-        1,
+        2,
         {
             "setup": SETUP | {"fixed": [{"name": "br_mr", "value": 2e-6}]},
             "draw": {
@@ -197,12 +197,12 @@ GOLDEN += [
                 "parameters": [{"name": "flnr", "pft": "c4_grass"}],
             },
         },
-        "2ae88507b7457baeab50d566e4b1d5743e6862f064667b5669ff73842b76d595",
+        "8e7f7dee5e0f61e6370ad722c2956ee81d778b8b68a19249f44e17c8ccf5c125",
     ),
     (
         "ensemble-runner",
         "RunEnsemble",
-        1,
+        2,
         {
             "setup": SETUP
             | {
@@ -213,12 +213,12 @@ GOLDEN += [
             "draws": {"draws": ref("draws"), "site": "US-MMS", "members": 100},
             "frequency": "daily",
         },
-        "6f21ab4002c670cbb5ae401e3ad8d8c4e82a6310602f00997ab8f91952836ba7",
+        "d0d089d97660591dd80830d106c36163a4836eaa73f846103312c04c55928bfc",
     ),
     (
         "ensemble-runner",
         "SummariseFluxes",
-        1,
+        2,
         {
             "sites": [
                 {
@@ -228,7 +228,7 @@ GOLDEN += [
             ],
             "held_back_years": 4,
         },
-        "bd9616227d50bcd20a4e39c7df0b1227deaf7de379c8237269d25e2f0f0b2e98",
+        "d2c929ac510e722f68214500f6ab7431ad649c8e6c98f938eee9920c90300539",
     ),
     (
         "ensemble-runner",
@@ -240,7 +240,7 @@ GOLDEN += [
     (
         "ensemble-runner",
         "WriteSubmission",
-        1,
+        2,
         {
             "model": "embedded.v1",
             "sites": [
@@ -255,7 +255,83 @@ GOLDEN += [
             "statistics": ref("statistics"),
             "draws": ref("draws"),
         },
-        "ee8c91b9fc93788ee5f311ce11dc4a1c5eb7d893676a2b477af42d327589a2f4",
+        "353f79991e93c46d6a222a24cf476556ce1cbc0f9af99a99cb2914fc481c8ad4",
+    ),
+]
+
+BASINS = {"dataset": {"dataset": ref("dataset"), "key": "caravan_era5land"}, "spread": 12}
+TRAINING = {
+    "training_days": {"start": "1988-10-01", "end": "2003-09-30"},
+    "validation_days": {"start": "2003-10-01", "end": "2007-09-30"},
+}
+GOLDEN += [
+    (
+        "forecaster",
+        "TrainForecaster",
+        1,
+        {
+            "basins": BASINS,
+            **TRAINING,
+            "process": ref("forecaster"),
+            "training": {"window": 60},
+        },
+        "af3a29797ecb1ad558a3428e989143b9ce33ad395b95171f244d2780ecd54fc3",
+    ),
+    (
+        "forecaster",
+        "TrainForecaster",
+        1,
+        {
+            "basins": {"generated": {"basins": 6, "years": 12, "seed": 1}},
+            "model": "gr4j",
+            "training_days": TRAINING["training_days"],
+        },
+        "f65587545701afabe374c1eb459a63bf390541aacdf7b1cc290594b701e180ac",
+    ),
+    (
+        "forecaster",
+        "FitIntervals",
+        1,
+        {"forecaster": ref("forecaster"), "basins": BASINS, "method": "cqr"},
+        "55450494a7ec9d4bc44475555cd364f819ad29d308d3d9de3e9ac962d91b0862",
+    ),
+    (
+        "forecaster",
+        "UpdateIntervals",
+        1,
+        {
+            "intervals": ref("intervals"),
+            "forecaster": ref("forecaster"),
+            "basins": BASINS,
+            "end": "2014-05-01",
+        },
+        "d9afb915b7dc3c795a97212556fb8bb9cc95f80d8f7f100b7d7154a135a7bbb9",
+    ),
+    (
+        "forecaster",
+        "IssueForecasts",
+        1,
+        {
+            "forecaster": ref("forecaster"),
+            "intervals": ref("intervals"),
+            "basins": BASINS,
+            "issues": {"start": "2014-05-01", "end": "2014-05-01"},
+        },
+        "546b8a91eaca436037429105d726627ded71080ac57302513a7f56f9f02131a7",
+    ),
+    (
+        "forecaster",
+        "EvaluateForecasts",
+        1,
+        {
+            "forecasters": [ref("forecaster")],
+            "intervals": ref("intervals"),
+            "basins": BASINS,
+            "days": {"start": "2008-01-01", "end": "2009-12-31"},
+            "stride": 3,
+            "track": True,
+        },
+        "0b143acb7e842717d6696b9a04401e4f723c23fb90e85b2e91b789f757303c4f",
     ),
 ]
 

@@ -52,7 +52,7 @@ from catena.shared.settings import Settings
 SERVICE = "data-ingest"
 
 
-@job(service=SERVICE, method="IngestDataset", query=IngestDatasetQuery, version=2)
+@job(service=SERVICE, method="IngestDataset", query=IngestDatasetQuery, version=3)
 def ingest_dataset(query: IngestDatasetQuery, ctx: JobContext) -> ArtifactRef:
     """A source's datasets, checked, as copies or references."""
     done = total = 0
