@@ -90,7 +90,7 @@ def test_settings_of_networks_are_refused_elsewhere(model: str) -> None:
     asked = {
         **TRAIN,
         "model": model,
-        "training": {"epochs": 3},
+        "training": {"steps": 3},
         "workers": 2,
         "tune": True,
         "process": ref("forecaster"),

@@ -50,7 +50,9 @@ ModelName = Literal[
 NETWORKS = ("lstm", "lstm_ed", "interpretable_lstm", "channel_tst", "tst")
 """Models that are trained by gradients: they have settings, a search and workers."""
 
-IntervalMethod = Literal["cross_fitted", "pi3nn", "cqr"]
+IntervalMethod = Literal[
+    "cross_fitted", "pi3nn", "cqr", "cmal", "deep_ensemble", "mc_dropout", "laplace", "gp"
+]
 
 DEFAULT_LEVELS = (0.5, 0.9)
 
@@ -137,7 +139,7 @@ class Training(QueryModel):
 
     window: Annotated[int, Field(ge=16, le=730)] | None = None
     width: Annotated[int, Field(ge=8, le=512)] | None = None
-    epochs: Annotated[int, Field(ge=1, le=1000)] | None = None
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     batch: Annotated[int, Field(ge=8, le=8192)] | None = None
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
 

@@ -27,6 +27,11 @@ class IntervalMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTERVAL_METHOD_CROSS_FITTED: _ClassVar[IntervalMethod]
     INTERVAL_METHOD_PI3NN: _ClassVar[IntervalMethod]
     INTERVAL_METHOD_CQR: _ClassVar[IntervalMethod]
+    INTERVAL_METHOD_CMAL: _ClassVar[IntervalMethod]
+    INTERVAL_METHOD_DEEP_ENSEMBLE: _ClassVar[IntervalMethod]
+    INTERVAL_METHOD_MC_DROPOUT: _ClassVar[IntervalMethod]
+    INTERVAL_METHOD_LAPLACE: _ClassVar[IntervalMethod]
+    INTERVAL_METHOD_GP: _ClassVar[IntervalMethod]
 MODEL_UNSPECIFIED: Model
 MODEL_PERSISTENCE: Model
 MODEL_CLIMATOLOGY: Model
@@ -40,6 +45,11 @@ INTERVAL_METHOD_UNSPECIFIED: IntervalMethod
 INTERVAL_METHOD_CROSS_FITTED: IntervalMethod
 INTERVAL_METHOD_PI3NN: IntervalMethod
 INTERVAL_METHOD_CQR: IntervalMethod
+INTERVAL_METHOD_CMAL: IntervalMethod
+INTERVAL_METHOD_DEEP_ENSEMBLE: IntervalMethod
+INTERVAL_METHOD_MC_DROPOUT: IntervalMethod
+INTERVAL_METHOD_LAPLACE: IntervalMethod
+INTERVAL_METHOD_GP: IntervalMethod
 
 class BasinDataset(_message.Message):
     __slots__ = ("dataset", "key", "attributes_key")
@@ -84,18 +94,18 @@ class Period(_message.Message):
     def __init__(self, start: _Optional[str] = ..., end: _Optional[str] = ...) -> None: ...
 
 class Training(_message.Message):
-    __slots__ = ("window", "width", "epochs", "batch", "learning_rate")
+    __slots__ = ("window", "width", "steps", "batch", "learning_rate")
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
-    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
     window: int
     width: int
-    epochs: int
+    steps: int
     batch: int
     learning_rate: float
-    def __init__(self, window: _Optional[int] = ..., width: _Optional[int] = ..., epochs: _Optional[int] = ..., batch: _Optional[int] = ..., learning_rate: _Optional[float] = ...) -> None: ...
+    def __init__(self, window: _Optional[int] = ..., width: _Optional[int] = ..., steps: _Optional[int] = ..., batch: _Optional[int] = ..., learning_rate: _Optional[float] = ...) -> None: ...
 
 class TrainForecasterRequest(_message.Message):
     __slots__ = ("basins", "model", "training_days", "validation_days", "leads", "training", "seed", "process", "workers", "tune", "tune_trials", "title", "validate_only")

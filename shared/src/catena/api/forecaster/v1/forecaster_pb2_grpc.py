@@ -112,7 +112,7 @@ class ForecasterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def IssueForecasts(self, request, context):
-        """Issues forecasts into an archive by issue time and lead, with states to go on from and a page.
+        """Issues forecasts into an archive by issue time and lead, with states to go on from, and a page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

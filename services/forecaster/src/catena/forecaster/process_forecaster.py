@@ -1,0 +1,265 @@
+"""GR4J + MOS behind the service's interface, and as an input of hybrids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catena.forecaster.data.noise import PERFECT, Scenario, forecast_weather
+from catena.forecaster.data.records import BasinRecords, Index
+from catena.forecaster.data.splits import issues_within
+from catena.forecaster.forecasters import (
+    About,
+    Arrays,
+    Checkpoint,
+    Flow,
+    Forecasts,
+    flow_scale,
+    in_period,
+)
+from catena.forecaster.process.forecaster import WARM_UP, ProcessForecaster, fit_process
+from catena.forecaster.process.mos import Mos
+from catena.forecaster.scenarios import Weather, noised_weather
+from catena.forecaster.simple_forecasters import SimpleForecaster
+from catena.shared.errors import InvalidData
+
+MOS_STRIDE = 3
+"""Days between the issue times that corrections are learned from."""
+NOISED_FOR_MOS = Scenario("noised for MOS", member=5)
+"""Noise that corrections are learned with; other than that of forecasts that are judged."""
+
+STATE_DAY = "day"
+"""Name of the state's day among the arrays of a state: days since 1970-01-01."""
+
+
+class Gr4j(SimpleForecaster):
+    """GR4J with snow, corrected for each lead.
+
+    Parameters
+    ----------
+    about : About
+    scale : (N,) array, mm d-1
+    process : ProcessForecaster
+        With the correction for noised forecast weather.
+    sharp : Mos
+        The correction for perfect weather: what a hybrid gets, which judges the weather itself.
+    """
+
+    past = WARM_UP
+
+    def __init__(
+        self, about: About, scale: NDArray[np.float64], process: ProcessForecaster, sharp: Mos
+    ) -> None:
+        super().__init__(about, scale)
+        self.process, self.sharp = process, sharp
+
+    @classmethod
+    def fit(
+        cls,
+        about: About,
+        records: BasinRecords,
+        *,
+        progress: Callable[[float, str], None] = lambda fraction, message: None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
+        """Calibrate basin by basin; those that a checkpoint holds are not calibrated again.
+
+        Raises
+        ------
+        InvalidData
+            Names basins that cannot be calibrated, and says why.
+        """
+        days = in_period(records, about.training_days)
+        done = _Calibrated(checkpoint)
+        for number, basin in enumerate(records.basins):
+            progress(0.9 * number / len(records), f"calibrating GR4J: {basin}")
+            if basin not in done.parts:
+                one = fit_process(records.select([basin]), days, seed=about.seed)
+                done.add(basin, one)
+        process = done.together(records.basins)
+        issues = training_issues(records, about)
+        leads, lend = about.leads, days
+        fitted = {}
+        for name, scenario in (("noised", NOISED_FOR_MOS), ("sharp", PERFECT)):
+            progress(0.95, f"fitting the correction for {name} weather")
+            weather = noised_weather(records, lend, leads, seed=about.seed).only(scenario)
+            made = forecast_weather(records, issues, leads, weather.forecasts)
+            fitted[name] = process.with_mos(records, issues, leads, made.astype(np.float64))
+        sharp = fitted["sharp"].mos
+        assert sharp is not None
+        return cls(about, flow_scale(records, days), fitted["noised"], sharp)
+
+    def forecast(
+        self, records: BasinRecords, issues: Index, weather: Weather, states: Arrays | None = None
+    ) -> Forecasts:
+        """Corrected as fits the weather; NaN for issue times that lack the warm-up."""
+        self.check(records)
+        perfect = weather.scenario.quality == "perfect" and weather.scenario.reach is None
+        return Forecasts(self.run(records, issues, weather, states, sharp=perfect))
+
+    def run(
+        self,
+        records: BasinRecords,
+        issues: Index,
+        weather: Weather,
+        states: Arrays | None = None,
+        *,
+        sharp: bool = False,
+    ) -> Flow:
+        """Flow of the process model, (N, I, H) mm d-1; arguments as in :meth:`forecast`.
+
+        Raises
+        ------
+        InvalidData
+            When no issue time is left after the warm-up.
+        """
+        leads = self.about.leads
+        process = self.process
+        if sharp:
+            process = replace(process, mos=self.sharp)
+        made = forecast_weather(
+            records, issues, leads, weather.forecasts, archive=weather.archive
+        ).astype(np.float64)
+        first, start = self._start(records, issues, states)
+        ready = issues >= first
+        if not ready.any():
+            raise InvalidData(
+                f"the process model has {int(issues.max()) + 1} days of weather up to the last "
+                f"issue time; wanted {WARM_UP} more than the first day, or states of an earlier "
+                "forecast to go on from"
+            )
+        flow = np.full((len(records), len(issues), leads), np.nan)
+        cut = 0 if start is None else first
+        flow[:, ready] = process.forecast(
+            _from_day(records, cut), issues[ready] - cut, leads, made[:, ready], states=start
+        )
+        return flow
+
+    def _start(
+        self, records: BasinRecords, issues: Index, states: Arrays | None
+    ) -> tuple[int, NDArray[np.float64] | None]:
+        """First issue time that can be forecast, and the states of the day before it."""
+        if not states:
+            return WARM_UP, None
+        day = np.datetime64(int(states[STATE_DAY][0]), "D")
+        place = int((day - records.days[0]).astype(int)) + 1
+        if not 0 <= place <= int(issues.min()):
+            raise InvalidData(
+                f"the states are of {day}; wanted a day from the one before the first of the "
+                f"records ({records.days[0]}) to the one before the first issue time "
+                f"({records.days[issues.min()]})"
+            )
+        rows = [self.about.basins.index(basin) for basin in records.basins]
+        return place, np.asarray(states["states"])[rows]
+
+    def states(
+        self, records: BasinRecords, issue: int, states: Arrays | None = None
+    ) -> tuple[Arrays, str]:
+        """Stores, unit hydrographs and snow of all of its basins at the end of a day.
+
+        Basins that are not in the records stay NaN.
+        """
+        first, start = self._start(records, np.array([issue]), states)
+        cut = 0 if start is None else first
+        run = self.process.simulate(_days(records, cut, issue + 1), states=start)
+        kept = np.full((len(self.about.basins), run.states.shape[1]), np.nan)
+        kept[[self.about.basins.index(basin) for basin in records.basins]] = run.states
+        day = records.days[issue].astype("datetime64[D]").astype(np.int64)
+        return {"states": kept, STATE_DAY: np.array([day])}, "GR4J"
+
+    def arrays(self) -> Arrays:
+        """Parameters, climate and both corrections."""
+        process = {f"process.{name}": value for name, value in self.process.state().items()}
+        sharp = {f"sharp.{name}": value for name, value in self.sharp.state().items()}
+        return {"scale": self.scale, **process, **sharp}
+
+    def meta(self) -> dict[str, Any]:
+        """Names of the basins, and how their bands were guessed."""
+        return {"process": self.process.config()}
+
+    @classmethod
+    def from_arrays(
+        cls, about: About, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]
+    ) -> Self:
+        """Inverse of :meth:`arrays` and :meth:`meta`."""
+        process = ProcessForecaster.from_state(meta["process"], part_of(arrays, "process."))
+        sharp = Mos.from_state(part_of(arrays, "sharp."))
+        return cls(about, np.asarray(arrays["scale"]), process, sharp)
+
+
+def training_issues(records: BasinRecords, about: About, stride: int = MOS_STRIDE) -> Index:
+    """Issue times whose targets are training days, warmed up, every `stride` days.
+
+    Raises
+    ------
+    InvalidData
+        When there are none.
+    """
+    days = in_period(records, about.training_days)
+    issues = issues_within(days, leads=about.leads)
+    issues = issues[issues >= WARM_UP][::stride]
+    if not issues.size:
+        raise InvalidData(
+            f"no issue time of {' to '.join(about.training_days)} has {WARM_UP} days of weather "
+            f"before it and {about.leads} days of training after it; train with longer records"
+        )
+    return issues
+
+
+def part_of(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
+    """Arrays whose names begin with `prefix`, without it."""
+    return {
+        name.removeprefix(prefix): np.asarray(value)
+        for name, value in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+class _Calibrated:
+    """Basins that have been calibrated, each kept as soon as it is."""
+
+    def __init__(self, checkpoint: Checkpoint | None) -> None:
+        self._checkpoint = checkpoint
+        self.parts: dict[str, tuple[dict[str, Any], Arrays]] = {}
+        saved = checkpoint.load() if checkpoint is not None else None
+        if saved is not None:
+            arrays, meta = saved
+            for basin, config in meta["basins"].items():
+                self.parts[basin] = (config, part_of(arrays, f"{basin}/"))
+
+    def add(self, basin: str, one: ProcessForecaster) -> None:
+        """Keep a basin."""
+        self.parts[basin] = (one.config(), dict(one.state()))
+        if self._checkpoint is not None:
+            arrays = {
+                f"{name}/{key}": value
+                for name, (_, state) in self.parts.items()
+                for key, value in state.items()
+            }
+            configs = {name: config for name, (config, _) in self.parts.items()}
+            self._checkpoint.save(arrays, {"basins": configs})
+
+    def together(self, basins: tuple[str, ...]) -> ProcessForecaster:
+        """One forecaster of all of them."""
+        configs, states = zip(*(self.parts[basin] for basin in basins), strict=True)
+        config = {**configs[0], "basins": list(basins)}
+        state = {name: np.concatenate([one[name] for one in states]) for name in states[0]}
+        return ProcessForecaster.from_state(config, state)
+
+
+def _days(records: BasinRecords, first: int, end: int) -> BasinRecords:
+    """The records of the days from `first` to before `end`."""
+    return replace(
+        records,
+        days=records.days[first:end],
+        weather=records.weather[:, first:end],
+        flow=records.flow[:, first:end],
+    )
+
+
+def _from_day(records: BasinRecords, first: int) -> BasinRecords:
+    return records if first == 0 else _days(records, first, len(records.days))
