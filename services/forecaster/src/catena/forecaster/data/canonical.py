@@ -136,9 +136,10 @@ def refuse_missing_weather(records: BasinRecords) -> None:
 def _basins(datasets: Sequence[xr.Dataset], asked: Sequence[str] | None) -> tuple[str, ...]:
     """Those that were asked for, or that all data sets have, in the order of the first one."""
     named = [[str(name) for name in _coordinate(each, "basin").values] for each in datasets]
+    for names in named:
+        refuse({name: "came twice; wanted once" for name in names if names.count(name) > 1})
     if asked is None:
         common = set(named[0]).intersection(*named[1:])
-        # One that comes twice is kept twice, and refused by the records.
         asked = [name for name in named[0] if name in common]
         if not asked:
             raise InvalidData(
@@ -234,8 +235,7 @@ def _read(array: xr.DataArray, about: Variable, basins: Sequence[str]) -> Array3
         raise InvalidData(f"{about.name}: {error.message}") from None
     to_record, shift = factor_offset(about.units, wanted, substance=about.substance)
     low, high = about.low * to_record + shift, about.high * to_record + shift
-    index = {str(name): row for row, name in enumerate(array["basin"].values)}
-    rows = [index[basin] for basin in basins]
+    rows = _rows(array, basins)
     array = array.transpose("basin", "time")
     made = np.empty((len(rows), array.sizes["time"]), np.float32)
     bad: dict[str, str] = {}
@@ -267,10 +267,16 @@ def _attributes(
         for name, array in dataset.data_vars.items()
         if array.dims == ("basin",) and array.dtype.kind in "fiu" and name not in SIGNATURES
     )
-    chosen = dataset[names].sel(basin=list(basins))
+    chosen = dataset[names].isel(basin=_rows(dataset, basins))
     columns = [chosen[name].values.astype(np.float32) for name in names]
     made = np.stack(columns, axis=1) if columns else np.empty((len(basins), 0), np.float32)
     return made, tuple(names)
+
+
+def _rows(labelled: xr.Dataset | xr.DataArray, basins: Sequence[str]) -> list[int]:
+    """Places of basins, which may be numbers in a data set."""
+    index = {str(name): row for row, name in enumerate(labelled["basin"].values)}
+    return [index[basin] for basin in basins]
 
 
 def _place(datasets: Sequence[xr.Dataset], name: str, basins: Sequence[str]) -> Any:
@@ -278,6 +284,6 @@ def _place(datasets: Sequence[xr.Dataset], name: str, basins: Sequence[str]) -> 
     found = np.full(len(basins), np.nan)
     for dataset in datasets:
         if name in dataset.coords and dataset[name].dims == ("basin",):
-            values = dataset[name].sel(basin=list(basins)).values.astype(np.float64)
+            values = dataset[name].values[_rows(dataset, basins)].astype(np.float64)
             found = np.where(np.isnan(found), values, found)
     return found
