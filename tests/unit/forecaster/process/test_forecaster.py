@@ -112,7 +112,12 @@ def test_some_basins_in_another_order_get_their_own_forecasts(truth) -> None:
 
 def test_a_forecaster_comes_back_from_its_state(truth) -> None:
     records, model = truth
-    for one in (model, model.with_mos(records, ISSUES, LEADS, perfect(records))):
+    weather = perfect(records)
+    for one in (
+        model,
+        model.with_mos(records, ISSUES, LEADS, weather),
+        model.with_mos(records, ISSUES, LEADS, weather, lean_on_climate=True),
+    ):
         again = ProcessForecaster.from_state(one.config(), one.state())
         np.testing.assert_array_equal(
             again.forecast(records, ISSUES, LEADS), one.forecast(records, ISSUES, LEADS)
@@ -129,6 +134,26 @@ def test_the_correction_takes_a_planted_bias_away(truth) -> None:
     wanted = at_leads(biased.flow, test, LEADS)
     assert np.abs(good - wanted).max() < 1e-3 < np.abs(raw - wanted).mean()
     assert fitted.without_mos().mos is None and model.mos is None
+
+
+def test_leaning_on_the_climate_helps_where_forecast_weather_is_worthless(truth) -> None:
+    records, model = truth
+    leads, train, test = 20, ISSUES[:200], ISSUES[205:320]
+    other = [perfect(records, i - 200, leads)[[1, 2, 0]] for i in (train, test)]
+    came = at_leads(records.flow, test, leads)
+    plain, leaning = (
+        np.nanmean(
+            (
+                model.with_mos(records, train, leads, other[0], lean_on_climate=lean).forecast(
+                    records, test, leads, other[1]
+                )
+                - came
+            )[..., 10:]
+            ** 2
+        )
+        for lean in (False, True)
+    )
+    assert leaning < plain
 
 
 def test_issue_times_without_a_warm_up_are_refused(truth) -> None:

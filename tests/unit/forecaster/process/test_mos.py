@@ -139,6 +139,17 @@ def test_basins_do_not_mix_and_states_come_back() -> None:
     np.testing.assert_array_equal(both.rows(np.array([1])).weights, alone.weights)
 
 
+def test_a_second_forecast_is_used_where_the_first_is_worthless() -> None:
+    simulated, flow, _ = planted(noise=0.0)
+    truth = at_leads(flow, ISSUES, LEADS)
+    noise = np.random.default_rng(4).gamma(2.0, 2.0, truth.shape)
+    mos = fit_mos(noise, simulated, flow, ISSUES, truth, ridge=1e-8)
+    assert mos.has_second
+    np.testing.assert_allclose(mos.correct(noise, simulated, flow, ISSUES, truth), truth, atol=1e-3)
+    with pytest.raises(InvalidData, match="fitted with a second forecast"):
+        mos.correct(noise, simulated, flow, ISSUES)
+
+
 def test_targets_are_the_days_after_the_issue_day() -> None:
     series = np.arange(10.0)[None]
     wanted = [[1.0, 2.0], [8.0, 9.0], [9.0, np.nan]]

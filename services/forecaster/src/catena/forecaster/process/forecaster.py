@@ -101,7 +101,10 @@ class ProcessForecaster:
         raw, simulated = known._raw(records, issues, leads, weather, states)
         if known.mos is None:
             return raw
-        return known.mos.correct(raw, simulated, records.flow.astype(float), issues)
+        second = None
+        if known.mos.has_second:
+            second, _ = known._raw(records, issues, leads, None, states)
+        return known.mos.correct(raw, simulated, records.flow.astype(float), issues, second)
 
     def with_mos(
         self,
@@ -109,6 +112,8 @@ class ProcessForecaster:
         issues: Index,
         leads: int,
         weather: Array | None = None,
+        *,
+        lean_on_climate: bool = False,
         **options: Any,
     ) -> ProcessForecaster:
         """The same model with a correction learnt from these issue times and this kind of weather.
@@ -117,12 +122,19 @@ class ProcessForecaster:
         ----------
         records, issues, leads, weather
             Of training, for all basins of this forecaster; see :meth:`forecast`.
+        lean_on_climate : bool
+            Let the correction mix in the forecast with the mean weather of the season, which is the
+            better one where forecast weather has lost its worth. Costs a second run.
         **options
             Of :func:`catena.forecaster.process.mos.fit_mos`.
         """
         known = self._select(records.basins)
         raw, simulated = known._raw(records, issues, leads, weather, None)
-        mos = fit_mos(raw, simulated, records.flow.astype(float), np.asarray(issues), **options)
+        second = None
+        if lean_on_climate:
+            second, _ = known._raw(records, issues, leads, None, None)
+        flow = records.flow.astype(float)
+        mos = fit_mos(raw, simulated, flow, np.asarray(issues), second, **options)
         return replace(known, mos=mos)
 
     def without_mos(self) -> ProcessForecaster:

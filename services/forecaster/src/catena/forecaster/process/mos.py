@@ -19,7 +19,10 @@ Index = NDArray[np.int64]
 
 PREDICTORS = ("forecast", "simulated", "error", "error_before", "mean_error")
 """The forecast for the lead; of the issue day the simulated flow, its error, the error of the day
-before, and the error's mean with a memory of `MEMORY` days. All mm d-1."""
+before, and the error's mean with a memory of `MEMORY` days. All mm d-1.
+
+A second forecast may be added, e.g. one with the mean weather of the season: at long leads it is
+the better one."""
 MEMORY = 30.0
 LEAST = 60
 """Pairs of forecast and observation that a lead of a basin needs; with fewer it stays as it is."""
@@ -67,14 +70,27 @@ class Mos:
     ----------
     persistence : Array, (basin,)
         Of the errors, from day to day; bridges gaps of the observations.
-    weights : Array, (basin, lead, 6)
-        Intercept and a weight per predictor of what is added to the forecast.
+    weights : Array, (basin, lead, 6 or 7)
+        Intercept and a weight per predictor of what is added to the forecast; the seventh is that
+        of a second forecast.
     """
 
     persistence: Array
     weights: Array
 
-    def correct(self, forecast: Array, simulated: Array, flow: Array, issues: Index) -> Array:
+    @property
+    def has_second(self) -> bool:
+        """Whether a second forecast is wanted."""
+        return int(self.weights.shape[2]) > 1 + len(PREDICTORS)
+
+    def correct(
+        self,
+        forecast: Array,
+        simulated: Array,
+        flow: Array,
+        issues: Index,
+        second: Array | None = None,
+    ) -> Array:
         """Corrected forecasts; only flow up to each issue day is looked at.
 
         Parameters
@@ -85,6 +101,8 @@ class Mos:
             The process model with observed weather, and the observed flow, NaN where missing.
         issues : Index, (issue,)
             Issue days as positions in the record.
+        second : Array, (basin, issue, lead), optional
+            As in the fit.
 
         Returns
         -------
@@ -94,7 +112,7 @@ class Mos:
         Raises
         ------
         InvalidData
-            Other basins or more leads than were fitted.
+            Other basins or more leads than were fitted, a second forecast too many or too few.
         """
         basins, _, leads = forecast.shape
         if basins != len(self.weights) or leads > self.weights.shape[1]:
@@ -102,11 +120,17 @@ class Mos:
                 f"forecasts of {basins} basins and {leads} leads came; the correction was fitted "
                 f"for {self.weights.shape[0]} and {self.weights.shape[1]}"
             )
+        if self.has_second != (second is not None):
+            raise InvalidData(
+                f"the correction was fitted {'with' if self.has_second else 'without'} a second "
+                "forecast; want the same here"
+            )
         at_issue = _at_issue(simulated, flow, issues, self.persistence)
         corrected = np.empty(forecast.shape)
         for b in range(basins):
             w = self.weights[b, :leads]
-            added = np.einsum("ihk,hk->ih", _predictors(forecast[b], at_issue[b]), w[:, 1:])
+            x = _predictors(forecast[b], at_issue[b], None if second is None else second[b])
+            added = np.einsum("ihk,hk->ih", x, w[:, 1:])
             corrected[b] = forecast[b] + w[:, 0] + added
         return np.maximum(corrected, 0.0)
 
@@ -125,7 +149,13 @@ class Mos:
 
 
 def fit_mos(
-    forecast: Array, simulated: Array, flow: Array, issues: Index, *, ridge: float = RIDGE
+    forecast: Array,
+    simulated: Array,
+    flow: Array,
+    issues: Index,
+    second: Array | None = None,
+    *,
+    ridge: float = RIDGE,
 ) -> Mos:
     """Fit the correction by ridge regression, each basin and lead by itself.
 
@@ -139,6 +169,8 @@ def fit_mos(
     simulated, flow : Array, (basin, day)
     issues : Index, (issue,)
         Issue days to learn from, ascending: their leads, and the days before, are training days.
+    second : Array, (basin, issue, lead), optional
+        Another forecast that the correction may lean on.
     ridge : float
         Penalty per pair.
 
@@ -156,9 +188,10 @@ def fit_mos(
     persistence = np.array([_persistence(error, issues) for error in flow - simulated])
     at_issue = _at_issue(simulated, flow, issues, persistence)
     wanted = at_leads(flow, issues, leads) - forecast
-    weights = np.array(
-        [_ridge(_predictors(forecast[b], at_issue[b]), wanted[b], ridge) for b in range(basins)]
-    )
+    weights = np.empty((basins, leads, 1 + len(PREDICTORS) + (second is not None)))
+    for b in range(basins):
+        x = _predictors(forecast[b], at_issue[b], None if second is None else second[b])
+        weights[b] = _ridge(x, wanted[b], ridge)
     return Mos(persistence, weights)
 
 
@@ -182,11 +215,11 @@ def _at_issue(simulated: Array, flow: Array, issues: Index, persistence: Array) 
     return np.stack([simulated[:, issues], error[:, issues], before, mean[:, issues]], axis=-1)
 
 
-def _predictors(forecast: Array, at_issue: Array) -> Array:
-    """All predictors of one basin, (issue, lead, 5)."""
+def _predictors(forecast: Array, at_issue: Array, second: Array | None) -> Array:
+    """All predictors of one basin, (issue, lead, 5 or 6)."""
     x = np.empty((*forecast.shape, len(PREDICTORS)))
     x[..., 0], x[..., 1:] = forecast, at_issue[:, None]
-    return x
+    return x if second is None else np.concatenate([x, second[..., None]], axis=-1)
 
 
 def _ridge(x: Array, y: Array, ridge: float) -> Array:
