@@ -79,7 +79,8 @@ def slowly(windows: Windows, row: int, donors: Donors | None = None) -> dict[str
     memory = []
     for place, length in enumerate(scalers.memory_days):
         rain = records.weather[n, max(t - length + 1, 0) : t + 1, 0].astype(float)
-        memory.append((rain.mean() - scalers.memory_mean[place]) / scalers.memory_scale[place])
+        mean = np.nan if np.isnan(rain).all() else np.nanmean(rain)
+        memory.append((mean - scalers.memory_mean[place]) / scalers.memory_scale[place])
     fixed = (records.attributes[n] - scalers.attribute_mean) / scalers.attribute_scale
     return {
         "past_weather": np.array([weather(day) for day in range(t - past + 1, t + 1)]),
@@ -110,6 +111,28 @@ def test_a_batch_equals_a_slow_loop(
     # The last issue times too, whose targets and weather lie behind the record.
     rows = np.concatenate([rows, np.flatnonzero(windows.issue >= len(records.days) - 3)])
     assert_batch(windows, rows, donors if scenario is NOISED else None)
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 999), share=st.sampled_from([0.02, 0.3, 0.9]), noised=st.booleans())
+def test_missing_values_may_be_anywhere(
+    records: BasinRecords, scalers: Scalers, donors: Donors, seed: int, share: float, noised: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    parts = {
+        name: np.where(rng.uniform(size=values.shape) < share, np.nan, values)
+        for name, values in (
+            ("weather", records.weather),
+            ("flow", records.flow),
+            ("attributes", records.attributes),
+        )
+    }
+    weather = ForecastWeather(NOISED if noised else PERFECT, donors=donors)
+    windows = Windows(
+        replace(records, **parts), scalers, past=PAST, leads=LEADS, forecasts=weather, predict=True
+    )
+    rows = rng.choice(len(windows), 3, replace=False)
+    assert_batch(windows, rows, donors if noised else None)
 
 
 @settings(max_examples=15)

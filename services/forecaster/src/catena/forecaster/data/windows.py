@@ -113,9 +113,13 @@ class Windows:
         scalers.check(records)
         self.records, self.scalers, self.past, self.leads = records, scalers, past, leads
         self.archive, self.process_flow = archive, process_flow
-        self._archive_noise = np.ones(leads, np.float32)
-        if archive_noise is not None:
-            self._archive_noise[:] = np.asarray(archive_noise, np.float32)
+        given = np.ones(leads) if archive_noise is None else np.asarray(archive_noise)
+        if given.shape != (leads,) or not ((given >= 0) & (given <= 1)).all():
+            raise InvalidData(
+                f"noise of archived forecasts of shape {given.shape} came; {leads} numbers of 0 to "
+                "1 wanted"
+            )
+        self._archive_noise = np.ascontiguousarray(given, np.float32)
         self._tables = Tables.of(records, scalers, leads, flow_seen if gauged else HIDDEN)
         self._choose(basins, issues, forecasts or ForecastWeather(), predict)
 
