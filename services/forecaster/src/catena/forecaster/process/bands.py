@@ -18,7 +18,9 @@ RELIEF_PER_SLOPE = 3000.0
 
 Mean slope is the one attribute at hand that tells mountains from plains. The length says that
 height varies by what a slope climbs over three kilometres: 300 m (standard deviation) at 100 m/km,
-30 m at 10 m/km. It matters for basins with snow only, and a hypsometric curve is better.
+30 m at 10 m/km. It matters for basins with snow only, and a hypsometric curve is better. Seven
+basins of CAMELS with snow, 2004 to 2007, calibrated on the years before: mean NSE .68 without
+relief, .74 with half of it, .75 with it.
 """
 
 
