@@ -37,9 +37,9 @@ from catena.shared.shuffle import hashed
 METADATA = "zarr.json"
 ISSUE, LEAD = "forecast_reference_time", "leadtime"
 CHUNK_ISSUES = 128
-CHUNK_BYTES = 16 << 20
-MAPPED_BYTES = 1 << 30
-"""Of a store that is mapped at once."""
+CHUNK_BYTES = 4 << 20
+MAPPED_BYTES = 512 << 20
+"""Of a store that is mapped at once; samples are shuffled together over half of it."""
 _DAY = np.timedelta64(1, "D")
 
 
