@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from support.system import System
 
 from catena.flows import submission_steps as steps
 from catena.flows.submission import Submission
@@ -180,35 +176,3 @@ def test_files_of_this_repository_are_read(name: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("CATENA_DATA", "/data")
     config = Submission.from_file(ROOT / "deploy" / "callmip" / f"{name}.yaml")
     assert config.calibrated and config.name == name
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_the_chain_on_generated_data(tmp_path: Path) -> None:
-    """From weather to files that pass the protocol's checklist, and nothing is run twice."""
-    plain = yaml.safe_load((ROOT / "deploy" / "callmip" / "generated.yaml").read_text())
-    plain["draw"]["members"] = 40
-    plain["sites"][0]["tower"]["synthetic"]["member"] = 30
-    plain["mcmc"] = {"method": "nuts", "chains": 2, "draws": 100, "warmup": 50}
-    with System() as system:
-        path = system.folder / "tiny.yaml"
-        path.write_text(yaml.safe_dump(plain))
-        system("up")
-        run = ("flow", "run", "callmip", "--config", str(path))
-        system(*run)
-        folder = system.folder / "reports" / "callmip" / "generated"
-        found = json.loads((folder / "submission.json").read_text())
-        assert found["checklist_failures"] == 0 and found["synthetic"]
-        files = sorted(file.name for file in folder.glob("*.nc"))
-        assert files == [
-            f"catena-embedded.0.1_Phase1b_Scen1_US-MMS_Cal_{stage}.nc"
-            for stage in ("Posterior", "Prior")
-        ]
-        checked = subprocess.run(
-            [str(Path(sys.executable).parent / "catena"), "callmip", "check",
-             str(folder / files[0])],
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert checked.returncode == 0, checked.stdout
-        again = system(*run).stdout
-        assert again.count("was there already") >= 8 and "report" in again

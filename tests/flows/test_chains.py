@@ -1,29 +1,25 @@
-"""The flow in a real Prefect: in this process' own API, and scheduled by a server."""
+"""Whole flows on one running system: by the command, in a process' own API, and scheduled."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import json
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
-from support.site import until
-from support.system import TINY_SITE, System
+from support.prefect_server import PrefectServer
+from support.system import TINY_RUNS, TINY_SITE, System
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).parents[2]
+ALL_JOBS = ("jobs", "list", "--limit", "1000")
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +50,8 @@ from prefect.client.orchestration import get_client
 from catena.flows.calibrate_site import calibrate_site
 path = calibrate_site(Path(sys.argv[1]))
 with get_client(sync_client=True) as client:
-    runs = client.read_flow_runs()
-    tasks = client.read_task_runs()
+    runs = [run for run in client.read_flow_runs() if run.parameters["site"] == sys.argv[1]]
+    tasks = [task for task in client.read_task_runs() if task.flow_run_id == runs[0].id]
     artifacts = client.read_artifacts()
 print("RESULT", json.dumps({
     "path": path,
@@ -96,85 +92,6 @@ def test_the_flow_runs_in_prefects_own_api(system: System) -> None:
     assert page.as_uri() in found["artifacts"]["report-own"]
     assert "jobs/calibrator/RunMcmc" in found["artifacts"]["calibration-own"]
     assert "database is locked" not in done.stdout + done.stderr
-
-
-class PrefectServer:
-    """A Prefect server with a database of its own, and commands that talk to it."""
-
-    def __init__(self, system: System) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/api"
-        self.folder = system.folder
-        self.environment = {
-            **system.environment,
-            "PREFECT_HOME": str(system.folder / "prefect"),
-            "PREFECT_API_URL": self.url,
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
-            "PREFECT_WORKER_QUERY_SECONDS": "2",
-            "PREFECT_CLI_COLORS": "false",
-            "DO_NOT_TRACK": "1",
-            "NO_PROXY": "127.0.0.1",
-        }
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self.log = system.folder / "prefect.log"
-        self.start("server", "start", "--host", "127.0.0.1", "--port", str(port))
-        until(self.answers, "the Prefect server", 180)
-
-    def answers(self) -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/health") as reply:
-            return bool(reply.status == 200)
-        return False
-
-    def start(self, *words: str) -> None:
-        """``prefect`` in the background."""
-        with self.log.open("ab") as log:
-            self._processes.append(
-                subprocess.Popen(
-                    self._command(*words),
-                    env=self.environment,
-                    cwd=self.folder,
-                    stdout=log,
-                    stderr=log,
-                )
-            )
-
-    def run(self, *words: str, cwd: Path) -> None:
-        """``prefect``, to its end."""
-        environment = self.environment | {"PWD": str(cwd)}
-        done = subprocess.run(
-            self._command(*words),
-            env=environment,
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def _command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "prefect", *words]
-
-    def post(self, path: str, **body: Any) -> Any:
-        """Answer of its API."""
-        request = urllib.request.Request(
-            f"{self.url}/{path}",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as reply:
-            return json.load(reply)
-
-    def close(self) -> None:
-        """End everything that was started."""
-        for process in reversed(self._processes):
-            family = [psutil.Process(process.pid)] if process.poll() is None else []
-            for member in [*family, *(c for p in family for c in p.children(recursive=True))]:
-                with contextlib.suppress(psutil.Error):
-                    member.send_signal(signal.SIGKILL)
-            process.wait(20)
 
 
 @pytest.fixture
@@ -221,3 +138,48 @@ def test_a_scheduled_run_of_the_deployment_completes(system: System, server: Pre
     assert runs[0]["auto_scheduled"], "the scheduler made it, nobody asked for it"
     assert (system.folder / "reports" / "scheduled.html").is_file()
     assert "database is locked" not in server.log.read_text(errors="replace")
+
+
+def test_from_generated_weather_to_runs_of_the_posterior(system: System) -> None:
+    config = system.site_file("runs", text=TINY_RUNS)
+    before = {job["name"] for job in system.json(*ALL_JOBS)}
+    done = system("flow", "run", "calibrate_site", "--config", config)
+    page = (system.folder / "reports" / "runs.html").read_text()
+    assert "The weather is generated" in page
+    assert "ELM itself was not run" in page
+    assert "run with 12 draws of the posterior" in page
+    made = {job["name"] for job in system.json(*ALL_JOBS)} - before
+    jobs = [name.rsplit("/", 1)[0] for name in made]
+    assert jobs.count("ensemble-runner/RunEnsemble") == 2
+    assert jobs.count("data-ingest/IngestDataset") == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    again = system("flow", "run", "calibrate_site", "--config", config)
+    assert again.stdout.count("was there already") == len(jobs), "nothing is run twice"
+
+
+def test_from_weather_to_files_that_pass_the_protocols_checklist(system: System) -> None:
+    """On generated data; nothing is run twice."""
+    plain = yaml.safe_load((ROOT / "deploy" / "callmip" / "generated.yaml").read_text())
+    plain["draw"]["members"] = 40
+    plain["sites"][0]["tower"]["synthetic"]["member"] = 30
+    plain["mcmc"] = {"method": "nuts", "chains": 2, "draws": 100, "warmup": 50}
+    path = system.folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(plain))
+    run = ("flow", "run", "callmip", "--config", str(path))
+    system(*run)
+    folder = system.folder / "reports" / "callmip" / "generated"
+    found = json.loads((folder / "submission.json").read_text())
+    assert found["checklist_failures"] == 0 and found["synthetic"]
+    files = sorted(file.name for file in folder.glob("*.nc"))
+    assert files == [
+        f"catena-embedded.0.1_Phase1b_Scen1_US-MMS_Cal_{stage}.nc"
+        for stage in ("Posterior", "Prior")
+    ]
+    checked = subprocess.run(
+        [str(Path(sys.executable).parent / "catena"), "callmip", "check",
+         str(folder / files[0])],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
+    again = system(*run).stdout
+    assert again.count("was there already") >= 8 and "report" in again
