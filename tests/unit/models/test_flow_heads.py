@@ -59,6 +59,7 @@ def test_a_fresh_network_passes_a_process_forecast_on() -> None:
     net = new_flow_model("tst", SIZES, 3)
     torch.nn.init.zeros_(net.head.out.weight)
     inputs = forecast_inputs()
+    inputs.noise[:] = 0.0
     assert inputs.process_flow is not None
     torch.testing.assert_close(net(inputs).median(), inputs.process_flow)
     flow = inputs.process_flow.clone()
@@ -67,6 +68,19 @@ def test_a_fresh_network_passes_a_process_forecast_on() -> None:
     torch.testing.assert_close(mixed[:, :3], flow[:, :3])
     without = net(replace(inputs, process_flow=None)).median()
     torch.testing.assert_close(mixed[:, 3], without[:, 3])
+
+
+def test_the_noisier_the_weather_the_less_a_process_forecast_counts() -> None:
+    net = new_flow_model("tst", SIZES, 3)
+    torch.nn.init.zeros_(net.head.out.weight)
+    inputs = forecast_inputs()
+    assert inputs.process_flow is not None
+    faded = net(replace(inputs, process_flow=None)).median()
+    for noise in (0.3, 1.0):
+        inputs.noise[:] = noise
+        doubt = 0.3 * noise**2
+        expected = (1 - doubt) * inputs.process_flow + doubt * faded
+        torch.testing.assert_close(net(inputs).median(), expected)
 
 
 def test_without_a_skip_a_fresh_network_forecasts_the_mean() -> None:

@@ -89,18 +89,23 @@ def past_flow(inputs: ForecastInputs, before: LastFlow | None = None) -> Tensor:
     return torch.stack([value.asinh(), (age == 0).to(value.dtype)], -1)
 
 
+def noise_of_leads(inputs: ForecastInputs) -> Tensor:
+    """Noise of the forecast weather, (B, H).
+
+    That of a lead without any is 1, whatever was given: a dropped forecast is no forecast.
+    """
+    none = inputs.future_weather[..., :-SEASON].isnan().all(-1)
+    return inputs.noise.nan_to_num(nan=1.0).masked_fill(none, 1.0)
+
+
 def future(inputs: ForecastInputs, process: bool) -> Tensor:
     """What is known of each lead, (B, H, 2 Ff - 1 or 2 Ff + 1).
 
     Forecast weather, flags of its columns, its noise, and, if asked for, the process model's flow
-    with its flag. The noise of a lead without any forecast is 1, whatever was given: a dropped
-    forecast is no forecast.
+    with its flag.
     """
     values, present = filled(inputs.future_weather)
-    flags = present[..., :-SEASON]
-    none = ~flags.bool().any(-1, keepdim=True)
-    noise = inputs.noise.nan_to_num(nan=1.0)[..., None].masked_fill(none, 1.0)
-    parts = [values, flags, noise]
+    parts = [values, present[..., :-SEASON], noise_of_leads(inputs)[..., None]]
     if process:
         flow, given = process_flow(inputs).unbind(-1)
         parts += [flow.asinh()[..., None], given[..., None]]

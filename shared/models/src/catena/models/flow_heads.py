@@ -9,19 +9,23 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from catena.models.distributions import Distribution, Quantiles
-from catena.models.flow_features import LastFlow, last_flow, process_flow
+from catena.models.flow_features import LastFlow, last_flow, noise_of_leads, process_flow
 from catena.models.flow_model import HeadConfig
 from catena.models.forecast_inputs import ForecastInputs
 from catena.models.mixtures import AsymmetricLaplaceMixture
 
 MEMORY_D = 10.0
 """Days over which a fresh skip forgets the last flow."""
+DOUBT = 0.3
+"""What a fresh skip takes from a process forecast made of weather that is all noise."""
 
 
 class Skip(nn.Module):
     """Where the forecast starts from: the process model's flow, else the fading last flow.
 
-    Before training, lead 1 without a process model is persistence.
+    Before training, lead 1 without a process model is persistence, and a process forecast from
+    perfect weather is passed on. The noisier the weather of a lead, the less its process forecast
+    counts: a flood that came out of another year's rain is worth little.
 
     Parameters
     ----------
@@ -33,8 +37,8 @@ class Skip(nn.Module):
 
     def __init__(self, width: int, process: bool) -> None:
         super().__init__()
-        self._process = process
         self.memory = nn.Parameter(torch.tensor(MEMORY_D).log())
+        self.doubt = nn.Parameter(torch.tensor(DOUBT).logit()) if process else None
         self.shares = nn.Linear(width, 2)
         nn.init.zeros_(self.shares.weight)
         nn.init.zeros_(self.shares.bias)
@@ -46,9 +50,11 @@ class Skip(nn.Module):
         ahead = torch.arange(inputs.leads, device=features.device, dtype=features.dtype)
         start = known * torch.exp(-ahead / memory)
         of_process, of_last = self.shares(features).unbind(-1)
-        if self._process:
+        if self.doubt is not None:
             flow, present = process_flow(inputs).unbind(-1)
-            start = torch.where(present.bool(), flow * (1 + of_process), start)
+            doubt = self.doubt.sigmoid() * noise_of_leads(inputs).square()
+            mixed = (1 - doubt) * (1 + of_process) * flow + doubt * start
+            start = torch.where(present.bool(), mixed, start)
         return start + of_last * known
 
 
