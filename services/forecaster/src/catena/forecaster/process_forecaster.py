@@ -88,7 +88,13 @@ class Gr4j(SimpleForecaster):
             progress(0.95, f"fitting the correction for {name} weather")
             weather = noised_weather(records, lend, leads, seed=about.seed).only(scenario)
             made = forecast_weather(records, issues, leads, weather.forecasts)
-            fitted[name] = process.with_mos(records, issues, leads, made.astype(np.float64))
+            fitted[name] = process.with_mos(
+                records,
+                issues,
+                leads,
+                made.astype(np.float64),
+                lean_on_climate=scenario is NOISED_FOR_MOS,
+            )
         sharp = fitted["sharp"].mos
         assert sharp is not None
         return cls(about, flow_scale(records, days), fitted["noised"], sharp)

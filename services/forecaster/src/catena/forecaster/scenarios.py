@@ -21,7 +21,7 @@ from catena.forecaster.data.noise import (
 )
 from catena.forecaster.data.records import Array32, BasinRecords, Index, Mask
 
-TRAINING = Mixture(
+HYBRID_MIXTURE = Mixture(
     (
         PERFECT,
         Scenario("noised 1", member=1),

@@ -1,0 +1,307 @@
+"""Streamflow networks behind the service's interface: built, trained, asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from catena.forecaster.data.noise import TRAINING_MIXTURE
+from catena.forecaster.data.records import BasinRecords, Index
+from catena.forecaster.data.scaling import Scalers
+from catena.forecaster.data.splits import issues_within
+from catena.forecaster.data.windows import Windows
+from catena.forecaster.forecasters import (
+    About,
+    Arrays,
+    Checkpoint,
+    Forecaster,
+    Forecasts,
+    in_period,
+)
+from catena.forecaster.process_forecaster import Gr4j, part_of
+from catena.forecaster.scenarios import HYBRID_MIXTURE, Weather, noised_weather
+from catena.forecaster.training import TrainingConfig, train
+from catena.forecaster.training.loop import Average, no_denormals
+from catena.models.flow_model import FlowModel
+from catena.models.flow_models import load_flow_model, new_flow_model
+from catena.shared.errors import InvalidData
+
+BATCH = 512
+"""Forecasts per pass."""
+SPREAD = (0.1, 0.9)
+"""Quantiles whose distance says how unsure a network is."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is built and trained.
+
+    Parameters
+    ----------
+    window : int
+        Days of the past.
+    width : int or None
+        Units of the layers; None: the model's own default.
+    steps, batch : int
+        Of the training.
+    learning_rate : float
+    """
+
+    window: int = 90
+    width: int | None = None
+    steps: int = 1500
+    batch: int = 256
+    learning_rate: float = 2e-3
+
+    def training(self) -> TrainingConfig:
+        """Settings of the loop."""
+        return TrainingConfig(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
+
+
+class NetworkForecaster(Forecaster):
+    """A trained network with its scales, and the process model that it corrects, if any.
+
+    Parameters
+    ----------
+    about : About
+    network : FlowModel
+    scalers : Scalers
+    settings : Settings
+    process : Gr4j, optional
+    history : sequence of (step, training loss, validation loss)
+    """
+
+    def __init__(
+        self,
+        about: About,
+        network: FlowModel[Any],
+        scalers: Scalers,
+        settings: Settings,
+        process: Gr4j | None = None,
+        history: tuple[tuple[int, float, float], ...] = (),
+    ) -> None:
+        self.about, self.network, self.scalers = about, network, scalers
+        self.settings, self.process, self.history = settings, process, history
+        self.past = max(settings.window, process.past if process is not None else 1)
+
+    @classmethod
+    def fit(
+        cls,
+        about: About,
+        records: BasinRecords,
+        settings: Settings,
+        *,
+        process: Gr4j | None = None,
+        progress: Callable[[float, str], None] = lambda fraction, message: None,
+        checkpoint: Checkpoint | None = None,
+        average: Average | None = None,
+        part: tuple[int, int] = (0, 1),
+    ) -> Self:
+        """Train from fresh weights, or from where a checkpoint left off.
+
+        Parameters
+        ----------
+        about : About
+        records : BasinRecords
+        settings : Settings
+        process : Gr4j, optional
+            Its forecast becomes an input.
+        progress, checkpoint, average, part
+            As in :func:`catena.forecaster.training.train`.
+
+        Raises
+        ------
+        InvalidData
+            Names basins that nothing can be learned for, or says which period has no samples.
+        """
+        progress(0.0, "making samples")
+        made = cls._fresh(about, records, settings, process)
+        done = train(
+            made.network,
+            made._samples(records, about.training_days, window=settings.window),
+            made._samples(records, _validation(about)),
+            settings.training(),
+            seed=about.seed,
+            checkpoint=checkpoint,
+            progress=progress,
+            average=average,
+            part=part,
+        )
+        made.history = tuple(done.history)
+        return made
+
+    @classmethod
+    def _fresh(
+        cls, about: About, records: BasinRecords, settings: Settings, process: Gr4j | None
+    ) -> Self:
+        scalers = Scalers.fit(records, in_period(records, about.training_days))
+        windows = Windows(records, scalers, past=settings.window, leads=about.leads, predict=True)
+        sizes = windows.sizes
+        config: dict[str, Any] = {
+            "past_variables": sizes.past_weather,
+            "future_variables": sizes.future_weather,
+            "statics": sizes.statics,
+            "head": {"process": process is not None},
+        }
+        if settings.width is not None:
+            config["width"] = settings.width
+        network = new_flow_model(about.model, config, about.seed)
+        return cls(about, network, scalers, settings, process)
+
+    def _samples(self, records: BasinRecords, period: tuple[str, str], window: int = 0) -> Windows:
+        """Samples whose targets lie in a period; with `window` their past does too."""
+        days = in_period(records, period)
+        issues = issues_within(days, leads=self.about.leads, past=window)
+        if not issues.size:
+            raise InvalidData(
+                f"{' to '.join(period)} holds no forecast of {self.about.leads} days"
+                + (f" with {window} days before it" if window else "")
+                + "; give a longer period, or records that reach over it"
+            )
+        lend = in_period(records, self.about.training_days)
+        # Without a process model the weather may be another one in each epoch.
+        mixture = TRAINING_MIXTURE if self.process is None else HYBRID_MIXTURE
+        weather = noised_weather(
+            records, lend, self.about.leads, seed=self.about.seed, mixture=mixture
+        )
+        return self._windows(records, issues, weather, predict=False)
+
+    def _windows(
+        self,
+        records: BasinRecords,
+        issues: Index,
+        weather: Weather,
+        *,
+        predict: bool,
+        states: Arrays | None = None,
+    ) -> Windows:
+        flow = None
+        if self.process is not None:
+            flow = process_flow(self.process, records, issues, weather, states)
+        return Windows(
+            records,
+            self.scalers,
+            past=self.settings.window,
+            leads=self.about.leads,
+            issues=issues,
+            forecasts=weather.forecasts,
+            archive=weather.archive,
+            archive_noise=weather.archive_noise,
+            process_flow=flow,
+            predict=predict,
+        )
+
+    def forecast(
+        self, records: BasinRecords, issues: Index, weather: Weather, states: Arrays | None = None
+    ) -> Forecasts:
+        """Means of the network's distributions, not negative, and how wide these are."""
+        self.check(records)
+        windows = self._windows(records, issues, weather, predict=True, states=states)
+        mean, spread = self._passes(windows)
+        rows, place = np.arange(len(windows)), np.searchsorted(issues, windows.issue)
+        made = np.full((2, len(records), len(issues), self.about.leads), np.nan)
+        made[0, windows.basin, place] = np.maximum(windows.unscaled(mean, rows), 0.0)
+        scale = self.scalers.flow_scale[self.scalers.rows(records.basins)]
+        made[1, windows.basin, place] = spread * scale[windows.basin, None]
+        return Forecasts(made[0], made[1])
+
+    def _passes(self, windows: Windows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and distance of two quantiles of all samples, scaled, (n, H) each."""
+        self.network.eval()
+        means, spreads = [], []
+        with no_denormals(), torch.inference_mode():
+            for rows in windows.batches(BATCH):
+                made = self.network(windows.batch(rows)[0])
+                low, high = made.quantile(SPREAD).unbind(-1)
+                means.append(made.mean().numpy())
+                spreads.append((high - low).numpy())
+        return np.concatenate(means), np.concatenate(spreads)
+
+    def states(
+        self, records: BasinRecords, issue: int, states: Arrays | None = None
+    ) -> tuple[Arrays, str]:
+        """Those of the process model; the network itself has none between forecasts."""
+        if self.process is None:
+            return {}, ""
+        return self.process.states(records, issue, states)
+
+    def arrays(self) -> Arrays:
+        """Weights, scales, and the process model's numbers."""
+        weights = {f"network.{k}": v.cpu().numpy() for k, v in self.network.state().items()}
+        scales = {f"scalers.{name}": value for name, value in self.scalers.arrays().items()}
+        inner = {} if self.process is None else self.process.arrays()
+        return {**weights, **scales, **{f"gr4j.{name}": value for name, value in inner.items()}}
+
+    def meta(self) -> dict[str, Any]:
+        """Architecture, names, settings, and how the training went."""
+        process = self.process
+        return {
+            "network": self.network.config(),
+            "scalers": self.scalers.about(),
+            "settings": asdict(self.settings),
+            "history": [list(entry) for entry in self.history],
+            "gr4j": None
+            if process is None
+            else {"about": process.about.to_dict(), "meta": process.meta()},
+        }
+
+    @classmethod
+    def from_arrays(
+        cls, about: About, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]
+    ) -> Self:
+        """Inverse of :meth:`arrays` and :meth:`meta`."""
+        weights = {k: torch.as_tensor(v) for k, v in part_of(arrays, "network.").items()}
+        process = None
+        if meta["gr4j"] is not None:
+            inner = About.from_dict(meta["gr4j"]["about"])
+            process = Gr4j.from_arrays(inner, part_of(arrays, "gr4j."), meta["gr4j"]["meta"])
+        return cls(
+            about,
+            load_flow_model(about.model, meta["network"], weights),
+            Scalers.from_arrays(part_of(arrays, "scalers."), meta["scalers"]),
+            Settings(**meta["settings"]),
+            process,
+            tuple((int(s), float(t), float(v)) for s, t, v in meta["history"]),
+        )
+
+
+def _validation(about: About) -> tuple[str, str]:
+    if about.validation_days is None:
+        raise InvalidData("a network stops early by its error on days of validation; name them")
+    return about.validation_days
+
+
+def process_flow(
+    process: Gr4j,
+    records: BasinRecords,
+    issues: Index,
+    weather: Weather,
+    states: Arrays | None = None,
+) -> dict[str, NDArray[np.float32]]:
+    """Flow of the process model from the weather of each scenario, as :class:`Windows` takes it.
+
+    It is that of the correction for perfect weather: the network judges the weather itself. Where
+    there is no forecast weather there is no process flow, and none before the warm-up is over.
+
+    Returns
+    -------
+    dict of str to (N, T, H) array, mm d-1
+        NaN at other issue times.
+    """
+    leads = process.about.leads
+    shape = (len(records), len(records.days), leads)
+    found = {}
+    for scenario in weather.forecasts.mixture.scenarios:
+        flow = np.full(shape, np.nan, np.float32)
+        if scenario.reach != 0:
+            run = process.run(records, issues, weather.only(scenario), states, sharp=True)
+            if scenario.reach is not None:
+                run[:, :, scenario.reach :] = np.nan
+            flow[:, issues] = run
+        found[scenario.name] = flow
+    return found
