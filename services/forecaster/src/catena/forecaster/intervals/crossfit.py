@@ -1,0 +1,236 @@
+"""Cross-fitted PI3NN: sizes and scores come from rows that no network has seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from catena.forecaster.intervals.means import (
+    MeanModel,
+    NetworkMean,
+    RegressorMean,
+    as_mean,
+    saved_mean,
+)
+from catena.forecaster.intervals.model import check_training, group
+from catena.forecaster.intervals.neighbours import Neighbours
+from catena.forecaster.intervals.networks import NetworkConfig, child_seed
+from catena.forecaster.intervals.order_statistics import OrderStatistics
+from catena.forecaster.intervals.scaled import Parts, ScaledIntervals, statistics_from
+from catena.forecaster.intervals.sizes import SizeModel
+from catena.shared.errors import InvalidData
+
+LEAST_ROWS = 10
+
+
+@dataclass(frozen=True)
+class CrossFitConfig:
+    """Settings of the cross-fitted PI3NN; one set of defaults for all data.
+
+    Parameters
+    ----------
+    folds : int
+        Folds of the rows.
+    members : int
+        Mean networks in a fold.
+    size_members : int
+        Size networks in a fold.
+    mean, size : NetworkConfig
+        Training of the mean networks and of the size networks.
+    kappa : float
+        Growth of the width outside the data, per usual distance.
+    reach : float
+        Quantile of the training rows' own distances where that growth begins.
+    """
+
+    folds: int = 5
+    members: int = 4
+    size_members: int = 2
+    mean: NetworkConfig = field(default_factory=NetworkConfig)
+    size: NetworkConfig = field(
+        default_factory=lambda: NetworkConfig(width=32, depth=2, learning_rate=3e-3, steps=1600)
+    )
+    kappa: float = 8.0
+    reach: float = 0.95
+
+
+class CrossFitIntervals(ScaledIntervals):
+    """Fitted by :func:`fit_crossfit`."""
+
+    method = "crossfit"
+
+    def __init__(
+        self,
+        inputs: int,
+        mean: MeanModel,
+        shift: np.ndarray,
+        sizes: SizeModel,
+        neighbours: Neighbours,
+        statistics: list[OrderStatistics],
+    ) -> None:
+        super().__init__(inputs, statistics)
+        self.mean = mean
+        self.shift = shift
+        self.sizes = sizes
+        self.neighbours = neighbours
+
+    def parts(self, x: np.ndarray) -> Parts:
+        """Centre and sizes, which grow with the distance from the training data."""
+        mean = self.mean.predict(x)
+        features = self.mean.features(x)
+        up, down = self.sizes(features, mean, self.mean.spread(x))
+        growth = self.neighbours.inflation(self.neighbours.distance(features))[:, None]
+        return Parts(mean + self.shift, up * growth, down * growth)
+
+    def novelty(self, x: np.ndarray) -> np.ndarray:
+        """Distance from the training data, in usual distances, (n,)."""
+        return self.neighbours.distance(self.mean.features(self._checked(x)))
+
+    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        arrays, meta = self._score_arrays()
+        arrays |= {"shift": self.shift} | self.neighbours.to_arrays("neighbours")
+        size_arrays, meta["sizes"] = self.sizes.to_arrays()
+        arrays |= {f"sizes.{k}": v for k, v in size_arrays.items()}
+        if isinstance(self.mean, NetworkMean):
+            mean_arrays, meta["mean"] = self.mean.to_arrays()
+            arrays |= {f"mean.{k}": v for k, v in mean_arrays.items()}
+        return arrays, meta
+
+    @classmethod
+    def from_state(
+        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], mean: MeanModel | None
+    ) -> CrossFitIntervals:
+        """Rebuild; a wrapped mean model is passed again."""
+        return cls(
+            int(meta["inputs"]),
+            saved_mean(arrays, meta, mean),
+            np.asarray(arrays["shift"]),
+            SizeModel.from_arrays(group(arrays, "sizes"), meta["sizes"]),
+            Neighbours.from_arrays(arrays, "neighbours"),
+            statistics_from(arrays, meta),
+        )
+
+
+def fit_crossfit(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    model: Any = None,
+    folds: np.ndarray | None = None,
+    out_of_fold: np.ndarray | None = None,
+    config: CrossFitConfig | None = None,
+    seed: int = 0,
+) -> CrossFitIntervals:
+    """Intervals from out-of-fold residuals, with finite-sample corrected ranks.
+
+    Parameters
+    ----------
+    x : ndarray, (n, d)
+        Inputs.
+    y : ndarray, (n,) or (n, k)
+        Targets; NaN is skipped.
+    model : optional
+        Nothing: own networks. A scikit-learn regressor: clones of it are fitted to the folds. A
+        torch module, or anything with ``predict``, ``features`` and ``spread``
+        (:class:`catena.forecaster.intervals.means.MeanModel`): used as it is.
+    folds : ndarray of int, (n,), optional
+        Fold of each row, e.g. blocks of years; random folds if left out.
+    out_of_fold : ndarray, (n,) or (n, k), optional
+        For a model that is used as it is: predictions of each row by models that have not seen it.
+        If left out the rows must be ones that the model was not trained on.
+    config, seed
+        Settings; the same seed gives the same numbers.
+
+    Returns
+    -------
+    CrossFitIntervals
+
+    Raises
+    ------
+    InvalidData
+        Data that cannot be fitted, or a model that cannot be wrapped.
+
+    Notes
+    -----
+    The residual that ends up in a score is one of fewer networks than the mean that is predicted
+    with, and larger by the noise that averaging takes away; both are known from the spread between
+    members, and residuals are shrunk by the square root of the ratio.
+    """
+    config = config or CrossFitConfig()
+    x, y = check_training(x, y, LEAST_ROWS)
+    fold = _folds(folds, len(x), config, seed)
+    mean, predicted, spread, shrink = _mean_model(model, x, y, fold, out_of_fold, config, seed)
+    residuals = (y - predicted) * shrink
+    shift = np.nanmedian(residuals, axis=0)
+    residuals = residuals - shift
+    features = mean.features(x)
+    sizes, (up, down) = SizeModel.fit(
+        features,
+        predicted,
+        spread,
+        residuals,
+        fold[0],
+        config.size_members,
+        config.size,
+        child_seed(seed, 11),
+    )
+    neighbours, distance = Neighbours.fit(
+        features, config.kappa, config.reach, child_seed(seed, 12)
+    )
+    growth = neighbours.inflation(distance)
+    statistics = [
+        OrderStatistics.of(residuals[:, j], up[:, j] * growth, down[:, j] * growth)
+        for j in range(y.shape[1])
+    ]
+    fitted = CrossFitIntervals(x.shape[1], mean, shift, sizes, neighbours, statistics)
+    alpha, beta = fitted.factors(np.array([0.9]))
+    finite = np.isfinite(alpha) & np.isfinite(beta)
+    width = up * np.where(finite, alpha, 1.0)[:, 0] + down * np.where(finite, beta, 1.0)[:, 0]
+    fitted._reference = (width * growth[:, None]).mean(axis=0)
+    fitted._limit = float(np.quantile(distance, 0.99))
+    return fitted
+
+
+def _folds(folds: np.ndarray | None, n: int, config: CrossFitConfig, seed: int) -> np.ndarray:
+    """Fold numbers 0, 1, ... of the rows, for each member, (members, n)."""
+    if folds is None:
+        rng = np.random.default_rng(child_seed(seed, 10))
+        of_row = np.arange(n) % config.folds
+        return np.stack([rng.permutation(of_row) for _ in range(config.members)])
+    folds = np.asarray(folds)
+    names, fold = np.unique(folds, return_inverse=True)
+    if folds.shape != (n,) or len(names) < 2:
+        raise InvalidData(
+            f"folds of shape {folds.shape} with {len(names)} values; want ({n},) and at least 2"
+        )
+    return np.tile(fold, (config.members, 1))
+
+
+def _mean_model(
+    model: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    fold: np.ndarray,
+    out_of_fold: np.ndarray | None,
+    config: CrossFitConfig,
+    seed: int,
+) -> tuple[MeanModel, np.ndarray, np.ndarray | None, np.ndarray]:
+    """Mean model, out-of-fold mean and spread, and the factor that residuals shrink by."""
+    if model is None:
+        mean, predicted, spread = NetworkMean.fit(x, y, fold, config.mean, child_seed(seed, 13))
+        total = config.members * (int(fold.max()) + 1)
+        gain = np.nanmean(spread**2, axis=0) * (1.0 / config.members - 1.0 / total)
+        error = np.maximum(np.nanmean((y - predicted) ** 2, axis=0), 1e-300)
+        return mean, predicted, spread, np.sqrt(np.clip(1.0 - gain / error, 0.25, 1.0))
+    one = np.ones(y.shape[1])
+    if hasattr(model, "fit") and hasattr(model, "get_params"):
+        regressors, predicted = RegressorMean.fit(model, x, y, fold[0])
+        return regressors, predicted, None, one
+    wrapped = as_mean(model)
+    predicted = wrapped.predict(x) if out_of_fold is None else np.asarray(out_of_fold, float)
+    predicted = predicted.reshape(len(x), -1)
+    if predicted.shape != y.shape:
+        raise InvalidData(f"predictions of shape {predicted.shape} for targets {y.shape}")
+    return wrapped, predicted, wrapped.spread(x), one

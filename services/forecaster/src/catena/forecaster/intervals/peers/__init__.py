@@ -1,0 +1,1 @@
+"""Other ways to intervals, behind the same interface, for comparison."""
