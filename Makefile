@@ -35,7 +35,7 @@ STARTED := $(shell date +%s)
 TOOLS := hatchling editables pytest pytest-timeout pytest-xdist hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
 	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid
 
-.PHONY: help setup demo demo-ingest test test-fast lint lint-python lint-proto proto \
+.PHONY: help setup demo demo-ingest demo-forecast test test-fast lint lint-python lint-proto proto \
 	proto-baseline versions bench-calibration bench-ingest bench-ensemble bench-callmip clean
 
 help: ## Show this list
@@ -60,6 +60,10 @@ demo: setup ## Calibrate a site end to end and write its report
 demo-ingest: setup ## Ingest samples of real archives into one catalog and write its report
 	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh ingest cmip6 \
 		deploy/ingest/samples.yaml deploy/ingest/generated.yaml
+
+demo-forecast: setup ## Forecast streamflow of a dozen basins and write the report of its skill
+	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh train_forecaster camels_us \
+		deploy/forecast/camels.yaml deploy/forecast/generated.yaml
 
 test: lint ## Lint and all tests
 	@$(PYTEST) -m "not slow" tests

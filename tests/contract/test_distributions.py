@@ -80,13 +80,18 @@ DISTRIBUTIONS = {
     "catena-forecaster": Distribution(
         "services/forecaster",
         ("catena-shared", "catena-models"),
-        ("catena.forecaster",),
+        ("catena.forecaster.server", "catena.forecaster.jobs"),
         ("prefect", "ray"),
     ),
     "catena-flows": Distribution(
         "deploy/flows",
         ("catena-shared",),
-        ("catena.flows.calibrate_site", "catena.flows.ingest", "catena.flows.run"),
+        (
+            "catena.flows.calibrate_site",
+            "catena.flows.forecast_basins",
+            "catena.flows.ingest",
+            "catena.flows.run",
+        ),
         ("torch", "ray", "sklearn", "matplotlib"),
     ),
 }

@@ -1,4 +1,4 @@
-"""Ten thousand requests that nobody should send: the calibrator answers each with the right kind of
+"""Thousands of requests that nobody should send: a service answers each with the right kind of
 error, and is as it was afterwards."""
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import grpc
 import psutil
 import pytest
 from google.protobuf.message import Message
-from support.checked import METHODS
 from support.servers import Running, serving, wait_until
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
@@ -25,6 +24,7 @@ from catena.api.calibrator.v1 import calibrator_pb2 as pb
 from catena.calibrator.jobs import import_ensemble
 from catena.calibrator.queries import ImportEnsembleQuery
 from catena.calibrator.server import add_services
+from catena.forecaster.server import add_services as add_forecaster
 from catena.shared import contracts
 from catena.shared.requests import request_from_dict
 from catena.shared.testing import run_job
@@ -80,7 +80,7 @@ class Fuzzer:
         """Rpc and bytes of `count` requests."""
         ways = (self._odd_values, self._odd_values, self._odd_values, self._broken, self._noise)
         for _ in range(count):
-            method = self.random.choice(METHODS)
+            method = self.random.choice(sorted(self.right))
             yield method, self.random.choice(ways)(self.right[method])
 
     def _noise(self, right: Message) -> bytes:
@@ -189,8 +189,97 @@ def right_requests(ensemble: ArtifactRef) -> dict[str, Message]:
     return {name: request_from_dict("calibrator", name, data) for name, data in plain.items()}
 
 
+def forecaster_requests() -> dict[str, Message]:
+    """A right request for each rpc of the forecaster; all but training name what is not there."""
+
+    def ref(kind: str) -> dict[str, str]:
+        return {"uri": f"jobs/{kind}", "digest": "sha256:" + "0" * 64, "kind": kind}
+
+    basins = {"generated": {"basins": 2, "years": 6, "seed": 1}, "names": ["generated-001"]}
+    issues = {"start": "2005-01-01", "end": "2005-01-03"}
+    known = {"forecaster": ref("forecaster"), "intervals": ref("intervals"), "basins": basins}
+    plain: dict[str, dict[str, Any]] = {
+        "Forecast": {
+            "forecaster": ref("forecaster"),
+            "records": [
+                {
+                    "basin": "a",
+                    "start": "2005-01-01",
+                    "precipitation": [1.0, 0.0],
+                    "temperature": [3.0, 4.0],
+                    "streamflow": [0.5, 0.4],
+                }
+            ],
+            "levels": [0.5, 0.9],
+        },
+        "StreamForecasts": {**known, "issues": issues, "stride": 2},
+        "TrainForecaster": {
+            "basins": basins,
+            "model": "tst",
+            "training_days": {"start": "2001-01-01", "end": "2004-06-30"},
+            "validation_days": {"start": "2004-07-01", "end": "2005-06-30"},
+            "training": {"window": 60, "learning_rate": 0.001},
+        },
+        "FitIntervals": {"forecaster": ref("forecaster"), "basins": basins, "method": "pi3nn"},
+        "UpdateIntervals": {**known, "end": "2005-01-01"},
+        "IssueForecasts": {**known, "issues": issues, "states": ref("forecasts")},
+        "EvaluateForecasts": {
+            "forecasters": [ref("forecaster")],
+            "basins": basins,
+            "days": {"start": "2005-01-01", "end": "2006-01-01"},
+            "stride": 3,
+        },
+    }
+    return {name: request_from_dict("forecaster", name, data) for name, data in plain.items()}
+
+
+def rpcs(service: str) -> set[str]:
+    """Names of a service's rpcs."""
+    return {rpc.name for one in contracts.services(service) for rpc in one.methods}
+
+
 def rss() -> int:
     return int(psutil.Process().memory_info().rss)
+
+
+def answers(running: Running, fuzzer: Fuzzer, count: int) -> Counter[str]:
+    """Send `count` requests, several at a time; the codes of the answers.
+
+    Fails when an answer is none that a wrong request may get, or tells of the server's inside, or
+    when threads or memory are lost.
+    """
+    codes: Counter[str] = Counter()
+    wrong: list[str] = []
+    settled: dict[str, int] = {}
+    [service] = contracts.services(running.service)
+    with grpc.insecure_channel(running.address) as channel:
+        send = {name: channel.unary_unary(f"/{service.full_name}/{name}") for name in fuzzer.right}
+        waiting: list[tuple[str, bytes, Any]] = []
+
+        def settle(keep: int) -> None:
+            while len(waiting) > keep:
+                method, raw, call = waiting.pop(0)
+                code, text = call.code().name, call.details() or ""
+                codes[code] += 1
+                if code not in ALLOWED or LEAKS.search(text):
+                    wrong.append(f"{method} {raw.hex()}: {code} {text}")
+
+        for number, (method, raw) in enumerate(fuzzer.requests(count)):
+            waiting.append((method, raw, send[method].future(raw, timeout=30)))
+            settle(AT_ONCE)
+            if number == count // 5:
+                settled = {"rss": rss(), "threads": threading.active_count()}
+        settle(0)
+    assert not wrong, "\n".join(wrong[:5])
+    assert sum(codes.values()) == count
+    # The mix must reach every depth, or it shows nothing.
+    assert codes["INVALID_ARGUMENT"] > count // 4
+    assert codes["NOT_FOUND"] > count // 50
+    assert codes["OK"] > count // 50
+    assert running.client().health() == "SERVING"
+    assert threading.active_count() <= settled["threads"] + 2
+    assert rss() < settled["rss"] + 32 * MIB
+    return codes
 
 
 def test_ten_thousand_wrong_requests_leave_the_server_as_it_was(calibrator: Running) -> None:
@@ -198,44 +287,16 @@ def test_ten_thousand_wrong_requests_leave_the_server_as_it_was(calibrator: Runn
         pb.ImportEnsembleRequest(generated=pb.GeneratedEnsemble(runs=60, seed=1))
     )
     ensemble = run_job(import_ensemble, query, calibrator.store)
-    fuzzer = Fuzzer(right_requests(ensemble), seed=20261122)
-    codes: Counter[str] = Counter()
-    wrong: list[str] = []
-    settled: dict[str, int] = {}
     begun = time.monotonic()
-    with grpc.insecure_channel(calibrator.address) as channel:
-        send = {
-            name: channel.unary_unary(f"/catena.api.calibrator.v1.CalibratorService/{name}")
-            for name in METHODS
-        }
-        running: list[tuple[str, bytes, Any]] = []
-
-        def settle(keep: int) -> None:
-            while len(running) > keep:
-                method, raw, call = running.pop(0)
-                code, text = call.code().name, call.details() or ""
-                codes[code] += 1
-                if code not in ALLOWED or LEAKS.search(text):
-                    wrong.append(f"{method} {raw.hex()}: {code} {text}")
-
-        for number, (method, raw) in enumerate(fuzzer.requests(REQUESTS)):
-            running.append((method, raw, send[method].future(raw, timeout=30)))
-            settle(AT_ONCE)
-            if number == REQUESTS // 5:
-                settled = {"rss": rss(), "threads": threading.active_count()}
-        settle(0)
-    assert not wrong, "\n".join(wrong[:5])
-    assert sum(codes.values()) == REQUESTS
-    # The mix must reach every depth, or it shows nothing.
-    assert codes["INVALID_ARGUMENT"] > REQUESTS // 4
-    assert codes["NOT_FOUND"] > REQUESTS // 50
-    assert codes["OK"] > REQUESTS // 50
-    assert calibrator.client().health() == "SERVING"
-    assert threading.active_count() <= settled["threads"] + 2
-    assert rss() < settled["rss"] + 32 * MIB
+    codes = answers(calibrator, Fuzzer(right_requests(ensemble), seed=20261122), REQUESTS)
     right = pb.DrawObservationRequest(ensemble=ensemble, run=3, error_fraction=0.3)
     assert len(calibrator.client().call("DrawObservation", right).observation.values) == 5
     print(f"{REQUESTS} requests in {time.monotonic() - begun:.1f} s: {dict(codes)}")
+
+
+def test_thousands_of_wrong_requests_leave_the_forecaster_as_it_was() -> None:
+    with serving(add_forecaster, service="forecaster") as running:
+        answers(running, Fuzzer(forecaster_requests(), seed=20261129), REQUESTS // 2)
 
 
 def test_connections_full_of_noise_leave_the_server_as_it_was(calibrator: Running) -> None:
@@ -262,11 +323,8 @@ def test_connections_full_of_noise_leave_the_server_as_it_was(calibrator: Runnin
 
 def test_the_same_seed_makes_the_same_requests() -> None:
     right = right_requests(ArtifactRef(uri="jobs/e", digest="sha256:" + "0" * 64, kind="ensemble"))
-    assert (
-        set(right)
-        == set(METHODS)
-        == {rpc.name for one in contracts.services("calibrator") for rpc in one.methods}
-    )
+    assert set(right) == rpcs("calibrator")
+    assert set(forecaster_requests()) == rpcs("forecaster")
     one, two = (list(Fuzzer(right, seed=3).requests(200)) for _ in range(2))
     assert one == two
     assert len({raw for _, raw in one}) > 150

@@ -1,0 +1,390 @@
+"""Forecasters side by side on held-out days: skill and calibration by basin and lead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from catena.forecaster import metrics
+from catena.forecaster.data.records import BasinRecords, Index
+from catena.forecaster.data.splits import issues_within
+from catena.forecaster.forecast_intervals import ForecastIntervals, targets
+from catena.forecaster.forecasters import Forecaster, Forecasts, in_period
+from catena.forecaster.intervals.tracking import GRID
+from catena.forecaster.scenarios import Weather
+from catena.forecaster.simple_forecasters import Climatology
+from catena.shared.errors import InvalidData
+
+Array = NDArray[np.float64]
+Progress = Callable[[float, str], None]
+
+BLOCK = 24
+"""Basins that are in memory at once."""
+PIT_LEADS = (1, 7, 30)
+SHOWN_LEADS = (1, 7)
+"""Leads of the hydrographs."""
+SHOWN_BASINS = 6
+CRPS_LEVELS = (0.05, *GRID)
+"""Intervals whose bounds are the quantiles that CRPS and PIT are taken from."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One basin's forecasts over the test days, for a plot; mm d-1.
+
+    Parameters
+    ----------
+    basin : str
+    lead : int
+    days, observed, flow : (I,) arrays
+        Of the days that are forecast.
+    lower, upper : (levels, I) arrays
+    """
+
+    basin: str
+    lead: int
+    days: NDArray[np.datetime64]
+    observed: Array
+    flow: Array
+    lower: Array
+    upper: Array
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """Scores; `M` models, `N` basins, `H` leads, `L` levels.
+
+    Parameters
+    ----------
+    models : tuple of str
+        The first one is judged.
+    basins : tuple of str
+    latitude, longitude : (N,) arrays
+    levels : tuple of float
+    issues : int
+        Number of issue times.
+    nse, kge : (M, N, H) arrays
+    picp, mpiw, winkler : (N, H, L) arrays
+        NaN without intervals.
+    crps, crps_climatology : (N, H) arrays, mm d-1
+        Means over forecasts that both have.
+    pit : dict of int to array
+        By lead; of all basins.
+    shown : list of Shown
+    """
+
+    models: tuple[str, ...]
+    basins: tuple[str, ...]
+    latitude: Array
+    longitude: Array
+    levels: tuple[float, ...]
+    issues: int
+    nse: Array
+    kge: Array
+    picp: Array
+    mpiw: Array
+    winkler: Array
+    crps: Array
+    crps_climatology: Array
+    pit: dict[int, Array] = field(default_factory=dict)
+    shown: list[Shown] = field(default_factory=list)
+
+    @property
+    def crpss(self) -> Array:
+        """Skill against climatology over all basins, (H,)."""
+        ours, theirs = (np.nansum(x, axis=0) for x in (self.crps, self.crps_climatology))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(theirs > 0, 1.0 - ours / theirs, np.nan)
+
+    def median_nse(self) -> dict[str, Array]:
+        """Median over basins by model, (H,) each."""
+        return {name: median(self.nse[place]) for place, name in enumerate(self.models)}
+
+    def to_xarray(self) -> xr.Dataset:
+        """Scores in CF style."""
+        leads = np.arange(1, self.nse.shape[2] + 1)
+        made = xr.Dataset(
+            {
+                "nse": (("model", "basin", "leadtime"), self.nse),
+                "kge": (("model", "basin", "leadtime"), self.kge),
+                "picp": (("basin", "leadtime", "level"), self.picp),
+                "mpiw": (("basin", "leadtime", "level"), self.mpiw),
+                "winkler": (("basin", "leadtime", "level"), self.winkler),
+                "crps": (("basin", "leadtime"), self.crps),
+                "crps_climatology": (("basin", "leadtime"), self.crps_climatology),
+            },
+            coords={
+                "model": list(self.models),
+                "basin": list(self.basins),
+                "leadtime": ("leadtime", leads.astype(np.int32), LEADTIME),
+                "level": list(self.levels),
+                "lat": ("basin", self.latitude, {"units": "degrees_north"}),
+                "lon": ("basin", self.longitude, {"units": "degrees_east"}),
+            },
+            attrs={"Conventions": "CF-1.11", "title": "skill of streamflow forecasts"},
+        )
+        for name in ("mpiw", "winkler", "crps", "crps_climatology"):
+            made[name].attrs["units"] = "mm d-1"
+        return made
+
+
+LEADTIME = {"standard_name": "forecast_period", "units": "days", "long_name": "lead"}
+
+
+def median(values: Array) -> Array:
+    """Median over the first axis without NaN; NaN where nothing is."""
+    there = ~np.isnan(values).all(axis=0)
+    made = np.full(values.shape[1:], np.nan)
+    made[there] = np.nanmedian(values[:, there], axis=0)
+    return made
+
+
+def evaluate(
+    forecasters: Sequence[tuple[str, Forecaster]],
+    records: BasinRecords,
+    period: tuple[str, str],
+    weather: Weather,
+    climatology: Climatology,
+    *,
+    intervals: ForecastIntervals | None = None,
+    levels: Sequence[float] = (),
+    stride: int = 1,
+    track: bool = False,
+    progress: Progress = lambda fraction, message: None,
+) -> Evaluation:
+    """Score forecasters on the days of a period.
+
+    Parameters
+    ----------
+    forecasters : sequence of (str, Forecaster)
+        With their names; the first one is judged.
+    records : BasinRecords
+    period : (str, str)
+        All days that are forecast lie in it.
+    weather : Weather
+        The same for all.
+    climatology : Climatology
+        Whose quantiles are the reference of CRPS.
+    intervals : ForecastIntervals, optional
+        Of the first forecaster.
+    levels : sequence of float
+    stride : int
+        Days between issue times.
+    track : bool
+        Whether intervals learn from each observation as it comes in, from the day after those they
+        were fitted to.
+    progress : callable
+
+    Raises
+    ------
+    InvalidData
+        When the period holds no forecast.
+    """
+    leads = forecasters[0][1].about.leads
+    days = in_period(records, period)
+    issues = issues_within(days, leads=leads)
+    first = max(forecaster.past for _, forecaster in forecasters) - 1
+    issues = issues[issues >= first][::stride]
+    if not issues.size:
+        raise InvalidData(
+            f"{' to '.join(period)} holds no forecast of {leads} days with {first + 1} days of "
+            "weather before it; give a longer period"
+        )
+    parts = []
+    blocks = range(0, len(records), BLOCK)
+    shown = [records.basins[i] for i in _spread(len(records), SHOWN_BASINS)]
+    for start in blocks:
+        block = records.select(records.basins[start : start + BLOCK])
+        share = start / len(records)
+        progress(0.9 * share, f"forecasting {', '.join(block.basins[:3])}, ...")
+        part = _Block(block, issues, weather, tuple(levels))
+        part.score(forecasters)
+        part.judge(forecasters[0][1], intervals, climatology, track=track, stride=stride)
+        part.show([basin for basin in shown if basin in block.basins])
+        parts.append(part.found)
+    return _joined(parts)
+
+
+class _Block:
+    """Scores of some basins."""
+
+    def __init__(
+        self, records: BasinRecords, issues: Index, weather: Weather, levels: tuple[float, ...]
+    ) -> None:
+        self.records, self.issues, self.weather, self.levels = records, issues, weather, levels
+        self.forecasts: Forecasts | None = None
+        self.found: Evaluation
+        self.bounds: tuple[Array, Array] | None = None
+
+    def score(self, forecasters: Sequence[tuple[str, Forecaster]]) -> None:
+        """Efficiencies of every model."""
+        leads = forecasters[0][1].about.leads
+        self.observed = targets(self.records, self.issues, leads)
+        nse, kge = [], []
+        for _, forecaster in forecasters:
+            made = forecaster.forecast(self.records, self.issues, self.weather)
+            self.forecasts = self.forecasts or made
+            nse.append(metrics.nse(made.flow, self.observed))
+            kge.append(metrics.kge(made.flow, self.observed))
+        shape = (len(self.records), leads)
+        empty = np.full((*shape, len(self.levels)), np.nan)
+        self.found = Evaluation(
+            tuple(name for name, _ in forecasters),
+            self.records.basins,
+            self.records.latitude,
+            self.records.longitude,
+            self.levels,
+            len(self.issues),
+            np.stack(nse),
+            np.stack(kge),
+            empty,
+            empty,
+            empty,
+            np.full(shape, np.nan),
+            np.full(shape, np.nan),
+        )
+
+    def judge(
+        self,
+        forecaster: Forecaster,
+        intervals: ForecastIntervals | None,
+        climatology: Climatology,
+        *,
+        track: bool,
+        stride: int,
+    ) -> None:
+        """Calibration and sharpness of the first model's intervals."""
+        assert self.forecasts is not None
+        if intervals is None:
+            return
+        every = sorted({*self.levels, *CRPS_LEVELS})
+        bounds = self._bounds(forecaster, intervals, every, track=track, stride=stride)
+        asked = [every.index(level) for level in self.levels]
+        lower, upper = (side[..., asked] for side in bounds)
+        self.bounds = lower, upper
+        found, observed = self.found, self.observed
+        if self.levels:
+            found.picp = metrics.picp(lower, upper, observed)
+            found.mpiw = metrics.mpiw(lower, upper, observed)
+            found.winkler = metrics.winkler(lower, upper, observed, list(self.levels))
+        quantiles, probabilities = as_quantiles(*bounds, every)
+        crps = metrics.crps_quantiles(quantiles, probabilities, observed)
+        inner = climatology.inner
+        reference = metrics.crps_quantiles(
+            inner.quantiles(self.records, self.issues, observed.shape[2]), inner.levels, observed
+        )
+        both = np.where(np.isfinite(crps + reference), 1.0, np.nan)
+        found.crps = metrics.mean_score(crps * both)
+        found.crps_climatology = metrics.mean_score(reference * both)
+        for lead in PIT_LEADS:
+            if lead <= observed.shape[2]:
+                at = np.s_[:, :, lead - 1]
+                found.pit[lead] = metrics.pit_quantiles(
+                    quantiles[at], probabilities, observed[at]
+                ).ravel()
+
+    def _bounds(
+        self,
+        forecaster: Forecaster,
+        intervals: ForecastIntervals,
+        levels: Sequence[float],
+        *,
+        track: bool,
+        stride: int,
+    ) -> tuple[Array, Array]:
+        assert self.forecasts is not None
+        if not track:
+            bounds = intervals.predict(self.records, self.issues, self.forecasts, levels)
+            return bounds.lower, bounds.upper
+        # What was observed between the fit and the first issue time has been learned by then.
+        after = int((np.datetime64(intervals.until) - self.records.days[0]).astype(int))
+        first = int(self.issues[0])
+        early = np.arange(first, max(after, forecaster.past - 1), -stride)[1:][::-1]
+        issues = np.concatenate([early, self.issues]).astype(np.int64)
+        made = self.forecasts
+        if early.size:
+            before = forecaster.forecast(self.records, early, self.weather)
+            spread = None
+            if made.spread is not None and before.spread is not None:
+                spread = np.concatenate([before.spread, made.spread], axis=1)
+            made = Forecasts(np.concatenate([before.flow, made.flow], axis=1), spread)
+        bounds = intervals.track(self.records, issues, made, levels)
+        return bounds.lower[:, early.size :], bounds.upper[:, early.size :]
+
+    def show(self, basins: Sequence[str]) -> None:
+        """Keep what is plotted."""
+        assert self.forecasts is not None
+        for basin in basins:
+            row = self.records.row(basin)
+            for lead in SHOWN_LEADS:
+                if lead > self.observed.shape[2]:
+                    continue
+                at = np.s_[row, :, lead - 1]
+                none = np.full((len(self.levels), len(self.issues)), np.nan)
+                lower, upper = none, none
+                if self.bounds is not None:
+                    lower, upper = (side[at].T for side in self.bounds)
+                self.found.shown.append(
+                    Shown(
+                        basin,
+                        lead,
+                        self.records.days[self.issues] + lead,
+                        self.observed[at],
+                        self.forecasts.flow[at],
+                        lower,
+                        upper,
+                    )
+                )
+
+
+def as_quantiles(
+    lower: Array, upper: Array, levels: Sequence[float]
+) -> tuple[Array, NDArray[np.float64]]:
+    """Bounds of nested central intervals, ascending levels, as quantiles in ascending order.
+
+    Infinite ones are replaced by the widest finite ones: they only say that nothing is known.
+
+    Returns
+    -------
+    quantiles : (..., 2 L) array
+    probabilities : (2 L,) array
+    """
+    level = np.asarray(levels, np.float64)
+    quantiles = np.concatenate([lower[..., ::-1], upper], axis=-1)
+    finite = np.where(np.isfinite(quantiles), quantiles, -np.inf)
+    quantiles = np.where(np.isposinf(quantiles), np.maximum.accumulate(finite, axis=-1), quantiles)
+    return quantiles, np.concatenate([(1 - level[::-1]) / 2, (1 + level) / 2])
+
+
+def _spread(count: int, most: int) -> list[int]:
+    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most)).round()})
+
+
+def _joined(parts: Sequence[Evaluation]) -> Evaluation:
+    """Blocks of basins as one."""
+    first = parts[0]
+
+    def along(name: str, axis: int) -> Array:
+        return np.concatenate([getattr(part, name) for part in parts], axis=axis)
+
+    return Evaluation(
+        first.models,
+        tuple(basin for part in parts for basin in part.basins),
+        along("latitude", 0),
+        along("longitude", 0),
+        first.levels,
+        first.issues,
+        along("nse", 1),
+        along("kge", 1),
+        along("picp", 0),
+        along("mpiw", 0),
+        along("winkler", 0),
+        along("crps", 0),
+        along("crps_climatology", 0),
+        {lead: np.concatenate([part.pit[lead] for part in parts]) for lead in first.pit},
+        [one for part in parts for one in part.shown],
+    )

@@ -1,0 +1,307 @@
+"""The forecaster's jobs: one function per long rpc, from a request to an artifact.
+
+Each opens its inputs, calls the science and commits. Raise a job's `version` when its science
+changes: results of the old version are then not reused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
+from catena.forecaster import storage
+from catena.forecaster.basins import read_basins
+from catena.forecaster.data.records import BasinRecords, refuse, unusable
+from catena.forecaster.data.splits import issues_within
+from catena.forecaster.evaluation import evaluate
+from catena.forecaster.forecast_intervals import ForecastIntervals
+from catena.forecaster.forecasters import About, Forecaster, flow_scale, in_period
+from catena.forecaster.issue import days_of_issue, issue, weather_of
+from catena.forecaster.network_forecaster import NetworkForecaster, Settings
+from catena.forecaster.process_forecaster import Gr4j
+from catena.forecaster.queries import (
+    EvaluateForecastsQuery,
+    FitIntervalsQuery,
+    IssueForecastsQuery,
+    TrainForecasterQuery,
+    UpdateIntervalsQuery,
+)
+from catena.forecaster.report_evaluation import evaluation_page
+from catena.forecaster.report_issue import issue_page
+from catena.forecaster.simple_forecasters import Climatology, Persistence
+from catena.forecaster.vocabulary import Basins
+from catena.shared.errors import InvalidData
+from catena.shared.jobs import JobContext, job
+
+SERVICE = "forecaster"
+
+
+# ------------------------------------------------------------------ training
+
+
+@job(service=SERVICE, method="TrainForecaster", query=TrainForecasterQuery)
+def train_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef:
+    """Records to a fitted model, in the job's own process."""
+    records, about = _start(query, ctx)
+    made: Forecaster
+    if query.model == "gr4j":
+        made = Gr4j.fit(about, records, progress=ctx.progress, checkpoint=ctx.checkpoint)
+    elif query.model in ("persistence", "climatology"):
+        simple = Persistence if query.model == "persistence" else Climatology
+        made = simple.fit(about, records)
+    else:
+        made = NetworkForecaster.fit(
+            about,
+            records,
+            Settings(**query.training.given()),
+            process=_process(query, ctx),
+            progress=ctx.progress,
+            checkpoint=ctx.checkpoint,
+        )
+    return _commit(made, ctx)
+
+
+@job(service=SERVICE, method="TrainForecaster", query=TrainForecasterQuery, cpus=0)
+def train_together(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef:
+    """The same with several processes, through Ray Train."""
+    from catena.forecaster.together import fit_together
+
+    records, about = _start(query, ctx)
+    settings = Settings(**query.training.given())
+    made = fit_together(
+        about, records, settings, _process(query, ctx), workers=query.workers, context=ctx
+    )
+    return _commit(made, ctx)
+
+
+@job(service=SERVICE, method="TrainForecaster", query=TrainForecasterQuery, cpus=0)
+def tune_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef:
+    """A search for settings on Ray first, then the training with the best of them."""
+    from catena.forecaster.tune import search
+
+    records, about = _start(query, ctx)
+    process = _process(query, ctx)
+    settings = search(
+        about,
+        records,
+        Settings(**query.training.given()),
+        process,
+        trials=query.tune_trials,
+        progress=lambda fraction, message: ctx.progress(0.7 * fraction, message),
+        checkpoint=ctx.checkpoint,
+    )
+    made = NetworkForecaster.fit(
+        about,
+        records,
+        settings,
+        process=process,
+        progress=lambda fraction, message: ctx.progress(0.7 + 0.3 * fraction, message),
+    )
+    return _commit(made, ctx)
+
+
+def _start(query: TrainForecasterQuery, ctx: JobContext) -> tuple[BasinRecords, About]:
+    """Records that something can be learned from, and what the forecaster will be."""
+    ctx.progress(0.0, "reading the records")
+    records = read_basins(query.basins, ctx.open)
+    training = (query.training_days.start, query.training_days.end)
+    days = in_period(records, training)
+    if not days.any():
+        raise InvalidData(
+            f"the records are of {records.days[0]} to {records.days[-1]}, training_days of "
+            f"{' to '.join(training)}; give days that are there"
+        )
+    refuse(
+        unusable(records, days=days, shortest=query.leads + 1),
+        "basins cannot be learned; leave them out by `names`",
+    )
+    validation = query.validation_days
+    about = About.of(
+        records,
+        model=query.model,
+        title=query.title,
+        leads=query.leads,
+        training_days=training,
+        validation_days=None if validation is None else (validation.start, validation.end),
+        seed=query.seed,
+        hybrid=query.process is not None,
+    )
+    return records, about
+
+
+def _process(query: TrainForecasterQuery, ctx: JobContext) -> Gr4j | None:
+    if query.process is None:
+        return None
+    made = storage.read_forecaster(ctx.open(query.process))
+    assert isinstance(made, Gr4j)  # checked before the job was made
+    return made
+
+
+def _commit(made: Forecaster, ctx: JobContext) -> ArtifactRef:
+    storage.write_forecaster(ctx.writer, made)
+    about = made.about
+    title = about.title or f"{about.name} of {len(about.basins)} basins"
+    return ctx.commit(kind="forecaster", units=storage.UNITS, title=title)
+
+
+# ------------------------------------------------------------------ intervals
+
+
+@job(service=SERVICE, method="FitIntervals", query=FitIntervalsQuery)
+def fit_intervals(query: FitIntervalsQuery, ctx: JobContext) -> ArtifactRef:
+    """A forecaster and held-out days to intervals."""
+    forecaster, records = _opened(query.forecaster, query.basins, ctx)
+    about = forecaster.about
+    period = about.validation_days or about.training_days
+    if query.days is not None:
+        period = (query.days.start, query.days.end)
+    issues = issues_within(in_period(records, period), leads=about.leads)
+    issues = issues[issues >= forecaster.past - 1][:: query.stride]
+    if not issues.size:
+        raise InvalidData(
+            f"{' to '.join(period)} holds no forecast of {about.leads} days; give other days"
+        )
+    ctx.progress(0.1, f"forecasting {len(issues)} days of {len(records)} basins")
+    weather = weather_of(forecaster, records, without=False)
+    forecasts = forecaster.forecast(records, issues, weather)
+    ctx.progress(0.4, "fitting the intervals")
+    scale = flow_scale(records, in_period(records, about.training_days))
+    made = ForecastIntervals.fit(query.method, records, issues, forecasts, scale, seed=query.seed)
+    storage.write_intervals(ctx.writer, made, query.forecaster.digest)
+    title = f"intervals ({query.method}) of {about.title or about.name}"
+    return ctx.commit(kind="intervals", units=storage.UNITS, title=title)
+
+
+@job(service=SERVICE, method="UpdateIntervals", query=UpdateIntervalsQuery)
+def update_intervals(query: UpdateIntervalsQuery, ctx: JobContext) -> ArtifactRef:
+    """Intervals and what was observed since to new intervals."""
+    forecaster, records = _opened(query.forecaster, query.basins, ctx)
+    intervals = storage.read_intervals(ctx.open(query.intervals))
+    end, until = np.datetime64(query.end, "D"), np.datetime64(intervals.until, "D")
+    if end > records.days[-1]:
+        raise InvalidData(f"end is {end}, but the records end on {records.days[-1]}")
+    issues = np.empty(0, np.int64)
+    if end > until:
+        # Issue times of the forecasts that the new observations belong to.
+        first = records.day(max(until + 1 - intervals.leads, records.days[0]))
+        issues = np.arange(max(first, forecaster.past - 1), records.day(end), dtype=np.int64)
+    if issues.size:
+        ctx.progress(0.1, f"learning the days up to {end}")
+        weather = weather_of(forecaster, records, without=False)
+        forecasts = forecaster.forecast(records, issues, weather)
+        intervals = intervals.update(records, issues, forecasts, end)
+    storage.write_intervals(ctx.writer, intervals, query.forecaster.digest)
+    about = forecaster.about
+    title = f"intervals of {about.title or about.name}, up to {intervals.until}"
+    return ctx.commit(kind="intervals", units=storage.UNITS, title=title)
+
+
+def _opened(ref: Any, basins: Basins, ctx: JobContext) -> tuple[Forecaster, BasinRecords]:
+    """A forecaster, and records of its basins; a choice is made among these alone."""
+    ctx.progress(0.0, "reading the records")
+    forecaster = storage.read_forecaster(ctx.open(ref))
+    return forecaster, known_basins(basins, forecaster.about, ctx.open)
+
+
+def known_basins(basins: Basins, about: About, open_: Any) -> BasinRecords:
+    """Records of a forecaster's basins: those that a request names, or all."""
+    names = basins.names or about.basins
+    return read_basins(replace_choice(basins, names), open_)
+
+
+def replace_choice(basins: Basins, names: tuple[str, ...]) -> Basins:
+    """The same source with basins by name."""
+    return basins.model_copy(update={"names": tuple(names), "spread": None})
+
+
+# ------------------------------------------------------------------ forecasts
+
+
+@job(service=SERVICE, method="IssueForecasts", query=IssueForecastsQuery)
+def issue_forecasts(query: IssueForecastsQuery, ctx: JobContext) -> ArtifactRef:
+    """Forecasts into an archive, with states and a page."""
+    forecaster, records = _opened(query.forecaster, query.basins, ctx)
+    intervals = None
+    if query.intervals is not None:
+        intervals = storage.read_intervals(ctx.open(query.intervals))
+    issues = days_of_issue(records, query.issues.start, query.issues.end)
+    states = None
+    if query.states is not None:
+        states = storage.read_states(ctx.open(query.states), records.days[issues[0]])
+    weather = weather_of(forecaster, records, without=query.without_weather)
+    ctx.progress(0.2, f"forecasting {len(issues)} days of {len(records)} basins")
+    levels = query.levels if intervals is not None else ()
+    made = issue(
+        forecaster, records, issues, weather, intervals=intervals, levels=levels, states=states
+    )
+    title = query.title or f"forecasts of {forecaster.about.title or forecaster.about.name}"
+    dataset = storage.forecasts_dataset(records, issues, made.forecasts, made.bounds, levels, title)
+    ctx.writer.write_dataset(storage.DATASET, dataset)
+    ctx.progress(0.7, "keeping the states")
+    kept = [forecaster.states(records, int(place), states) for place in issues]
+    stateful = [one for one, _ in kept if one]
+    if stateful:
+        ctx.writer.write_arrays(storage.STATES, storage.stacked_states(stateful))
+    ctx.writer.write_json(
+        "forecasts.json",
+        {
+            "about": replace(forecaster.about, attributes=()).to_dict(),
+            "weather": weather.words,
+            "levels": list(levels),
+            "notes": made.notes,
+            "states": {"of": kept[-1][1], "days": storage.state_days(stateful)},
+        },
+    )
+    page = issue_page(title, forecaster.about, weather.words, made, levels, intervals)
+    ctx.writer.write_bytes("report.html", page.encode())
+    return ctx.commit(kind="forecasts", units=storage.UNITS, title=title)
+
+
+@job(service=SERVICE, method="EvaluateForecasts", query=EvaluateForecastsQuery)
+def evaluate_forecasts(query: EvaluateForecastsQuery, ctx: JobContext) -> ArtifactRef:
+    """Forecasters and held-out days to scores and a page."""
+    ctx.progress(0.0, "reading the records")
+    opened = [storage.read_forecaster(ctx.open(ref)) for ref in query.forecasters]
+    about = opened[0].about
+    records = known_basins(query.basins, about, ctx.open)
+    intervals = None
+    if query.intervals is not None:
+        intervals = storage.read_intervals(ctx.open(query.intervals))
+    climatology = Climatology.fit(about, records)
+    compared = _named([*opened, Persistence.fit(about, records), climatology])
+    weather = weather_of(opened[0], records, without=False)
+    found = evaluate(
+        compared,
+        records,
+        (query.days.start, query.days.end),
+        weather,
+        climatology,
+        intervals=intervals,
+        levels=query.levels,
+        stride=query.stride,
+        track=query.track,
+        progress=ctx.progress,
+    )
+    ctx.progress(0.9, "drawing the page")
+    title = query.title or f"Skill of {about.title or about.name}"
+    page, summary = evaluation_page(query, title, about, weather.words, found, intervals)
+    ctx.writer.write_dataset("skill.zarr", found.to_xarray())
+    ctx.writer.write_json("evaluation.json", summary)
+    ctx.writer.write_bytes("report.html", page.encode())
+    return ctx.commit(kind="evaluation", units=storage.UNITS, title=title)
+
+
+def _named(forecasters: list[Forecaster]) -> list[tuple[str, Forecaster]]:
+    """Forecasters with names that differ; baselines that were asked for by hand come once."""
+    named: dict[str, Forecaster] = {}
+    for one in forecasters:
+        baseline = isinstance(one, (Persistence, Climatology))
+        name = type(one).__name__.lower() if baseline else one.about.name
+        if baseline and name in named:
+            continue
+        number = sum(known == name or known.startswith(f"{name} (") for known in named)
+        named[f"{name} ({number + 1})" if number else name] = one
+    return list(named.items())

@@ -1,0 +1,171 @@
+"""The forecaster's rpcs: each checks its request, then answers or submits a job. No science."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import numpy as np
+
+from catena.api.forecaster.v1 import forecaster_pb2 as pb
+from catena.api.forecaster.v1 import forecaster_pb2_grpc
+from catena.forecaster import jobs, queries, storage
+from catena.forecaster.basins import forecast_values, records_of
+from catena.forecaster.cache import Cache
+from catena.forecaster.data.records import BasinRecords
+from catena.forecaster.forecasters import Forecaster
+from catena.forecaster.issue import Issued, days_of_issue, issue, weather_of
+from catena.forecaster.preflight import check_against_artifacts
+from catena.forecaster.scenarios import Weather, given_weather, no_weather
+from catena.shared.errors import InvalidRequest
+from catena.shared.query import Query
+from catena.shared.server import Runtime, Servicer
+
+AT_ONCE = 16
+"""Issue times that a stream computes together."""
+
+
+class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
+    """Implementation of ``catena.api.forecaster.v1.ForecasterService``."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self.forecasters = Cache(runtime.store, storage.read_forecaster)
+        self.intervals = Cache(runtime.store, storage.read_intervals)
+
+    def check(self, query: Query) -> None:
+        """Against the artifacts that the query names."""
+        check_against_artifacts(query, self.store)
+
+    def TrainForecaster(
+        self, request: pb.TrainForecasterRequest, context: grpc.ServicerContext
+    ) -> pb.TrainForecasterResponse:
+        """Fit a model."""
+        # What hands its work out to Ray must not hold CPUs that it needs.
+        function = jobs.train_forecaster
+        if request.tune:
+            function = jobs.tune_forecaster
+        elif request.workers > 1:
+            function = jobs.train_together
+        return self.submit(function, request, pb.TrainForecasterResponse)
+
+    def FitIntervals(
+        self, request: pb.FitIntervalsRequest, context: grpc.ServicerContext
+    ) -> pb.FitIntervalsResponse:
+        """Fit intervals."""
+        return self.submit(jobs.fit_intervals, request, pb.FitIntervalsResponse)
+
+    def UpdateIntervals(
+        self, request: pb.UpdateIntervalsRequest, context: grpc.ServicerContext
+    ) -> pb.UpdateIntervalsResponse:
+        """Learn from new observations."""
+        return self.submit(jobs.update_intervals, request, pb.UpdateIntervalsResponse)
+
+    def IssueForecasts(
+        self, request: pb.IssueForecastsRequest, context: grpc.ServicerContext
+    ) -> pb.IssueForecastsResponse:
+        """Forecast into an archive."""
+        return self.submit(jobs.issue_forecasts, request, pb.IssueForecastsResponse)
+
+    def EvaluateForecasts(
+        self, request: pb.EvaluateForecastsRequest, context: grpc.ServicerContext
+    ) -> pb.EvaluateForecastsResponse:
+        """Score forecasters and write the report."""
+        return self.submit(jobs.evaluate_forecasts, request, pb.EvaluateForecastsResponse)
+
+    def Forecast(
+        self, request: pb.ForecastRequest, context: grpc.ServicerContext
+    ) -> pb.ForecastResponse:
+        """Forecast a few basins, inline."""
+        query = queries.ForecastQuery.from_message(request)
+        self.check(query)
+        forecaster = self.forecasters.get(query.forecaster)
+        records, weather, day = self._asked(query, forecaster)
+        levels = query.levels if query.intervals is not None else ()
+        too_many = queries.too_many_numbers(len(records), forecaster.about.leads, len(levels))
+        if too_many is not None:
+            raise InvalidRequest("Forecast: the reply would be too large", violations=[too_many])
+        states = None
+        if query.states is not None:
+            states = storage.read_states(self.store.open(query.states), records.days[day])
+        made = issue(
+            forecaster,
+            records,
+            np.array([day]),
+            weather,
+            intervals=self.intervals.get(query.intervals) if query.intervals else None,
+            levels=levels,
+            states=states,
+        )
+        return pb.ForecastResponse(forecasts=list(_messages(made, levels)))
+
+    def _asked(
+        self, query: queries.ForecastQuery, forecaster: Forecaster
+    ) -> tuple[BasinRecords, Weather, int]:
+        """Records, forecast weather, and the place of the day of issue."""
+        if query.basins is not None:
+            assert query.issue is not None
+            records = jobs.known_basins(query.basins, forecaster.about, self.store.open)
+            [day] = days_of_issue(records, query.issue, query.issue)
+            weather = weather_of(forecaster, records, without=query.without_weather)
+            return records, weather, int(day)
+        records = records_of(query.records, forecaster.about)
+        given = forecast_values(query.records, forecaster.about.leads)
+        nothing = query.without_weather or bool(np.isnan(given).all())
+        weather = no_weather() if nothing else given_weather(given)
+        return records, weather, len(records.days) - 1
+
+    def StreamForecasts(
+        self, request: pb.StreamForecastsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.StreamForecastsResponse]:
+        """Forecast many issue times, in the order of time and basins."""
+        query = queries.StreamForecastsQuery.from_message(request)
+        self.check(query)
+        forecaster = self.forecasters.get(query.forecaster)
+        intervals = self.intervals.get(query.intervals) if query.intervals else None
+        records = jobs.known_basins(query.basins, forecaster.about, self.store.open)
+        issues = days_of_issue(records, query.issues.start, query.issues.end, query.stride)
+        weather = weather_of(forecaster, records, without=query.without_weather)
+        levels = query.levels if intervals is not None else ()
+        for start in range(0, len(issues), AT_ONCE):
+            if not context.is_active():
+                return
+            part = issues[start : start + AT_ONCE]
+            made = issue(forecaster, records, part, weather, intervals=intervals, levels=levels)
+            for place in range(len(part)):
+                for message in _messages(made, levels, place):
+                    yield pb.StreamForecastsResponse(forecast=message)
+
+
+def _messages(
+    made: Issued, levels: tuple[float, ...], place: int = -1
+) -> Iterator[pb.BasinForecast]:
+    """Messages of one issue time, basin by basin."""
+    day = str(made.records.days[made.issues[place]])
+    for row, basin in enumerate(made.records.basins):
+        values: dict[str, Any] = {}
+        if made.bounds is not None:
+            values["confidence"] = made.bounds.confidence[row, place]
+            values["intervals"] = [
+                pb.Interval(
+                    level=level,
+                    lower=made.bounds.lower[row, place, :, i],
+                    upper=made.bounds.upper[row, place, :, i],
+                )
+                for i, level in enumerate(levels)
+            ]
+        yield pb.BasinForecast(
+            basin=basin,
+            issue=day,
+            streamflow=made.forecasts.flow[row, place],
+            notes=made.notes[basin],
+            **values,
+        )
+
+
+def add_services(server: grpc.Server, runtime: Runtime) -> None:
+    """Register the forecaster's rpcs at `server`."""
+    forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(  # type: ignore[no-untyped-call]
+        ForecasterServer(runtime), server
+    )

@@ -1,0 +1,190 @@
+"""What the forecaster's artifacts hold: from science to files and back.
+
+============  =====================================================================================
+kind          files
+============  =====================================================================================
+forecaster    ``forecaster.json``, ``forecaster.safetensors``
+intervals     ``intervals.json``, ``intervals.safetensors``
+forecasts     ``forecasts.json``, ``forecasts.zarr`` (basin, forecast_reference_time, leadtime),
+              ``states.safetensors``, ``report.html``
+evaluation    ``evaluation.json``, ``skill.zarr`` (model, basin, leadtime, level), ``report.html``
+============  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from catena.forecaster.data.records import BasinRecords, Index
+from catena.forecaster.evaluation import LEADTIME
+from catena.forecaster.forecast_intervals import Bounds, ForecastIntervals
+from catena.forecaster.forecasters import About, Arrays, Forecaster, Forecasts
+from catena.forecaster.network_forecaster import NetworkForecaster
+from catena.forecaster.process_forecaster import STATE_DAY, Gr4j
+from catena.forecaster.simple_forecasters import Climatology, Persistence
+from catena.shared.errors import FieldViolation, InvalidData
+
+if TYPE_CHECKING:
+    from catena.shared.artifacts import Artifact, ArtifactWriter
+
+STATES = "states.safetensors"
+DATASET = "forecasts.zarr"
+UNITS = {"streamflow": "mm d-1"}
+
+SIMPLE: dict[str, type[Forecaster]] = {
+    "persistence": Persistence,
+    "climatology": Climatology,
+    "gr4j": Gr4j,
+}
+
+
+def forecaster_class(model: str) -> type[Forecaster]:
+    """Class that forecasts with a model."""
+    return SIMPLE.get(model, NetworkForecaster)
+
+
+# ------------------------------------------------------------------ forecasters
+
+
+def write_forecaster(writer: ArtifactWriter, forecaster: Forecaster) -> None:
+    """Write a forecaster."""
+    writer.write_arrays("forecaster.safetensors", forecaster.arrays())
+    plain = {"about": forecaster.about.to_dict(), "meta": forecaster.meta()}
+    writer.write_json("forecaster.json", plain)
+
+
+def read_forecaster(artifact: Artifact) -> Forecaster:
+    """Read a forecaster."""
+    plain = artifact.read_json("forecaster.json")
+    about = About.from_dict(plain["about"])
+    arrays = artifact.read_arrays("forecaster.safetensors")
+    return forecaster_class(about.model).from_arrays(about, arrays, plain["meta"])
+
+
+def read_about(artifact: Artifact) -> About:
+    """What a forecaster is, without its numbers."""
+    return About.from_dict(artifact.read_json("forecaster.json")["about"])
+
+
+# ------------------------------------------------------------------ intervals
+
+
+def write_intervals(writer: ArtifactWriter, intervals: ForecastIntervals, forecaster: str) -> None:
+    """Write intervals and the digest of the forecaster that they belong to."""
+    arrays, meta = intervals.to_arrays()
+    writer.write_arrays("intervals.safetensors", arrays)
+    writer.write_json("intervals.json", {"meta": meta, "forecaster": forecaster})
+
+
+def read_intervals(artifact: Artifact) -> ForecastIntervals:
+    """Read intervals."""
+    plain = artifact.read_json("intervals.json")
+    arrays = artifact.read_arrays("intervals.safetensors")
+    return ForecastIntervals.from_arrays(arrays, plain["meta"])
+
+
+def intervals_belong_to(artifact: Artifact) -> str:
+    """Digest of the forecaster that intervals were fitted around."""
+    return str(artifact.read_json("intervals.json")["forecaster"])
+
+
+# ------------------------------------------------------------------ forecasts
+
+
+def forecasts_dataset(
+    records: BasinRecords,
+    issues: Index,
+    forecasts: Forecasts,
+    bounds: Bounds | None,
+    levels: Sequence[float],
+    title: str,
+) -> xr.Dataset:
+    """Forecasts by issue time and lead, in CF style.
+
+    Parameters
+    ----------
+    records : BasinRecords
+    issues : (I,) array of int
+    forecasts : Forecasts
+    bounds : Bounds, optional
+    levels : sequence of float
+        Of the bounds.
+    title : str
+    """
+    leads = np.arange(1, forecasts.flow.shape[2] + 1)
+    issued = records.days[issues]
+    axes = ("basin", "forecast_reference_time", "leadtime")
+    flow = {"units": "mm d-1", "cell_methods": "leadtime: mean"}
+    made = xr.Dataset(
+        {"streamflow": (axes, forecasts.flow.astype(np.float32), flow)},
+        coords={
+            "basin": list(records.basins),
+            "forecast_reference_time": (
+                "forecast_reference_time",
+                issued.astype("datetime64[ns]"),
+                {"standard_name": "forecast_reference_time"},
+            ),
+            "leadtime": ("leadtime", leads.astype(np.int32), LEADTIME),
+            "time": (
+                ("forecast_reference_time", "leadtime"),
+                (issued[:, None] + leads).astype("datetime64[ns]"),
+                {"standard_name": "time", "long_name": "day that is forecast"},
+            ),
+            "lat": ("basin", records.latitude, {"units": "degrees_north"}),
+            "lon": ("basin", records.longitude, {"units": "degrees_east"}),
+        },
+        attrs={"Conventions": "CF-1.11", "title": title},
+    )
+    if records.generated:
+        made.attrs["generated"] = "true"
+    if bounds is not None:
+        made = made.assign_coords(level=("level", list(levels), {"long_name": "probability"}))
+        for name, values in (("lower", bounds.lower), ("upper", bounds.upper)):
+            about = {**flow, "long_name": f"{name} bound of the central interval"}
+            made[f"streamflow_{name}"] = ((*axes, "level"), values.astype(np.float32), about)
+        made["confidence"] = (axes, bounds.confidence.astype(np.float32), {"units": "1"})
+    return made
+
+
+def read_states(artifact: Artifact, before: np.datetime64, field: str = "states") -> Arrays:
+    """States of the newest day of issue before a day.
+
+    Raises
+    ------
+    InvalidData
+        When the archive has none.
+    """
+    days: list[str] = artifact.read_json("forecasts.json")["states"]["days"]
+    ready = [day for day in days if np.datetime64(day, "D") < before]
+    if not ready:
+        said = f"the archive has states of {', '.join(days[:4]) or 'no day'}"
+        text = f"{said}; wanted a day before {before}"
+        raise InvalidData("no states to go on from", violations=[FieldViolation(field, text)])
+    place = days.index(ready[-1])
+    arrays = artifact.read_arrays(STATES)
+    return {"states": arrays["states"][place], STATE_DAY: arrays[STATE_DAY][place : place + 1]}
+
+
+def stacked_states(states: Sequence[Arrays]) -> Arrays:
+    """States of several days as :func:`read_states` finds them."""
+    return {
+        "states": np.stack([one["states"] for one in states]),
+        STATE_DAY: np.concatenate([one[STATE_DAY] for one in states]),
+    }
+
+
+def state_days(states: Sequence[Arrays]) -> list[str]:
+    """Days of states, ISO 8601."""
+    return [str(np.datetime64(int(one[STATE_DAY][0]), "D")) for one in states]
+
+
+def plain_numbers(values: Any) -> Any:
+    """Nested lists of numbers for JSON, rounded to six digits; None for what is not finite."""
+    if isinstance(values, np.ndarray):
+        return [plain_numbers(value) for value in values]
+    number = float(values)
+    return float(f"{number:.6g}") if np.isfinite(number) else None

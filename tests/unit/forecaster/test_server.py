@@ -1,0 +1,219 @@
+"""The forecaster over gRPC: quick rpcs answer, a stream flows, long ones give jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from support import forecasts as small
+from support.servers import Running
+
+from catena.api.forecaster.v1 import forecaster_pb2 as pb
+from catena.api.forecaster.v1 import forecaster_pb2_grpc
+from catena.forecaster.basins import read_basins
+from catena.forecaster.cache import Cache
+from catena.forecaster.server import add_services
+from catena.forecaster.vocabulary import Basins
+from catena.shared.client import ServiceClient
+from catena.shared.errors import InvalidData, InvalidRequest, NotFound
+from catena.shared.query import RefQuery
+from catena.shared.requests import request_from_dict
+from catena.shared.testing import LocalJobs
+
+PLACE = {"basins": small.BASINS, "issue": small.DAY}
+
+
+@pytest.fixture
+def running(serve: Callable[..., Running]) -> Running:
+    return serve(
+        add_services, service="forecaster", jobs=LocalJobs, store=small.MEMORY, patience_s=1.0
+    )
+
+
+@pytest.fixture
+def client(running: Running) -> ServiceClient:
+    return running.client()
+
+
+def forecast(client: ServiceClient, **request: Any) -> list[pb.BasinForecast]:
+    asked = {"forecaster": small.hybrid(), **request}
+    return list(client.call("Forecast", asked, timeout_s=60).forecasts)
+
+
+def test_a_forecast_comes_inline_with_intervals_around_it(client: ServiceClient) -> None:
+    made = forecast(client, **PLACE, intervals=small.intervals(), levels=[0.5, 0.9])
+    assert [one.basin for one in made] == ["generated-001", "generated-002"]
+    for one in made:
+        assert one.issue == small.DAY
+        flow = np.array(one.streamflow)
+        assert flow.shape == (small.LEADS,) and (flow >= 0).all()
+        assert [interval.level for interval in one.intervals] == [0.5, 0.9]
+        narrow, wide = one.intervals
+        assert (np.array(wide.lower) <= narrow.lower).all()
+        assert (np.array(wide.upper) >= narrow.upper).all()
+        assert (np.array(wide.upper) > 0).all()
+        assert len(one.confidence) == small.LEADS
+    assert forecast(client, **PLACE, intervals=small.intervals(), levels=[0.5, 0.9]) == made
+
+
+def records_of(days: int) -> list[dict[str, Any]]:
+    records = read_basins(Basins.model_validate(small.BASINS), lambda ref: None)  # type: ignore[arg-type,return-value]
+    end = records.day(small.DAY) + 1
+    start = end - days
+    return [
+        {
+            "basin": basin,
+            "start": str(records.days[start]),
+            "precipitation": records.weather[row, start:end, 0].astype(float).tolist(),
+            "temperature": records.weather[row, start:end, 1].astype(float).tolist(),
+            "streamflow": records.flow[row, start:end].astype(float).tolist(),
+        }
+        for row, basin in enumerate(records.basins)
+    ]
+
+
+def test_records_of_ones_own_are_forecast_like_those_of_a_dataset(client: ServiceClient) -> None:
+    there = forecast(client, **PLACE, without_weather=True)
+    given = records_of(days=1200)
+    mine = forecast(client, records=given)
+    for one, two in zip(there, mine, strict=True):
+        assert one.issue == two.issue
+        assert np.allclose(one.streamflow, two.streamflow, rtol=0.02)
+    rain = [{**one, "forecast_precipitation": [60.0] * 3, "forecast_temperature": [15.0] * 3}
+            for one in given]  # fmt: skip
+    wet = forecast(client, records=rain)
+    assert all(
+        max(two.streamflow) > max(one.streamflow) for one, two in zip(mine, wet, strict=True)
+    )
+
+
+def test_a_basin_without_observations_is_forecast_and_it_is_said(client: ServiceClient) -> None:
+    blind = [{**record, "streamflow": []} for record in records_of(days=800)]
+    made = forecast(client, records=blind, intervals=small.intervals())
+    for one in made:
+        assert np.isfinite(one.streamflow).all()
+        assert any("no flow was observed" in note for note in one.notes)
+        assert any("no forecast weather" in note for note in one.notes)
+
+
+def test_saved_states_take_the_place_of_a_long_record(client: ServiceClient) -> None:
+    short = records_of(days=60)
+    with pytest.raises(InvalidData, match=r"wanted 365 more"):
+        forecast(client, forecaster=small.gr4j(), records=short)
+    start = short[0]["start"]
+    states = small.made().issue(small.gr4j(), None, issues={"start": "2005-12-01", "end": start})
+    hot = forecast(client, forecaster=small.gr4j(), records=short, states=states)
+    cold = forecast(client, forecaster=small.gr4j(), records=records_of(days=1400))
+    for one, two in zip(hot, cold, strict=True):
+        # The correction remembers the errors of some weeks, which lie in both.
+        assert np.allclose(one.streamflow, two.streamflow, rtol=0.1)
+    early = [{**record, "start": "2004-01-01"} for record in short]
+    with pytest.raises(InvalidData, match=r"states of 2005-12-01, .* wanted a day before"):
+        forecast(client, forecaster=small.gr4j(), records=early, states=states)
+
+
+def stream(running: Running, **request: Any) -> list[pb.BasinForecast]:
+    asked = {"forecaster": small.hybrid(), "basins": small.BASINS, **request}
+    message = request_from_dict("forecaster", "StreamForecasts", asked)
+    with grpc.insecure_channel(running.address) as channel:
+        stub = forecaster_pb2_grpc.ForecasterServiceStub(channel)  # type: ignore[no-untyped-call]
+        return [reply.forecast for reply in stub.StreamForecasts(message, timeout=60)]
+
+
+def test_a_stream_has_every_basin_of_every_issue_time(
+    running: Running, client: ServiceClient
+) -> None:
+    issues = {"start": "2006-01-01", "end": small.DAY}
+    made = stream(running, issues=issues, stride=2, intervals=small.intervals())
+    days = np.arange(np.datetime64("2006-01-01"), np.datetime64(small.DAY) + 1, 2)
+    assert [(one.issue, one.basin) for one in made] == [
+        (str(day), basin) for day in days for basin in ("generated-001", "generated-002")
+    ]
+    day = str(days[-1])
+    alone = forecast(client, basins=small.BASINS, issue=day, intervals=small.intervals())
+    for one, two in zip(made[-2:], alone, strict=True):
+        assert np.allclose(one.streamflow, two.streamflow)
+        assert np.allclose(one.intervals[1].upper, two.intervals[1].upper)
+
+
+def test_a_warm_forecaster_is_not_loaded_again(
+    running: Running, client: ServiceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = forecast(client, **PLACE)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("loaded again")
+
+    monkeypatch.setattr("catena.forecaster.network_forecaster.load_flow_model", refuse)
+    assert forecast(client, **PLACE) == before
+
+
+def test_the_cache_is_bounded_and_does_not_answer_for_what_is_gone() -> None:
+    store = small.made().store
+    loads: list[str] = []
+    cache = Cache(store, lambda artifact: loads.append(artifact.uri) or artifact.uri, most=1)
+    one, two = RefQuery(**small.gr4j()), RefQuery(**small.hybrid())
+    assert cache.get(one) == cache.get(one) and len(loads) == 1
+    cache.get(two)
+    cache.get(one)
+    assert len(loads) == 3, "the one used last is kept"
+    with pytest.raises(NotFound):
+        cache.get(one.model_copy(update={"uri": "jobs/forecaster/TrainForecaster/" + "0" * 64}))
+
+
+def test_a_long_rpc_gives_a_job_that_is_found_again(client: ServiceClient) -> None:
+    request = small.train_request("persistence", title="found again")
+    job = client.submit("TrainForecaster", request)
+    assert not job.reused
+    assert job.result(timeout_s=30).kind == "forecaster"
+    assert client.submit("TrainForecaster", request).reused
+
+
+def faults(client: ServiceClient, method: str, request: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(InvalidRequest) as caught:
+        client.validate(method, request)
+    return {item.field: item.description for item in caught.value.violations}
+
+
+def test_intervals_of_another_forecaster_are_refused(client: ServiceClient) -> None:
+    request = {
+        "forecaster": small.gr4j(),
+        "intervals": small.intervals(),
+        "basins": small.BASINS,
+        "issues": {"start": small.DAY, "end": small.DAY},
+    }
+    assert "another forecaster" in faults(client, "IssueForecasts", request)["intervals"]
+
+
+def test_days_of_training_are_neither_scored_nor_learned_from(client: ServiceClient) -> None:
+    days = {"start": "2004-01-01", "end": "2005-12-31"}
+    request = {"forecasters": [small.hybrid()], "basins": small.BASINS, "days": days}
+    assert "was trained on" in faults(client, "EvaluateForecasts", request)["days.start"]
+    fit = {"forecaster": small.hybrid(), "basins": small.BASINS, "days": days}
+    assert "smaller than those of new days" in faults(client, "FitIntervals", fit)["days.start"]
+
+
+def test_what_an_input_has_learned_is_not_held_out(client: ServiceClient) -> None:
+    request = small.train_request(
+        "tst",
+        process=small.gr4j(),
+        training_days={"start": "2001-01-01", "end": "2003-06-30"},
+        validation_days={"start": "2003-07-01", "end": "2004-06-30"},
+    )
+    assert "overlaps validation_days" in faults(client, "TrainForecaster", request)["process"]
+    wrong = small.train_request("tst", process=small.hybrid())
+    assert "wanted one of gr4j" in faults(client, "TrainForecaster", wrong)["process"]
+
+
+def test_basins_that_nobody_knows_are_named(client: ServiceClient) -> None:
+    basins = {**small.BASINS, "names": ["generated-002", "elsewhere"]}
+    request = {"forecaster": small.hybrid(), "basins": basins}
+    assert "elsewhere" in faults(client, "FitIntervals", request)["basins.names[1]"]
+
+
+def test_a_day_outside_the_records_is_refused(client: ServiceClient) -> None:
+    with pytest.raises(InvalidData, match="the records are of 2001-01-01 to 2006-12-31"):
+        forecast(client, basins=small.BASINS, issue="2010-01-01")
