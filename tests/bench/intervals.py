@@ -108,6 +108,8 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=", ".join(PARTS))
     parser.add_argument("--jobs", type=int, default=2, help="parts at a time")
     asked = parser.parse_args()
+    if not os.environ.get("CATENA_DATA"):
+        parser.error("CATENA_DATA names no folder: this benchmark is of real data")
     figures: dict[str, float | None] = {}
     with ThreadPoolExecutor(asked.jobs) as pool:
         for found in pool.map(measure, asked.parts):

@@ -15,7 +15,8 @@ TEST_DAYS = 365
 
 
 def root() -> Path:
-    return Path(os.environ.get("CATENA_DATA", "/work/shared/data"))
+    """Folder of the real data."""
+    return Path(os.environ["CATENA_DATA"])
 
 
 def load(name: str) -> tuple[np.ndarray, np.ndarray]:
