@@ -21,15 +21,21 @@ from catena.forecaster.data.tables import day_of_year
 from catena.forecaster.forecasters import Forecasts, last_flow
 from catena.forecaster.interval_methods import fit_intervals, intervals_from
 from catena.forecaster.intervals.model import IntervalModel
-from catena.forecaster.intervals.tracking import GRID, QuantileTracker
+from catena.forecaster.intervals.tracking import GRID, QuantileTracker, TrackerConfig
 from catena.forecaster.process.baselines import known_rows
 from catena.shared.errors import InvalidData
 
 Array = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 
+TRACKING = TrackerConfig(memory=np.inf)
+"""Without the recent size of errors: an observation comes as late as its lead is long, and by then
+that size is another one."""
 FEATURE_LEADS = (1, 2, 3, 5, 7, 10, 14, 21, 30)
 """Leads whose forecast tells how wide the intervals are."""
+CAP = 2.0
+"""Finite bounds stay below this many times the largest flow that was seen: squares of roots that a
+flood has stretched would be floods that no river has."""
 BEFORE = 7
 """Days back of the flow that shows whether the newest one rises or falls."""
 
@@ -88,6 +94,8 @@ class ForecastIntervals:
     basins : tuple of str
     scale : (N,) array, mm d-1
         Of the flow of each basin.
+    largest : (N,) array, mm d-1
+        Largest flow of each basin that was seen.
     leads : int
     method : str
     until : str
@@ -100,12 +108,13 @@ class ForecastIntervals:
         tracker: QuantileTracker,
         basins: tuple[str, ...],
         scale: Array,
+        largest: Array,
         leads: int,
         method: str,
         until: str,
     ) -> None:
         self.inner, self.tracker = inner, tracker
-        self.basins, self.scale, self.leads = basins, scale, leads
+        self.basins, self.scale, self.largest, self.leads = basins, scale, largest, leads
         self.method, self.until = method, until
 
     @classmethod
@@ -148,9 +157,11 @@ class ForecastIntervals:
         inner = fit_intervals(
             method, x[known], y[known], ForecastMean(leads), folds=blocks(year[known]), seed=seed
         )
-        until = str(records.days[min(int(issues[-1]) + leads, len(records.days) - 1)])
-        tracker = QuantileTracker.start((len(records), leads))
-        return cls(inner, tracker, records.basins, scale, leads, method, until)
+        last = min(int(issues[-1]) + leads, len(records.days) - 1)
+        tracker = QuantileTracker.start((len(records), leads), TRACKING)
+        largest = np.nan_to_num(records.flow[:, : last + 1]).max(axis=1).astype(np.float64)
+        until = str(records.days[last])
+        return cls(inner, tracker, records.basins, scale, largest, leads, method, until)
 
     def predict(
         self, records: BasinRecords, issues: Index, forecasts: Forecasts, levels: Sequence[float]
@@ -181,8 +192,19 @@ class ForecastIntervals:
         end : datetime64
         """
         tracker = self._walk(records, issues, forecasts, (), learn=True, end=end)[1]
+        rows = known_rows(self.basins, records.basins)
+        seen = np.nan_to_num(records.flow[:, records.days <= end])
+        largest = self.largest.copy()
+        largest[rows] = np.maximum(largest[rows], seen.max(axis=1, initial=0.0))
         return type(self)(
-            self.inner, tracker, self.basins, self.scale, self.leads, self.method, str(end)
+            self.inner,
+            tracker,
+            self.basins,
+            self.scale,
+            largest,
+            self.leads,
+            self.method,
+            str(end),
         )
 
     def _walk(
@@ -215,7 +237,12 @@ class ForecastIntervals:
         if levels and not learn:
             lower, upper = fitted.at(tracker, slice(None), levels)
         scale = self.scale[rows]
-        bounds = Bounds(flow(lower, scale), flow(upper, scale), fitted.confidence)
+        most = np.maximum(CAP * self.largest[rows][:, None, None], forecasts.flow)[..., None]
+        lower, upper = (
+            np.where(np.isfinite(side), np.minimum(side, most), side)
+            for side in (flow(lower, scale), flow(upper, scale))
+        )
+        bounds = Bounds(lower, upper, fitted.confidence)
         whole = QuantileTracker.from_arrays(
             _put_rows(self.tracker.to_arrays(), tracker.to_arrays(), rows)
         )
@@ -271,7 +298,7 @@ class ForecastIntervals:
         return (
             {f"inner.{name}": value for name, value in arrays.items()}
             | {f"tracker.{name}": value for name, value in tracker.items()}
-            | {"scale": self.scale}
+            | {"scale": self.scale, "largest": self.largest}
         ), {
             "inner": meta,
             "basins": list(self.basins),
@@ -290,6 +317,7 @@ class ForecastIntervals:
             QuantileTracker.from_arrays(_group(arrays, "tracker.")),
             tuple(meta["basins"]),
             np.asarray(arrays["scale"]),
+            np.asarray(arrays["largest"]),
             leads,
             str(meta["method"]),
             str(meta["until"]),
