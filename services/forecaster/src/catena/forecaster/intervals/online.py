@@ -38,7 +38,7 @@ class OnlineConfig:
 
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     power: float = 0.5
-    constant: float = 0.6
+    constant: float = 0.8
     correct: bool = True
     memory: float = 365.0
     cap: float = 2.0
