@@ -8,6 +8,10 @@ GLOSSARY = (
     ("lead", "Days between the issue time and the day that is forecast; lead 1 is the next day."),
     ("NSE", "Nash-Sutcliffe efficiency: 1 is perfect, 0 as good as the mean of the observations."),
     ("KGE", "Kling-Gupta efficiency: correlation, variability and bias in one; 1 is perfect."),
+    (
+        "forecast",
+        "The mean of what may come. Rare floods pull it up, so it can lie above a narrow interval.",
+    ),
     ("interval", "Range that should hold the observation as often as its percentage says."),
     ("coverage (PICP)", "Share of observations that were inside their interval."),
     ("width (MPIW)", "Mean width of an interval; of two with right coverage the narrow one wins."),
