@@ -16,6 +16,8 @@ from catena.models.image_net import ImageConfig, ImageNet
 from catena.models.lstm import fused_lstm
 from catena.models.static_net import StaticConfig, StaticNet
 
+_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+
 
 @dataclass(frozen=True)
 class BasinSequences:
@@ -227,6 +229,3 @@ class UngaugedLSTM(nn.Module):
         model = cls(UngaugedConfig.from_mapping(config))
         model.load_state_dict({name: torch.as_tensor(value) for name, value in state.items()})
         return model
-
-
-_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
