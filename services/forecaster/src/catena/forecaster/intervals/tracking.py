@@ -37,9 +37,8 @@ class QuantileTracker:
     ``q += rate scale (1[score > q] - (1 - level) / 2)``. Whatever the scores are, as long as they
     are bounded the share beyond the bounds tends to ``1 - level``.
 
-    Beside it goes a volatility: the recent mean size of the errors in units of the fitted bound,
-    over its long-term value. Scores are relative to it, so that after a sudden change all levels
-    move together at once.
+    Beside it goes a volatility: the recent mean size of the errors in units of the fitted bound.
+    Scores are relative to it, so that after a sudden change all levels move together at once.
 
     Parameters
     ----------
@@ -47,8 +46,8 @@ class QuantileTracker:
         Tracked levels, ascending.
     factor : ndarray, (..., 2, g)
         Tracked factor of the lower and the upper bound.
-    size, usual : ndarray, (...)
-        Recent and long-term mean size of the errors.
+    size : ndarray, (...)
+        Recent mean size of the errors over the fitted half-width of the middle level.
     config : TrackerConfig
         Rates.
     """
@@ -58,13 +57,11 @@ class QuantileTracker:
         levels: np.ndarray,
         factor: np.ndarray,
         size: np.ndarray,
-        usual: np.ndarray,
         config: TrackerConfig,
     ) -> None:
         self.levels = levels
         self.factor = factor
         self.size = size
-        self.usual = usual
         self.config = config
 
     @classmethod
@@ -79,17 +76,14 @@ class QuantileTracker:
         return cls(
             levels,
             np.ones((*shape, 2, len(levels))),
-            np.full(shape, np.nan),
-            np.full(shape, np.nan),
+            np.full(shape, USUAL_SIZE),
             config or TrackerConfig(),
         )
 
     @property
     def volatility(self) -> np.ndarray:
-        """Recent size of the errors over its long-term value, (...)."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = self.size / self.usual
-        return np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)
+        """Recent size of the errors over that of a normal error with right bounds, (...)."""
+        return np.where(self.size > 0, self.size / USUAL_SIZE, 1.0)
 
     def factors(self, levels: np.ndarray) -> np.ndarray:
         """Factor at any levels, (..., 2, levels): linear between tracked ones, flat outside."""
@@ -167,7 +161,7 @@ class QuantileTracker:
         self.factor = np.where(usable, self.factor + step, self.factor)
 
     def _remember(self, error: np.ndarray, distance: np.ndarray, usable: np.ndarray) -> None:
-        """Mean sizes of the errors in units of the fitted half-width at the middle level."""
+        """Mean size of the errors in units of the fitted half-width at the middle level."""
         if not np.isfinite(self.config.memory):
             return
         middle = len(self.levels) // 2
@@ -175,12 +169,8 @@ class QuantileTracker:
         known = usable[..., middle].all(axis=-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             unit = error / half
-        for name, life in (("size", self.config.memory), ("usual", LONG * self.config.memory)):
-            old = getattr(self, name)
-            keep = 0.5 ** (1.0 / life)
-            first = np.isnan(old)
-            new = np.where(first, USUAL_SIZE, old) * keep + unit * (1.0 - keep)
-            setattr(self, name, np.where(known, new, old))
+        keep = 0.5 ** (1.0 / self.config.memory)
+        self.size = np.where(known, self.size * keep + unit * (1.0 - keep), self.size)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """State for safetensors."""
@@ -188,7 +178,6 @@ class QuantileTracker:
             "levels": self.levels,
             "factor": self.factor,
             "size": self.size,
-            "usual": self.usual,
             "config": np.array([self.config.rate, self.config.memory]),
         }
 
@@ -196,16 +185,12 @@ class QuantileTracker:
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> QuantileTracker:
         """Inverse of :meth:`to_arrays`."""
         rate, memory = (float(v) for v in arrays["config"])
-        levels, factor, size, usual = (
-            np.array(arrays[name]) for name in ("levels", "factor", "size", "usual")
-        )
-        return cls(levels, factor, size, usual, TrackerConfig(rate, memory))
+        levels, factor, size = (np.array(arrays[name]) for name in ("levels", "factor", "size"))
+        return cls(levels, factor, size, TrackerConfig(rate, memory))
 
 
-LONG = 40.0
-"""Half-life of the long-term size of the errors, in half-lives of the recent one."""
-USUAL_SIZE = 1.0
-"""Mean absolute error over the half-width of the middle level, before anything is known."""
+USUAL_SIZE = 0.77
+"""Mean absolute normal error (.798 sd) over the half-width of the middle level .7 (1.036 sd)."""
 
 
 def _times(factor: np.ndarray, distance: np.ndarray) -> np.ndarray:
