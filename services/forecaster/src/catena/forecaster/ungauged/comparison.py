@@ -65,8 +65,8 @@ class Settings:
         default_factory=lambda: TrainingConfig(
             loss="nse",
             cpu_s=200.0,
-            batch=32,
-            learning_rate=4e-3,
+            batch=16,
+            learning_rate=6e-3,
             average=0.98,
             evaluations=8,
             patience=8,
