@@ -419,17 +419,18 @@ def _group(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
     }
 
 
-_PER_BASIN = ("factor", "size", "usual")
+_SHARED = ("levels", "config")
+"""Of a tracker's state; all else has a row for each basin."""
 
 
 def _rows(arrays: Arrays, rows: Index) -> Arrays:
     """A tracker's state for some of its basins."""
-    return {name: value[rows] if name in _PER_BASIN else value for name, value in arrays.items()}
+    return {name: value if name in _SHARED else value[rows] for name, value in arrays.items()}
 
 
 def _put_rows(arrays: Arrays, part: Arrays, rows: Index) -> Arrays:
     """The state of all basins with that of some of them replaced."""
     whole = {name: value.copy() for name, value in arrays.items()}
-    for name in _PER_BASIN:
+    for name in whole.keys() - set(_SHARED):
         whole[name][rows] = part[name]
     return whole
