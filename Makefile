@@ -36,7 +36,8 @@ TOOLS := hatchling editables pytest pytest-timeout pytest-xdist hypothesis trust
 	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid
 
 .PHONY: help setup demo demo-ingest demo-forecast test test-fast lint lint-python lint-proto proto \
-	proto-baseline versions bench-calibration bench-ingest bench-ensemble bench-callmip clean
+	proto-baseline versions bench-calibration bench-ingest bench-ensemble bench-callmip \
+	bench-intervals bench-forecast bench-training-speed bench-ungauged clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -124,6 +125,18 @@ bench-ensemble: setup ## Land models and ensembles against their targets, as one
 
 bench-callmip: setup ## A CalLMIP submission against its targets, as one JSON line
 	@$(BIN)/python -W ignore tests/bench/callmip.py
+
+bench-intervals: setup ## Prediction intervals against their targets, as one JSON line
+	@$(BIN)/python -W ignore tests/bench/intervals.py
+
+bench-forecast: setup ## Streamflow forecasts against their targets, as one JSON line
+	@$(BIN)/python -W ignore tests/bench/forecast.py
+
+bench-training-speed: setup ## Training speed beside neuralhydrology, as one JSON line
+	@$(BIN)/python -W ignore tests/bench/training_speed.py --anchor
+
+bench-ungauged: setup ## Basins without a gauge against their targets, as one JSON line
+	@$(BIN)/python -W ignore tests/bench/ungauged.py
 
 clean: ## Remove everything that was made here, the environment included
 	@if [ -x $(BIN)/catena ]; then CATENA_HOME=$(DEMO_HOME) $(BIN)/catena down; fi

@@ -206,6 +206,7 @@ OURS = {
     "data_ingest": "catena-data-ingest",
     "calibrator": "catena-calibrator",
     "ensemble_runner": "catena-ensemble-runner",
+    "forecaster": "catena-forecaster",
     "coupler": "catena-coupler",
     "flows": "catena-flows",
 }

@@ -349,6 +349,6 @@ def test_gigabytes_need_less_than_500_mib(
     facts = json.loads(done.stdout)
     assert facts["bytes"] > 0.999 * gib * 2**30
     assert facts["parts"] > 20 * gib
-    # What is dropped was written: compressed a lot, or hardly.
+    # Compressed a lot, or hardly.
     assert facts["stored"] > (0.8 * gib * 2**30 if noise else 1e6)
     assert facts["peak_mib"] < 500, facts

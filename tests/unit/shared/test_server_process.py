@@ -242,7 +242,9 @@ def test_the_log_is_one_line_per_event_without_the_token(start: Start) -> None:
 @pytest.mark.slow
 def test_a_server_on_a_real_ray_drains_on_sigterm(start: Start, ray_cluster: RayCluster) -> None:
     # Ray puts in a handler for SIGTERM that ends its process at once.
-    process = start("catena.shared.server", "calibrator", CATENA_RAY_ADDRESS=ray_cluster.address)
+    # A namespace of its own: the cluster is that of other tests, too, with their stores.
+    ray = {"CATENA_RAY_ADDRESS": ray_cluster.address, "CATENA_RAY_NAMESPACE": "drains"}
+    process = start("catena.shared.server", "calibrator", **ray)
     process.await_word("event=serving", 90)
     assert process.client().health() == "SERVING"
     process.popen.terminate()

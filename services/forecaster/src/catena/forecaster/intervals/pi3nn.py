@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from catena.forecaster.intervals.means import (
     MeanModel,
@@ -186,8 +185,12 @@ def fit_pi3nn(
 
 
 def positive_error(predicted: Tensor, target: Tensor) -> Tensor:
-    """Squared error of ``softplus(predicted)``: positive, with no floor."""
-    return masked_mean((softplus(predicted) - torch.nan_to_num(target)).square(), target)
+    """Squared error of ``|predicted|``: positive, with no floor.
+
+    Far from the data a network goes off along a line, up or down: with the absolute value widths
+    grow either way, with an exponential or its like they would vanish half the time.
+    """
+    return masked_mean((predicted.abs() - torch.nan_to_num(target)).square(), target)
 
 
 def _fit_mean(
@@ -213,16 +216,15 @@ def _sizes(
     networks: MLPEnsemble, scores: np.ndarray, typical: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     z = evaluate(networks, scores)
-    size = np.logaddexp(0.0, z) * typical[:, None, :]
-    # below single precision's softplus(-80) a score would be divided by nought
-    size = np.maximum(size, 1e-30)
+    # a score is divided by it
+    size = np.maximum(np.abs(z), 1e-30) * typical[:, None, :]
     return size[0], size[1]
 
 
 @torch.no_grad()
 def _raise_bias(networks: MLPEnsemble, scores: np.ndarray, rows: np.ndarray, c: float) -> None:
     """Set each output's bias to c times the mean output over its own rows."""
-    size = np.logaddexp(0.0, evaluate(networks, scores))
+    size = np.abs(evaluate(networks, scores))
     for side in range(2):
         mean = size[side][rows[side]].mean(axis=0)
         networks.biases[-1][side, 0] = torch.as_tensor(c * mean, dtype=torch.float32)
