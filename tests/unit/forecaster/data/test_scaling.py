@@ -151,3 +151,14 @@ def test_columns_without_spread_become_zero() -> None:
     mean, scale = moments(np.array([[0.1, np.nan, 1.0], [0.1, np.nan, 3.0]]))
     np.testing.assert_allclose(mean, [0.1, 0, 2])
     np.testing.assert_allclose(scale, [1, 1, 1])
+
+
+def test_records_without_attributes_have_scales(records: BasinRecords, split: YearSplit) -> None:
+    none = replace(records, attribute_names=(), attributes=np.empty((len(records), 0)))
+    scalers = Scalers.fit(none, split.days(none.days, "train"))
+    assert scalers.attributes(none.attributes).shape == (len(records), 0)
+    assert np.array_equal(
+        scalers.flow(none.flow, none.basins),
+        Scalers.fit(records, split.days(records.days, "train")).flow(records.flow, records.basins),
+        equal_nan=True,
+    )

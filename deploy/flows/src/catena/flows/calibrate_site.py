@@ -127,7 +127,9 @@ def write_report(
     return ask_job(SERVICE, "report", "WriteReport", request)
 
 
-@flow(name="calibrate_site", persist_result=False, timeout_seconds=timedelta(hours=12).seconds)
+@flow(
+    name="calibrate_site", persist_result=False, timeout_seconds=timedelta(hours=12).total_seconds()
+)
 def calibrate_site(site: Site | Path) -> str:
     """Calibrate a site and write its report.
 

@@ -119,7 +119,7 @@ def write_submission(
     return ask_job(RUNNER, "submission", "WriteSubmission", request)
 
 
-@flow(name="callmip", persist_result=False, timeout_seconds=timedelta(hours=12).seconds)
+@flow(name="callmip", persist_result=False, timeout_seconds=timedelta(hours=12).total_seconds())
 def callmip(config: Submission | Path) -> str:
     """Calibrate at several towers and write a submission.
 

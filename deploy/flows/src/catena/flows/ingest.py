@@ -41,7 +41,7 @@ def select_models(config: Archives, made: dict[str, Ref]) -> Ref:
     return ask_job(SERVICE, "models", "SelectModels", selection_request(config, made))
 
 
-@flow(name="ingest", persist_result=False, timeout_seconds=timedelta(hours=24).seconds)
+@flow(name="ingest", persist_result=False, timeout_seconds=timedelta(hours=24).total_seconds())
 def ingest(config: Archives | Path) -> str:
     """Ingest archives and write their catalog.
 

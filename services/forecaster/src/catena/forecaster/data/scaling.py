@@ -225,7 +225,9 @@ def moments(values: NDArray[Any]) -> tuple[Array64, Array64]:
 
     A column without values gets (0, 1), a constant one the scale 1: it becomes zero.
     """
-    flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
+    # not -1: there may be no columns
+    rows = int(np.prod(values.shape[:-1]))
+    flat = values.reshape(rows, values.shape[-1]).astype(np.float64)
     seen = ~np.isnan(flat)
     count = np.maximum(seen.sum(axis=0), 1)
     mean = np.where(seen, flat, 0.0).sum(axis=0) / count
