@@ -13,8 +13,9 @@ from catena.forecaster import storage
 from catena.forecaster.basins import read_basins
 from catena.forecaster.data.noise import PERFECT
 from catena.forecaster.data.records import BasinRecords
+from catena.forecaster.forecast_intervals import targets
 from catena.forecaster.forecasters import About, Forecaster, in_period
-from catena.forecaster.network_forecaster import NetworkForecaster, Settings
+from catena.forecaster.network_forecaster import NetworkForecaster, Settings, process_flow
 from catena.forecaster.process.mos import Mos
 from catena.forecaster.process_forecaster import Gr4j
 from catena.forecaster.scenarios import Weather, no_weather, noised_weather
@@ -101,7 +102,31 @@ def test_one_basin_alone_is_forecast_as_among_others(records: BasinRecords) -> N
 
 def uncorrected(forecaster: Gr4j) -> Gr4j:
     none = Mos(forecaster.sharp.persistence, np.zeros_like(forecaster.sharp.weights))
-    return Gr4j(forecaster.about, forecaster.scale, forecaster.process.without_mos(), none)
+    return Gr4j(forecaster.about, forecaster.scale, forecaster.process.without_mos(), none, none)
+
+
+def test_expected_weather_forecasts_better_than_noised_weather_at_its_word(
+    records: BasinRecords,
+) -> None:
+    forecaster = loaded(small.gr4j())
+    assert isinstance(forecaster, Gr4j)
+    plain, weather = uncorrected(forecaster), noised(forecaster, records)
+    many = np.arange(400, len(records.days) - forecaster.about.leads, 3)
+    came = targets(records, many, forecaster.about.leads)
+    error = {}
+    for kind in ("noised", "expected"):
+        made = plain.run(records, many, weather, correction=kind)
+        error[kind] = np.nanmean((made - came) ** 2, axis=(0, 1))
+    assert error["expected"].mean() < error["noised"].mean()
+
+
+def test_a_hybrid_has_a_process_flow_without_any_forecast(records: BasinRecords) -> None:
+    forecaster = loaded(small.gr4j())
+    assert isinstance(forecaster, Gr4j)
+    [made] = process_flow(forecaster, records, ISSUES, no_weather()).values()
+    assert np.isfinite(made[:, ISSUES]).all()
+    others = np.setdiff1d(np.arange(len(records.days)), ISSUES)
+    assert np.isnan(made[:, others]).all()
 
 
 def tail(records: BasinRecords, first: int) -> BasinRecords:

@@ -285,8 +285,9 @@ def process_flow(
 ) -> dict[str, NDArray[np.float32]]:
     """Flow of the process model from the weather of each scenario, as :class:`Windows` takes it.
 
-    It is that of the correction for perfect weather: the network judges the weather itself. Where
-    there is no forecast weather there is no process flow, and none before the warm-up is over.
+    Perfect weather is taken as it is. Otherwise the process model gets the weather that is to be
+    expected, which is the climate where there is no forecast: what is left to the network is small.
+    None before the warm-up is over.
 
     Returns
     -------
@@ -298,10 +299,13 @@ def process_flow(
     found = {}
     for scenario in weather.forecasts.mixture.scenarios:
         flow = np.full(shape, np.nan, np.float32)
-        if scenario.reach != 0:
-            run = process.run(records, issues, weather.only(scenario), states, sharp=True)
-            if scenario.reach is not None:
-                run[:, :, scenario.reach :] = np.nan
-            flow[:, issues] = run
+        perfect = scenario.quality == "perfect" and scenario.reach is None
+        flow[:, issues] = process.run(
+            records,
+            issues,
+            weather.only(scenario),
+            states,
+            correction="sharp" if perfect else "expected",
+        )
         found[scenario.name] = flow
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,29 @@ from catena.forecaster.forecasters import (
     flow_scale,
     in_period,
 )
-from catena.forecaster.process.forecaster import WARM_UP, ProcessForecaster, fit_process
+from catena.forecaster.process.baselines import known_rows
+from catena.forecaster.process.forecaster import (
+    FORCING,
+    WARM_UP,
+    ProcessForecaster,
+    fit_process,
+)
+from catena.forecaster.process.model import lead_days
 from catena.forecaster.process.mos import Mos
+from catena.forecaster.process.pet import day_of_year
 from catena.forecaster.scenarios import Weather, noised_weather
 from catena.forecaster.simple_forecasters import SimpleForecaster
+from catena.forecaster.training.denoise import denoised
 from catena.shared.errors import InvalidData
 
 MOS_STRIDE = 3
 """Days between the issue times that corrections are learned from."""
 NOISED_FOR_MOS = Scenario("noised for MOS", member=5)
 """Noise that corrections are learned with; other than that of forecasts that are judged."""
+
+Correction = Literal["noised", "sharp", "expected"]
+"""What a correction was learned with: noised weather as it came, perfect weather, or the weather
+that is to be expected when a noised forecast has come."""
 
 STATE_DAY = "day"
 """Name of the state's day among the arrays of a state: days since 1970-01-01."""
@@ -45,17 +58,22 @@ class Gr4j(SimpleForecaster):
     scale : (N,) array, mm d-1
     process : ProcessForecaster
         With the correction for noised forecast weather.
-    sharp : Mos
-        The correction for perfect weather: what a hybrid gets, which judges the weather itself.
+    sharp, expected : Mos
+        The corrections for perfect and for expected weather: what a hybrid gets.
     """
 
     past = WARM_UP
 
     def __init__(
-        self, about: About, scale: NDArray[np.float64], process: ProcessForecaster, sharp: Mos
+        self,
+        about: About,
+        scale: NDArray[np.float64],
+        process: ProcessForecaster,
+        sharp: Mos,
+        expected: Mos,
     ) -> None:
         super().__init__(about, scale)
-        self.process, self.sharp = process, sharp
+        self.process, self.sharp, self.expected = process, sharp, expected
 
     @classmethod
     def fit(
@@ -83,21 +101,16 @@ class Gr4j(SimpleForecaster):
         process = done.together(records.basins)
         issues = training_issues(records, about)
         leads, lend = about.leads, days
-        fitted = {}
-        for name, scenario in (("noised", NOISED_FOR_MOS), ("sharp", PERFECT)):
+        fitted: dict[Correction, ProcessForecaster] = {}
+        for name in ("noised", "sharp", "expected"):
             progress(0.95, f"fitting the correction for {name} weather")
+            scenario = PERFECT if name == "sharp" else NOISED_FOR_MOS
             weather = noised_weather(records, lend, leads, seed=about.seed).only(scenario)
-            made = forecast_weather(records, issues, leads, weather.forecasts)
-            fitted[name] = process.with_mos(
-                records,
-                issues,
-                leads,
-                made.astype(np.float64),
-                lean_on_climate=scenario is NOISED_FOR_MOS,
-            )
-        sharp = fitted["sharp"].mos
-        assert sharp is not None
-        return cls(about, flow_scale(records, days), fitted["noised"], sharp)
+            made = _weather(process, records, issues, leads, weather, name)
+            fitted[name] = process.with_mos(records, issues, leads, made)
+        sharp, expected = fitted["sharp"].mos, fitted["expected"].mos
+        assert sharp is not None and expected is not None
+        return cls(about, flow_scale(records, days), fitted["noised"], sharp, expected)
 
     def forecast(
         self, records: BasinRecords, issues: Index, weather: Weather, states: Arrays | None = None
@@ -105,7 +118,9 @@ class Gr4j(SimpleForecaster):
         """Corrected as fits the weather; NaN for issue times that lack the warm-up."""
         self.check(records)
         perfect = weather.scenario.quality == "perfect" and weather.scenario.reach is None
-        return Forecasts(self.run(records, issues, weather, states, sharp=perfect))
+        return Forecasts(
+            self.run(records, issues, weather, states, correction="sharp" if perfect else "noised")
+        )
 
     def run(
         self,
@@ -114,7 +129,7 @@ class Gr4j(SimpleForecaster):
         weather: Weather,
         states: Arrays | None = None,
         *,
-        sharp: bool = False,
+        correction: Correction,
     ) -> Flow:
         """Flow of the process model, (N, I, H) mm d-1; arguments as in :meth:`forecast`.
 
@@ -125,11 +140,10 @@ class Gr4j(SimpleForecaster):
         """
         leads = self.about.leads
         process = self.process
-        if sharp:
-            process = replace(process, mos=self.sharp)
-        made = forecast_weather(
-            records, issues, leads, weather.forecasts, archive=weather.archive
-        ).astype(np.float64)
+        if correction != "noised":
+            mos = self.sharp if correction == "sharp" else self.expected
+            process = replace(process, mos=mos)
+        made = _weather(process, records, issues, leads, weather, correction)
         first, start = self._start(records, issues, states)
         ready = issues >= first
         if not ready.any():
@@ -178,10 +192,11 @@ class Gr4j(SimpleForecaster):
         return {"states": kept, STATE_DAY: np.array([day])}, "GR4J"
 
     def arrays(self) -> Arrays:
-        """Parameters, climate and both corrections."""
+        """Parameters, climate and the corrections."""
         process = {f"process.{name}": value for name, value in self.process.state().items()}
         sharp = {f"sharp.{name}": value for name, value in self.sharp.state().items()}
-        return {"scale": self.scale, **process, **sharp}
+        expected = {f"expected.{name}": value for name, value in self.expected.state().items()}
+        return {"scale": self.scale, **process, **sharp, **expected}
 
     def meta(self) -> dict[str, Any]:
         """Names of the basins, and how their bands were guessed."""
@@ -193,8 +208,46 @@ class Gr4j(SimpleForecaster):
     ) -> Self:
         """Inverse of :meth:`arrays` and :meth:`meta`."""
         process = ProcessForecaster.from_state(meta["process"], part_of(arrays, "process."))
-        sharp = Mos.from_state(part_of(arrays, "sharp."))
-        return cls(about, np.asarray(arrays["scale"]), process, sharp)
+        sharp, expected = (Mos.from_state(part_of(arrays, f"{n}.")) for n in ("sharp", "expected"))
+        return cls(about, np.asarray(arrays["scale"]), process, sharp, expected)
+
+
+def _weather(
+    process: ProcessForecaster,
+    records: BasinRecords,
+    issues: Index,
+    leads: int,
+    weather: Weather,
+    correction: Correction,
+) -> Flow:
+    """Forecast weather that the process model is run with, (N, I, H, F).
+
+    NaN where there is none; with the correction for expected weather never.
+    """
+    made = forecast_weather(
+        records, issues, leads, weather.forecasts, archive=weather.archive
+    ).astype(np.float64)
+    if correction != "expected":
+        return made
+    climate = process.climate[known_rows(process.basins, records.basins)]
+    day = day_of_year(lead_days(records.days[issues], leads)) - 1
+    noise = _noise(weather, leads)
+    for number, name in enumerate(FORCING):
+        column = records.column(name)
+        usual = climate[:, number][:, day][..., None]
+        likely = denoised(made[..., column, None], np.broadcast_to(noise, made.shape[:3]), usual)
+        made[..., column] = np.maximum(likely[..., 0], 0.0) if name == "pr" else likely[..., 0]
+    return made
+
+
+def _noise(weather: Weather, leads: int) -> NDArray[np.float64]:
+    """Noise of each lead, (H,): 0 for perfect weather, 1 for weather that nothing is known of."""
+    if weather.scenario.quality == "perfect":
+        return np.zeros(leads)
+    if weather.scenario.quality == "archived":
+        known = weather.archive_noise
+        return np.ones(leads) if known is None else np.asarray(known, np.float64)
+    return np.asarray(1.0 - weather.forecasts.noise.weights(leads), np.float64)
 
 
 def training_issues(records: BasinRecords, about: About, stride: int = MOS_STRIDE) -> Index:
