@@ -10,11 +10,9 @@ from support import calibration as small
 from support.servers import Running
 
 from catena.api.calibrator.v1 import calibrator_pb2 as pb
-from catena.calibrator.cache import PosteriorCache
 from catena.calibrator.server import add_services
 from catena.shared.client import ServiceClient
 from catena.shared.errors import InvalidRequest, NotFound
-from catena.shared.query import RefQuery
 from catena.shared.testing import LocalJobs
 
 
@@ -73,10 +71,10 @@ def test_a_warm_posterior_is_not_loaded_again(
 ) -> None:
     before = sample(client, made)
 
-    def refuse(artifact: object) -> None:
+    def refuse(*arguments: object) -> None:
         raise AssertionError("loaded again")
 
-    monkeypatch.setattr("catena.calibrator.cache.read_posterior", refuse)
+    monkeypatch.setattr("catena.calibrator.storage.Posterior.from_arrays", refuse)
     assert sample(client, made) == before
 
 
@@ -128,21 +126,10 @@ def test_validate_only_runs_nothing(client: ServiceClient, made: small.Calibrati
     assert not [a for a in made.store.list("surrogate") if a.manifest.lineage.seed == 123456]
 
 
-def test_the_cache_is_bounded_and_keeps_the_last(made: small.Calibration) -> None:
-    cache = PosteriorCache(made.store, most=1)
-    ref = RefQuery(**made.posterior)
-    first = cache.get(ref)[0]
-    assert cache.get(ref)[0] is first
-    from catena.calibrator import jobs
-
-    other = made.run(jobs.train_posterior, small.posterior_request(made.surrogate) | {"seed": 77})
-    cache.get(RefQuery(**other))
-    assert cache.get(ref)[0] is not first
-
-
-def test_the_cache_does_not_answer_for_an_artifact_that_is_gone(made: small.Calibration) -> None:
-    cache = PosteriorCache(made.store)
-    cache.get(RefQuery(**made.posterior))
+def test_a_posterior_that_is_gone_is_not_answered_from_memory(
+    client: ServiceClient, made: small.Calibration
+) -> None:
+    sample(client, made)
     gone = dict(made.posterior, uri="jobs/calibrator/TrainPosterior/" + "0" * 64)
     with pytest.raises(NotFound):
-        cache.get(RefQuery(**gone))
+        sample(client, made, posterior=gone)

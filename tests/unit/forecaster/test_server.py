@@ -14,12 +14,10 @@ from support.servers import Running
 from catena.api.forecaster.v1 import forecaster_pb2 as pb
 from catena.api.forecaster.v1 import forecaster_pb2_grpc
 from catena.forecaster.basins import read_basins
-from catena.forecaster.cache import Cache
 from catena.forecaster.server import add_services
 from catena.forecaster.vocabulary import Basins
 from catena.shared.client import ServiceClient
-from catena.shared.errors import InvalidData, InvalidRequest, NotFound
-from catena.shared.query import RefQuery
+from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.requests import request_from_dict
 from catena.shared.testing import LocalJobs
 
@@ -149,19 +147,6 @@ def test_a_warm_forecaster_is_not_loaded_again(
 
     monkeypatch.setattr("catena.forecaster.network_forecaster.load_flow_model", refuse)
     assert forecast(client, **PLACE) == before
-
-
-def test_the_cache_is_bounded_and_does_not_answer_for_what_is_gone() -> None:
-    store = small.made().store
-    loads: list[str] = []
-    cache = Cache(store, lambda artifact: loads.append(artifact.uri) or artifact.uri, most=1)
-    one, two = RefQuery(**small.gr4j()), RefQuery(**small.hybrid())
-    assert cache.get(one) == cache.get(one) and len(loads) == 1
-    cache.get(two)
-    cache.get(one)
-    assert len(loads) == 3, "the one used last is kept"
-    with pytest.raises(NotFound):
-        cache.get(one.model_copy(update={"uri": "jobs/forecaster/TrainForecaster/" + "0" * 64}))
 
 
 def test_a_long_rpc_gives_a_job_that_is_found_again(client: ServiceClient) -> None:

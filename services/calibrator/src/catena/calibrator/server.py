@@ -8,7 +8,6 @@ import numpy as np
 from catena.api.calibrator.v1 import calibrator_pb2 as pb
 from catena.api.calibrator.v1 import calibrator_pb2_grpc
 from catena.calibrator import jobs, queries
-from catena.calibrator.cache import PosteriorCache
 from catena.calibrator.observe import observe_run
 from catena.calibrator.observed import Observed, read_observed
 from catena.calibrator.preflight import (
@@ -21,11 +20,12 @@ from catena.calibrator.storage import (
     read_dataset,
     read_ensemble,
     read_outputs,
+    read_posterior,
     read_statistics,
     read_table_of,
     source_of,
 )
-from catena.shared.artifacts import Artifact
+from catena.shared.artifacts import Artifact, ArtifactCache
 from catena.shared.errors import InvalidRequest
 from catena.shared.query import Query
 from catena.shared.server import Runtime, Servicer
@@ -36,7 +36,7 @@ class Calibrator(Servicer, calibrator_pb2_grpc.CalibratorServiceServicer):
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self.posteriors = PosteriorCache(runtime.store)
+        self.posteriors = ArtifactCache(read_posterior, most=4)
 
     def check(self, query: Query) -> None:
         """Against the artifacts that the query names."""
@@ -91,7 +91,7 @@ class Calibrator(Servicer, calibrator_pb2_grpc.CalibratorServiceServicer):
     ) -> pb.SamplePosteriorResponse:
         """Draw from the posterior of one or a few observations."""
         query = queries.SamplePosteriorQuery.from_message(request)
-        posterior, about = self.posteriors.get(query.posterior)
+        posterior, about = self.posteriors.get(self.store.open(query.posterior))
         found = [
             violation
             for i, observation in enumerate(query.observations)

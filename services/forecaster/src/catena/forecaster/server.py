@@ -12,14 +12,15 @@ from catena.api.forecaster.v1 import forecaster_pb2 as pb
 from catena.api.forecaster.v1 import forecaster_pb2_grpc
 from catena.forecaster import jobs, queries, storage
 from catena.forecaster.basins import forecast_values, records_of
-from catena.forecaster.cache import Cache
 from catena.forecaster.data.records import BasinRecords
+from catena.forecaster.forecast_intervals import ForecastIntervals
 from catena.forecaster.forecasters import Forecaster
 from catena.forecaster.issue import Issued, days_of_issue, issue, weather_of
 from catena.forecaster.preflight import check_against_artifacts
 from catena.forecaster.scenarios import Weather, given_weather, no_weather
+from catena.shared.artifacts import ArtifactCache
 from catena.shared.errors import InvalidRequest
-from catena.shared.query import Query
+from catena.shared.query import Query, RefQuery
 from catena.shared.server import Runtime, Servicer
 
 AT_ONCE = 16
@@ -31,8 +32,14 @@ class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self.forecasters = Cache(runtime.store, storage.read_forecaster)
-        self.intervals = Cache(runtime.store, storage.read_intervals)
+        self.forecasters = ArtifactCache(storage.read_forecaster, most=4)
+        self.intervals = ArtifactCache(storage.read_intervals, most=4)
+
+    def _forecaster(self, ref: RefQuery) -> Forecaster:
+        return self.forecasters.get(self.store.open(ref))
+
+    def _intervals(self, ref: RefQuery | None) -> ForecastIntervals | None:
+        return None if ref is None else self.intervals.get(self.store.open(ref))
 
     def check(self, query: Query) -> None:
         """Against the artifacts that the query names."""
@@ -80,7 +87,7 @@ class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
         """Forecast a few basins, inline."""
         query = queries.ForecastQuery.from_message(request)
         self.check(query)
-        forecaster = self.forecasters.get(query.forecaster)
+        forecaster = self._forecaster(query.forecaster)
         records, weather, day = self._asked(query, forecaster)
         levels = query.levels if query.intervals is not None else ()
         too_many = queries.too_many_numbers(len(records), forecaster.about.leads, len(levels))
@@ -94,7 +101,7 @@ class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
             records,
             np.array([day]),
             weather,
-            intervals=self.intervals.get(query.intervals) if query.intervals else None,
+            intervals=self._intervals(query.intervals),
             levels=levels,
             states=states,
         )
@@ -122,8 +129,8 @@ class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
         """Forecast many issue times, in the order of time and basins."""
         query = queries.StreamForecastsQuery.from_message(request)
         self.check(query)
-        forecaster = self.forecasters.get(query.forecaster)
-        intervals = self.intervals.get(query.intervals) if query.intervals else None
+        forecaster = self._forecaster(query.forecaster)
+        intervals = self._intervals(query.intervals)
         records = jobs.known_basins(query.basins, forecaster.about, self.store.open)
         issues = days_of_issue(records, query.issues.start, query.issues.end, query.stride)
         weather = weather_of(forecaster, records, without=query.without_weather)
