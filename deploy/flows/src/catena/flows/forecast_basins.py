@@ -7,7 +7,6 @@ nothing ran leaves no gap.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 from prefect import flow, task
@@ -16,9 +15,7 @@ from catena.flows import forecast_steps as steps
 from catena.flows.forecasts import Forecasting
 from catena.flows.rpc import REPORTS, Ref, ask_job, export_file, say
 from catena.flows.tasks import RPC, publish, scheduled_day
-from catena.flows.train_forecaster import ingest_data, train
-
-LONGEST_S = timedelta(days=1).total_seconds()
+from catena.flows.train_forecaster import LONGEST_S, ingest_data, train
 
 
 @task(name="update", **RPC)

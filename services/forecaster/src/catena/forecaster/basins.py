@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -172,10 +171,3 @@ def forecast_values(given: Sequence[BasinRecord], leads: int) -> np.ndarray[Any,
             for record in given
         ]
     ).astype(np.float32)
-
-
-def hidden_after(records: BasinRecords, day: int) -> BasinRecords:
-    """The records without the flow after a day, as on that day."""
-    flow = records.flow.copy()
-    flow[:, day + 1 :] = np.nan
-    return replace(records, flow=flow)
