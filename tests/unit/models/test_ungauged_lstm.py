@@ -20,10 +20,23 @@ KINDS = {
     "images": UngaugedConfig(weather=4, width=6, image=IMAGE),
     "both": UngaugedConfig(weather=4, width=6, attributes=STATIC, image=IMAGE),
     "gate": UngaugedConfig(weather=4, width=6, attributes=STATIC, image=IMAGE, entity_gate=True),
+    "donors": UngaugedConfig(weather=4, width=6, attributes=STATIC, donors=3),
+    "gated donors": UngaugedConfig(
+        weather=4, width=6, attributes=STATIC, entity_gate=True, donors=3
+    ),
 }
 
 
-def sequences(length: int = 20) -> BasinSequences:
+def network(name: str) -> UngaugedLSTM:
+    """With weights everywhere: those of donors start from zero."""
+    net = UngaugedLSTM(KINDS[name], 1)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        net.flow.weight.normal_(0.0, 0.5)
+    return net
+
+
+def sequences(length: int = 20, donors: int = 0) -> BasinSequences:
     generator = torch.Generator().manual_seed(0)
     weather = torch.randn(5, length, 4, generator=generator)
     weather[1, 3, 0] = torch.nan
@@ -33,6 +46,7 @@ def sequences(length: int = 20) -> BasinSequences:
         basin=torch.tensor([0, 2, 1, 2, 0]),
         attributes=torch.randn(3, 3, generator=generator),
         chips=torch.rand(3, 3, 8, 8, generator=generator),
+        donor_flow=torch.rand(5, length, donors, generator=generator) if donors else None,
     )
 
 
@@ -46,6 +60,9 @@ def by_hand(net: UngaugedLSTM, inputs: BasinSequences, entity: bool) -> np.ndarr
     known = net.encode(inputs.attributes, inputs.chips)[inputs.basin].detach().numpy()
     raw = inputs.weather.numpy()
     x = np.concatenate([np.nan_to_num(raw), ~np.isnan(raw[..., :-2])], axis=-1)
+    lent = None if inputs.donor_flow is None else inputs.donor_flow.numpy()
+    if lent is not None:
+        x = np.concatenate([x, np.log(lent + 0.1)], axis=-1)
     f, width = x.shape[-1], u.shape[1]
     rows = {gate: slice(k * width, (k + 1) * width) for k, gate in enumerate("ifgo")}
     hidden = cell = np.zeros((len(x), width))
@@ -64,21 +81,25 @@ def by_hand(net: UngaugedLSTM, inputs: BasinSequences, entity: bool) -> np.ndarr
         i, forget, g, o = (gate(name) for name in "ifgo")
         cell = sigmoid(forget) * cell + sigmoid(i) * np.tanh(g)
         hidden = sigmoid(o) * np.tanh(cell)
-        out = hidden @ net.flow.weight.detach().numpy()[0] + net.flow.bias.item()
-        flows.append(np.log1p(np.exp(out)))
+        out = hidden @ net.flow.weight.detach().numpy().T + net.flow.bias.detach().numpy()
+        flow = np.log1p(np.exp(out[:, -1]))
+        if lent is not None:
+            share = np.exp(out[:, :-2]) / np.exp(out[:, :-2]).sum(axis=1, keepdims=True)
+            flow += np.exp(3 * np.tanh(out[:, -2] / 3)) * (share * lent[:, day]).sum(axis=1)
+        flows.append(flow)
     return np.stack(flows, axis=1)[:, -inputs.scored :]
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_flow_follows_the_equations_day_by_day(name: str) -> None:
-    net, inputs = UngaugedLSTM(KINDS[name], 1), sequences()
-    wanted = by_hand(net, inputs, entity=name == "gate")
+    net, inputs = network(name), sequences(donors=KINDS[name].donors)
+    wanted = by_hand(net, inputs, entity=KINDS[name].entity_gate)
     np.testing.assert_allclose(net(inputs).mean().detach().numpy(), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_flow_knows_no_weather_of_later_days(name: str) -> None:
-    net, inputs = UngaugedLSTM(KINDS[name], 1), sequences()
+    net, inputs = network(name), sequences(donors=KINDS[name].donors)
     later = inputs.weather.clone()
     later[:, 15:] = 9.0
     a, b = net(inputs).mean(), net(replace(inputs, weather=later)).mean()
@@ -121,7 +142,7 @@ def test_weights_that_an_entity_gate_holds_at_zero_are_not_learned() -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_state_rebuilds_the_same_flow(name: str) -> None:
-    net, inputs = UngaugedLSTM(KINDS[name], 1), sequences()
+    net, inputs = network(name), sequences(donors=KINDS[name].donors)
     config = json.loads(json.dumps(net.config()))
     again = UngaugedLSTM.from_state(config, load(save(net.state())))
     assert torch.equal(again(inputs).mean(), net(inputs).mean())
@@ -135,11 +156,33 @@ def test_seeds_make_weights_and_the_global_generator_is_left_alone() -> None:
     assert not torch.equal(a.flow.weight, c.flow.weight)
 
 
+@pytest.mark.parametrize("name", ["donors", "gated donors"])
+def test_a_fresh_network_gives_the_mean_flow_of_donors_and_learns_at_once(name: str) -> None:
+    net, inputs = UngaugedLSTM(KINDS[name], 1), sequences(donors=3)
+    assert inputs.donor_flow is not None
+    flow = net(inputs).mean()
+    torch.testing.assert_close(flow, inputs.donor_flow[:, -8:].mean(-1), atol=0.02, rtol=0)
+    flow.square().sum().backward()
+    assert net.flow.weight.grad is not None and bool(net.flow.weight.grad.abs().sum(1).all())
+
+
+def test_flow_of_donors_is_changed_within_bounds() -> None:
+    net, inputs = UngaugedLSTM(KINDS["donors"], 1), sequences(donors=3)
+    assert inputs.donor_flow is not None
+    with torch.no_grad():
+        net.flow.bias[-2] = 1000.0
+    most = np.exp(3.0) * inputs.donor_flow.mean(-1)[:, -8:]
+    torch.testing.assert_close(net(inputs).mean(), most, atol=0.02, rtol=0)
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="neither attributes nor images"):
         UngaugedLSTM(UngaugedConfig(weather=4, entity_gate=True))
     with pytest.raises(ValueError, match="no chips came"):
         UngaugedLSTM(KINDS["images"], 1)(replace(sequences(), chips=None))
+    for name, donors in (("donors", 0), ("donors", 2), ("lstm", 3)):
+        with pytest.raises(ValueError, match=f"flows by {donors} donors came; [03] wanted"):
+            network(name)(sequences(donors=donors))
     with pytest.raises(TypeError, match="depth"):
         UngaugedLSTM.from_state({"weather": 4, "depth": 2}, {})
 

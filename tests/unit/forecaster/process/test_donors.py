@@ -102,6 +102,25 @@ def test_a_basin_is_never_its_own_donor(region) -> None:
     gauged, _, fitted = region
     with pytest.raises(InvalidData, match="basin-0"):
         regionalise(fitted, gauged, gauged, ALL, attributes=["kind"])
+    made = regionalise(fitted, gauged, gauged, ALL, attributes=["kind"], leave_out=True)
+    wanted = {basin: set(gauged.basins) - {basin} for basin in gauged.basins}
+    assert {b: set(d) for b, d in zip(made.basins, made.donors, strict=True)} == wanted
+
+
+def test_a_basin_left_out_has_the_donors_that_it_has_where_it_was_never_calibrated(region) -> None:
+    gauged, _, fitted = region
+    one = gauged.select(gauged.basins[:1])
+    left_out = regionalise(fitted, gauged, one, ALL, attributes=["kind"], count=2, leave_out=True)
+    three = gauged.select(gauged.basins[1:])
+    fewer = ProcessForecaster(
+        three.basins, fitted.model.rows(slice(1, 4)), fitted.climate[1:], fitted.misfit[1:]
+    )
+    never = regionalise(fewer, three, one, ALL, attributes=["kind"], count=2)
+    assert left_out.donors == never.donors
+    np.testing.assert_array_equal(left_out.simulate(one), never.simulate(one))
+    each = left_out.simulate_each(one)
+    np.testing.assert_allclose(each.mean(axis=-1), left_out.simulate(one))
+    assert each.shape == (1, 1000, 2) and np.ptp(each, axis=-1).max() > 0
 
 
 def test_basins_without_coordinates_are_named(region) -> None:

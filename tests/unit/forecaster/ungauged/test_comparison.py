@@ -1,4 +1,4 @@
-"""Four models and donors, each basin judged once, on days and basins nobody learned from."""
+"""Networks and donors, each basin judged once, on days and basins nobody learned from."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from catena.forecaster.data.splits import Fold, folds
 from catena.forecaster.process import Search
 from catena.forecaster.training import TrainingConfig
 from catena.forecaster.ungauged import (
+    HYBRID,
     MODELS,
     Chips,
     FoldTables,
     Settings,
     compare,
+    donor_flows,
     fit,
     generated_chips,
     simulate,
@@ -27,48 +29,76 @@ from catena.forecaster.ungauged import (
 from catena.models.image_net import ImageConfig
 from catena.shared.errors import InvalidData
 
+SEARCH = Search(members=8, generations=2)
+
+
+def known_by(settings: Settings, **models: Settings) -> dict[str, Settings]:
+    """Models that look at what these do, in all else as in `settings`."""
+    return {
+        name: replace(
+            settings,
+            attributes=model.attributes,
+            images=model.images,
+            donor_flow=model.donor_flow,
+        )
+        for name, model in models.items()
+    }
+
 
 def test_each_model_is_judged_in_each_basin_on_the_same_unseen_days(
     records: BasinRecords, made_folds: list[Fold], chips: Chips, quick: Settings
 ) -> None:
     said: list[str] = []
+    models = known_by(quick, **MODELS, hybrid=HYBRID)
     scores = compare(
-        records, made_folds, quick, chips=chips, seed=1,
-        search=Search(members=8, generations=2), worst_misfit=9.0, progress=said.append,
+        records, made_folds, models, chips=chips, seed=1, search=SEARCH, worst_misfit=9.0,
+        progress=said.append,
     )  # fmt: skip
-    assert list(scores) == [*MODELS, "donor"]
+    assert list(scores) == ["donor", *MODELS, "hybrid"]
     assert all(np.isfinite(score).all() and score.shape == (6,) for score in scores.values())
-    assert len({tuple(score) for score in scores.values()}) == 5
-    assert "fold 3: donor" in said[-1]
+    assert len({tuple(score) for score in scores.values()}) == 6
+    assert "fold 3: hybrid, median NSE" in said[-1]
 
     fold = made_folds[2]
-    tables = FoldTables.of(records, fold, chips)
-    net = fit(tables, fold, "attributes", quick, seed=1)
-    flow = simulate(
-        net, tables, fold.test_basins, fold.test_days, warm_up=quick.warm_up, scored=quick.scored
-    )
-    for row, made in zip(records.rows(fold.test_basins), flow, strict=True):
-        came = records.flow[row].astype(float)
-        both = fold.test_days & ~np.isnan(came) & ~np.isnan(made)
-        error = ((made - came)[both] ** 2).sum() / ((came[both] - came[both].mean()) ** 2).sum()
-        assert scores["attributes"][row] == pytest.approx(1 - error, abs=1e-6)
+    lent = donor_flows(records, fold, seed=1, search=SEARCH, worst_misfit=9.0)
+    tables = FoldTables.of(records, fold, chips, lent)
+    rows = records.rows(fold.test_basins)
+    flows = {"donor": lent[rows].mean(axis=-1)}
+    flows["donor"][:, : quick.warm_up] = np.nan
+    for name in ("attributes", "hybrid"):
+        net = fit(tables, fold, models[name], seed=1)
+        flows[name] = simulate(
+            net, tables, fold.test_basins, fold.test_days, warm_up=quick.warm_up,
+            scored=quick.scored,
+        )  # fmt: skip
+    for name, flow in flows.items():
+        for row, made in zip(rows, flow, strict=True):
+            came = records.flow[row].astype(float)
+            both = fold.test_days & ~np.isnan(came) & ~np.isnan(made)
+            error = ((made - came)[both] ** 2).sum() / ((came[both] - came[both].mean()) ** 2).sum()
+            assert scores[name][row] == pytest.approx(1 - error, abs=1e-6)
 
 
 def test_pieces_of_a_simulation_are_warmed_up_runs(
     records: BasinRecords, made_folds: list[Fold], quick: Settings
 ) -> None:
     fold = made_folds[0]
-    tables = FoldTables.of(records, fold)
-    net = fit(tables, fold, "attributes", quick, seed=1)
+    lent = donor_flows(records, fold, seed=1, search=SEARCH, worst_misfit=9.0)
+    tables = FoldTables.of(records, fold, donor_flow=lent)
+    net = fit(tables, fold, known_by(quick, it=HYBRID)["it"], seed=1)
     days = np.zeros(len(records.days), bool)
     days[10:130] = days[300:310] = True
     flow = simulate(net, tables, fold.test_basins, days, warm_up=40, scored=50)
     rows = tables.rows(fold.test_basins)
     known = net.encode(torch.from_numpy(tables.attributes[rows]))
     wanted = np.full_like(flow, np.nan)
+    assert tables.donor_flow is not None
     for start, end in ((40, 90), (90, 130), (300, 310)):
-        weather = torch.from_numpy(tables.weather[rows, start - 40 : end])
-        wanted[:, start:end] = net.simulate(weather, known)[:, 40:].detach().numpy()
+        weather, theirs = (
+            torch.from_numpy(values[rows, start - 40 : end])
+            for values in (tables.weather, tables.donor_flow)
+        )
+        wanted[:, start:end] = net.simulate(weather, known, theirs)[:, 40:].detach().numpy()
     np.testing.assert_allclose(flow, wanted * tables.flow_scale[rows, None], rtol=1e-5)
     assert np.isnan(flow[:, :40]).all()
 
@@ -78,13 +108,14 @@ def test_what_a_model_needs_is_asked_for(
 ) -> None:
     fold = made_folds[0]
     tables = FoldTables.of(records, fold)
-    with pytest.raises(InvalidData, match="'forest' came; one of lstm, attributes, images, both"):
-        fit(tables, fold, "forest", quick, seed=0)
+    models = known_by(quick, **MODELS, hybrid=HYBRID)
     with pytest.raises(InvalidData, match="looks at images and no chips came"):
-        fit(tables, fold, "both", quick, seed=0)
+        fit(tables, fold, models["both"], seed=0)
+    with pytest.raises(InvalidData, match="looks at flow by donors and none came"):
+        fit(tables, fold, models["hybrid"], seed=0)
     bare = replace(tables, attributes=np.empty((6, 0), np.float32))
     with pytest.raises(InvalidData, match="the records have none"):
-        fit(bare, fold, "attributes", quick, seed=0)
+        fit(bare, fold, models["attributes"], seed=0)
 
 
 def test_training_basins_without_flow_are_named(
@@ -95,7 +126,7 @@ def test_training_basins_without_flow_are_named(
     flow = records.flow.copy()
     flow[records.row(lost)] = 0.0
     with pytest.raises(InvalidData, match=rf"basins\[{lost}\]: flow is zero"):
-        compare(records.with_flow(flow), made_folds, quick, seed=0, models=["lstm"], donors=False)
+        compare(records.with_flow(flow), made_folds, {"lstm": quick}, seed=0, donors=False)
 
 
 def told_by(share: np.ndarray, basins: int) -> BasinRecords:
@@ -130,9 +161,10 @@ def test_what_tells_basins_apart_is_learned_from_attributes_and_from_images() ->
             validation_samples=24,
         ),
     )  # fmt: skip
+    few = {name: MODELS[name] for name in ("lstm", "attributes", "images")}
     scores = compare(
-        records, made, settings, seed=1, chips=generated_chips(records.basins, share, seed=2),
-        models=["lstm", "attributes", "images"], donors=False,
+        records, made, known_by(settings, **few), seed=1, donors=False,
+        chips=generated_chips(records.basins, share, seed=2),
     )  # fmt: skip
     plain, known, seen = (np.nanmedian(scores[name]) for name in ("lstm", "attributes", "images"))
     assert known > plain + 0.1 and known > 0.7, scores

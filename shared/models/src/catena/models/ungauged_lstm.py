@@ -1,4 +1,4 @@
-"""LSTM for basins without a gauge: weather alone, and what is known of the basin as one vector."""
+"""LSTM for basins without a gauge: weather, what is known of the basin, and the flow of donors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from catena.models.image_net import ImageConfig, ImageNet
 from catena.models.lstm import fused_lstm
 from catena.models.static_net import StaticConfig, StaticNet
 
+DONOR_FLOOR = 0.1
+"""Added to scaled flow of donors before its logarithm is taken."""
+MOST_CHANGE = 3.0
+"""Largest change of the logarithm of the donors' flow."""
+OWN_START = -4.0
+"""Where flow of the network's own starts, before softplus: next to none."""
 _WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
@@ -35,6 +41,9 @@ class BasinSequences:
         Scaled, NaN where missing.
     chips : Tensor, (U, bands + 1, size, size), optional
         See :meth:`ImageNet.forward`.
+    donor_flow : Tensor, (B, L, K), optional
+        Flow by a process model with the parameters of `K` gauged basins, the most similar first;
+        scaled like the flow that is asked for.
     """
 
     weather: Tensor
@@ -42,6 +51,7 @@ class BasinSequences:
     basin: Tensor
     attributes: Tensor
     chips: Tensor | None = None
+    donor_flow: Tensor | None = None
 
 
 class PointFlow(Distribution):
@@ -84,6 +94,8 @@ class UngaugedConfig:
     entity_gate : bool
         The input gate is set by the basin alone, in place of an encoding that is an input of every
         day.
+    donors : int
+        Flows by donors on every day; 0 to go without.
     """
 
     weather: int
@@ -91,6 +103,7 @@ class UngaugedConfig:
     image: ImageConfig | None = None
     width: int = 64
     entity_gate: bool = False
+    donors: int = 0
 
     @property
     def encoding(self) -> int:
@@ -135,6 +148,13 @@ class UngaugedLSTM(nn.Module):
     images. The entity-aware form (Kratzert et al. 2019, HESS 23, 5089-5110, eq. 10 to 15) is the
     same recurrence with weights that are held at zero: the input gate sees the encoding alone, the
     other gates and the candidate see weather and hidden state alone. So it too is one operation.
+
+    With flows by donors the network starts from their mean and learns what is wrong with it::
+
+        flow = exp(a) sum_k w_k donor_k + softplus(b)
+
+    where the weights `w` (a softmax), `a` and `b` of each day are linear in the hidden state, which
+    sees the donors' flows too. `a` is bounded, so that an odd basin cannot blow a flood up.
     """
 
     entity_mask: tuple[Tensor, Tensor]
@@ -152,14 +172,24 @@ class UngaugedLSTM(nn.Module):
             torch.manual_seed(seed)
             self.static = StaticNet(config.attributes) if config.attributes else None
             self.image = ImageNet(config.image) if config.image else None
+            columns += config.donors
             self.lstm = fused_lstm(columns + config.encoding, width)
-            self.flow = nn.Linear(width, 1)
+            self.flow = nn.Linear(width, config.donors + 2 if config.donors else 1)
+        if config.donors:
+            with torch.no_grad():
+                self.flow.weight.zero_()
+                self.flow.bias.zero_()[-1] = OWN_START
         inputs = torch.zeros(4 * width, columns + config.encoding)
         inputs[:width, columns:] = 1.0
         inputs[width:, :columns] = 1.0
         hidden = torch.ones(4 * width, width)
         hidden[:width] = 0.0
         self.entity_mask = (inputs, hidden)
+
+    @property
+    def donors(self) -> int:
+        """Flows by donors that the model looks at on every day."""
+        return self._config.donors
 
     def encode(self, attributes: Tensor, chips: Tensor | None = None) -> Tensor:
         """What the model knows of basins, (U, encoding): once per basin, for any number of days.
@@ -178,7 +208,9 @@ class UngaugedLSTM(nn.Module):
             parts.append(self.image(chips))
         return torch.cat(parts, 1)
 
-    def simulate(self, weather: Tensor, encoding: Tensor) -> Tensor:
+    def simulate(
+        self, weather: Tensor, encoding: Tensor, donor_flow: Tensor | None = None
+    ) -> Tensor:
         """Scaled flow of each day, (B, L), from a cold start.
 
         Parameters
@@ -186,26 +218,46 @@ class UngaugedLSTM(nn.Module):
         weather : Tensor, (B, L, F)
         encoding : Tensor, (B, encoding)
             From :meth:`encode`.
+        donor_flow : Tensor, (B, L, donors), optional
+            See :class:`BasinSequences`; left out exactly where the model has no donors.
+
+        Raises
+        ------
+        ValueError
+            When flows by donors are missing, or as many as the model has not been made for.
         """
+        came = 0 if donor_flow is None else donor_flow.shape[-1]
+        if came != self._config.donors:
+            raise ValueError(
+                f"flows by {came} donors came; {self._config.donors} wanted on every day"
+            )
         values, present = filled(weather)
-        known = encoding[:, None].expand(-1, weather.shape[1], -1)
-        days = torch.cat([values, present[..., :-SEASON], known], -1)
+        parts = [values, present[..., :-SEASON]]
+        if donor_flow is not None:
+            parts.append((donor_flow + DONOR_FLOOR).log())
+        days = torch.cat([*parts, encoding[:, None].expand(-1, weather.shape[1], -1)], -1)
         if not self._config.entity_gate:
-            return self._head(self.lstm(days)[0])
+            return self._head(self.lstm(days)[0], donor_flow)
         w, u, b, c = (self.lstm.get_parameter(name) for name in _WEIGHTS)
         weights = [w * self.entity_mask[0].to(w), u * self.entity_mask[1].to(u), b, c]
         start = days.new_zeros(1, len(days), self._config.width)
         hidden = torch.lstm(days, (start, start), weights, True, 1, 0.0, False, False, True)[0]
-        return self._head(hidden)
+        return self._head(hidden, donor_flow)
 
-    def _head(self, hidden: Tensor) -> Tensor:
-        # Flow is not negative.
-        return softplus(self.flow(hidden)[..., 0])
+    def _head(self, hidden: Tensor, donor_flow: Tensor | None) -> Tensor:
+        out: Tensor = self.flow(hidden)
+        own = softplus(out[..., -1])  # flow is not negative
+        if donor_flow is None:
+            return own
+        mixed = (out[..., :-2].softmax(-1) * donor_flow).sum(-1)
+        change = MOST_CHANGE * (out[..., -2] / MOST_CHANGE).tanh()
+        return mixed * change.exp() + own
 
     def forward(self, inputs: BasinSequences) -> Distribution:
         """Scaled flow of the last days of each sequence, (B, scored)."""
         encoding = self.encode(inputs.attributes, inputs.chips)[inputs.basin]
-        return PointFlow(self.simulate(inputs.weather, encoding)[:, -inputs.scored :])
+        flow = self.simulate(inputs.weather, encoding, inputs.donor_flow)
+        return PointFlow(flow[:, -inputs.scored :])
 
     def config(self) -> dict[str, Any]:
         """Architecture as JSON-able values; :meth:`from_state` reads it."""

@@ -111,7 +111,11 @@ class DonorForecaster:
 
     def simulate(self, records: BasinRecords) -> Array:
         """Mean flow of the donors' parameters with observed weather, mm d-1, (basin, day)."""
-        return np.asarray(np.mean([member.simulate(records).flow for member in self.members], 0))
+        return np.asarray(self.simulate_each(records).mean(axis=-1))
+
+    def simulate_each(self, records: BasinRecords) -> Array:
+        """Flow of each donor's parameters with observed weather, mm d-1, (basin, day, donor)."""
+        return np.stack([member.simulate(records).flow for member in self.members], axis=-1)
 
     def forecast(
         self, records: BasinRecords, issues: Index, leads: int, weather: Array | None = None
@@ -135,6 +139,7 @@ def regionalise(
     location_weight: float = 0.5,
     worst_misfit: float = 0.7,
     band_warmth: Array | None = None,
+    leave_out: bool = False,
 ) -> DonorForecaster:
     """Choose donors for basins without a gauge.
 
@@ -158,6 +163,9 @@ def regionalise(
         Basins whose calibration ended above this misfit are no donors.
     band_warmth : Array, (basin, BANDS), optional
         Of the basins without a gauge.
+    leave_out : bool
+        Treat basins that were calibrated as if they had no gauge: their donors are the others. Else
+        such basins are refused.
 
     Raises
     ------
@@ -165,7 +173,8 @@ def regionalise(
         A basin that is its own donor (by name), no donors left, missing attributes or coordinates.
     """
     own = set(fitted.basins) & set(records.basins)
-    refuse(dict.fromkeys(sorted(own), "is among the donors"), "basins are not without a gauge")
+    if not leave_out:
+        refuse(dict.fromkeys(sorted(own), "is among the donors"), "basins are not without a gauge")
     good = [
         b for b, misfit in zip(fitted.basins, fitted.misfit, strict=True) if misfit <= worst_misfit
     ]
@@ -174,9 +183,9 @@ def regionalise(
             f"{len(good)} of {len(fitted.basins)} calibrated basins have a misfit of "
             f"{worst_misfit:g} or less; want two donors or more"
         )
-    apart = dissimilarity(records, gauged.select(good), attributes, location_weight)
-    order = np.argsort(apart, axis=1, kind="stable")[:, : min(count, len(good))]
-    rows = np.array([fitted.basins.index(basin) for basin in good])
+    donors = _nearest(records, gauged, good, attributes, count, location_weight)
+    row_of = {basin: fitted.basins.index(basin) for basin in good}
+    order = np.array([[row_of[donor] for donor in chosen] for chosen in donors])
     climate = weather_climate(records, days)
     note = "elevation bands as given"
     if band_warmth is None:
@@ -184,12 +193,36 @@ def regionalise(
     members = [
         ProcessForecaster(
             records.basins,
-            ProcessModel(fitted.model.parameters[rows[place]], records.latitude, band_warmth),
+            ProcessModel(fitted.model.parameters[rows], records.latitude, band_warmth),
             climate,
-            fitted.misfit[rows[place]],
+            fitted.misfit[rows],
             note=note,
         )
-        for place in order.T
+        for rows in order.T
     ]
-    donors = tuple(tuple(good[d] for d in row) for row in order)
     return DonorForecaster(records.basins, tuple(members), donors)
+
+
+def _nearest(
+    records: BasinRecords,
+    gauged: BasinRecords,
+    good: Sequence[str],
+    attributes: Sequence[str],
+    count: int,
+    location_weight: float,
+) -> tuple[tuple[str, ...], ...]:
+    """The most similar donors of each basin, itself not among them: as many for each."""
+    own = [basin for basin in records.basins if basin in set(good)]
+    count = min(count, len(good) - bool(own))
+    rest = [basin for basin in records.basins if basin not in set(own)]
+    chosen: dict[str, tuple[str, ...]] = {}
+    # One by one: whether a basin can be calibrated itself says nothing about its donors then, not
+    # even through the scales of attributes.
+    for basins in filter(None, [rest, *([basin] for basin in own)]):
+        donors = [basin for basin in good if basin not in basins]
+        apart = dissimilarity(
+            records.select(basins), gauged.select(donors), attributes, location_weight
+        )
+        order = np.argsort(apart, axis=1, kind="stable")[:, :count]
+        chosen |= {b: tuple(donors[d] for d in row) for b, row in zip(basins, order, strict=True)}
+    return tuple(chosen[basin] for basin in records.basins)

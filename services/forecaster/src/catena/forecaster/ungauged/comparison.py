@@ -1,9 +1,9 @@
-"""Four models that know more and more of a basin, tested on unseen basins in unseen years."""
+"""Models that know more and more of a basin, tested on unseen basins in unseen years."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from catena.forecaster import metrics
 from catena.forecaster.data.records import BasinRecords, Mask, refuse, unusable
 from catena.forecaster.data.splits import Fold
-from catena.forecaster.process import Search, fit_process, regionalise
+from catena.forecaster.process import Search
 from catena.forecaster.training import TrainingConfig, train
 from catena.forecaster.training.loop import no_denormals
 from catena.forecaster.ungauged.chips import Chips
+from catena.forecaster.ungauged.donor_flow import donor_flows
 from catena.forecaster.ungauged.fold_tables import FoldTables, Sequences
 from catena.models.image_net import ImageConfig
 from catena.models.static_net import StaticConfig
@@ -26,23 +27,19 @@ from catena.shared.errors import InvalidData
 Array = NDArray[np.float64]
 Progress = Callable[[str], None]
 
-MODELS: Mapping[str, tuple[bool, bool]] = {
-    "lstm": (False, False),
-    "attributes": (True, False),
-    "images": (False, True),
-    "both": (True, True),
-}
-"""Name -> whether the model looks at attributes, and at images."""
 AT_ONCE = 64
 """Sequences that are simulated side by side."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How networks for ungauged basins are built and trained.
+    """What a network for ungauged basins looks at, how it is built and trained.
 
     Parameters
     ----------
+    attributes, images, donor_flow : bool
+        What it knows of a basin besides its weather: attributes, a satellite chip, and the flow of
+        a process model with the parameters of other basins.
     width : int
         Of the hidden state.
     entity_gate : bool
@@ -55,6 +52,9 @@ class Settings:
     training : TrainingConfig
     """
 
+    attributes: bool = False
+    images: bool = False
+    donor_flow: bool = False
     width: int = 64
     entity_gate: bool = False
     image: ImageConfig = field(default_factory=ImageConfig)
@@ -75,16 +75,26 @@ class Settings:
     )
 
 
+MODELS: Mapping[str, Settings] = {
+    "lstm": Settings(),
+    "attributes": Settings(attributes=True),
+    "images": Settings(images=True),
+    "both": Settings(attributes=True, images=True),
+}
+"""The four models of Tayal, Renganathan and Lu (2024)."""
+HYBRID = Settings(attributes=True, donor_flow=True)
+"""A network that learns what is wrong with donors' flow."""
+
+
 def fit(
     tables: FoldTables,
     fold: Fold,
-    model: str,
     settings: Settings,
     *,
     seed: int,
     progress: Progress | None = None,
 ) -> UngaugedLSTM:
-    """Train one of :data:`MODELS` on the training basins and days of a fold.
+    """Train a network on the training basins and days of a fold.
 
     Days for validation stop it early; they are of the training basins. Nothing of the fold's test
     basins and test days is looked at.
@@ -92,25 +102,26 @@ def fit(
     Raises
     ------
     InvalidData
-        When there is no such model, images are asked for and not there, a training basin has no
-        flow to learn from (by name), or no sequence fits in.
+        When something it is to look at is not there, a training basin has no flow to learn from (by
+        name), or no sequence fits in.
     """
-    if model not in MODELS:
-        raise InvalidData(f"model '{model}' came; one of {', '.join(MODELS)} wanted")
-    by_attributes, by_images = MODELS[model]
-    if by_images and tables.chips is None:
-        raise InvalidData(f"model '{model}' looks at images and no chips came; give one per basin")
-    if by_attributes and not tables.attributes.shape[1]:
-        raise InvalidData(f"model '{model}' looks at attributes; the records have none")
+    if settings.images and tables.chips is None:
+        raise InvalidData("the model looks at images and no chips came; give one per basin")
+    if settings.attributes and not tables.attributes.shape[1]:
+        raise InvalidData("the model looks at attributes; the records have none")
+    if settings.donor_flow and tables.donor_flow is None:
+        raise InvalidData("the model looks at flow by donors and none came; see donor_flows")
+    tables = _seen_by(settings, tables)
     net = UngaugedLSTM(
         UngaugedConfig(
             weather=tables.weather.shape[2],
             attributes=StaticConfig(attributes=tables.attributes.shape[1])
-            if by_attributes
+            if settings.attributes
             else None,
-            image=settings.image if by_images else None,
+            image=settings.image if settings.images else None,
             width=settings.width,
-            entity_gate=settings.entity_gate and (by_attributes or by_images),
+            entity_gate=settings.entity_gate and (settings.attributes or settings.images),
+            donors=0 if tables.donor_flow is None else tables.donor_flow.shape[2],
         ),
         seed,
     )
@@ -123,7 +134,7 @@ def fit(
 
     def say(fraction: float, message: str) -> None:
         if progress is not None:
-            progress(f"{model}: {message}")
+            progress(message)
 
     # The loop asks of model and samples only what these have; it hands inputs on as they are.
     train(
@@ -131,6 +142,15 @@ def fit(
         progress=say,
     )  # fmt: skip
     return net
+
+
+def _seen_by(settings: Settings, tables: FoldTables) -> FoldTables:
+    """Tables without what the model does not look at: it costs nothing then."""
+    return replace(
+        tables,
+        chips=tables.chips if settings.images else None,
+        donor_flow=tables.donor_flow if settings.donor_flow else None,
+    )
 
 
 def simulate(
@@ -159,6 +179,7 @@ def simulate(
     rows = tables.rows(basins)
     flow = np.full((len(rows), len(days)), np.nan)
     chips = None if tables.chips is None or model.image is None else tables.chips[rows]
+    donor_flow = tables.donor_flow if model.donors else None
     with torch.no_grad(), no_denormals():
         # Once per basin, however many days follow.
         encodings = model.encode(
@@ -168,9 +189,13 @@ def simulate(
         starts = [s for first, end in _runs(days, warm_up) for s in range(first, end, scored)]
         for start in starts:
             end = min(start + scored, len(days))
-            weather = tables.weather[rows, start - warm_up : end]
             for some in np.array_split(np.arange(len(rows)), -(-len(rows) // AT_ONCE)):
-                made = model.simulate(torch.from_numpy(weather[some]), encodings[some])
+                at = rows[some], slice(start - warm_up, end)
+                made = model.simulate(
+                    torch.from_numpy(tables.weather[at]),
+                    encodings[some],
+                    None if donor_flow is None else torch.from_numpy(donor_flow[at]),
+                )
                 flow[some, start:end] = made[:, warm_up:].numpy()
     flow *= tables.flow_scale[rows, None]
     flow[:, ~days] = np.nan
@@ -185,57 +210,13 @@ def _runs(days: Mask, warm_up: int) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def donor_flow(
-    records: BasinRecords,
-    fold: Fold,
-    *,
-    seed: int,
-    search: Search | None = None,
-    worst_misfit: float = 0.7,
-) -> Array:
-    """Flow, mm d-1, (test basin, T), of the process model with parameters of donor basins.
-
-    The training basins are calibrated on the days of training and of validation, which it has no
-    other use for; the most similar of them lend their parameters. It runs through all days with the
-    weather of the test basins.
-
-    Parameters
-    ----------
-    records : BasinRecords
-    fold : Fold
-    seed : int
-    search : Search, optional
-        How parameters are searched.
-    worst_misfit : float
-        See :func:`catena.forecaster.process.regionalise`.
-
-    Raises
-    ------
-    InvalidData
-        Training basins that cannot be calibrated (by name), or too few good donors.
-    """
-    gauged, ungauged = records.select(fold.train_basins), records.select(fold.test_basins)
-    known = fold.train_days | fold.validate_days
-    fitted = fit_process(gauged, known, seed=seed, search=search)
-    donors = regionalise(
-        fitted,
-        gauged,
-        ungauged,
-        fold.train_days,
-        attributes=records.attribute_names,
-        worst_misfit=worst_misfit,
-    )
-    return donors.simulate(ungauged)
-
-
 def compare(
     records: BasinRecords,
     folds: Sequence[Fold],
-    settings: Settings,
+    models: Mapping[str, Settings],
     *,
     seed: int,
     chips: Chips | None = None,
-    models: Iterable[str] = tuple(MODELS),
     donors: bool = True,
     search: Search | None = None,
     worst_misfit: float = 0.7,
@@ -248,16 +229,16 @@ def compare(
     records : BasinRecords
     folds : sequence of Fold
         From :func:`catena.forecaster.data.splits.folds`.
-    settings : Settings
+    models : mapping of str to Settings
+        Such as :data:`MODELS`.
     seed : int
         Of weights, batches and calibrations.
     chips : Chips, optional
-    models : iterable of str
-        Of :data:`MODELS`.
     donors : bool
-        Whether to add ``donor``, the process model with parameters of similar basins.
+        Whether to add ``donor``, the process model with parameters of similar basins: the mean of
+        the flows that hybrid models look at.
     search, worst_misfit
-        See :func:`donor_flow`.
+        See :func:`catena.forecaster.ungauged.donor_flow.donor_flows`.
     progress : callable, optional
         Told in words how far it is.
 
@@ -265,40 +246,47 @@ def compare(
     -------
     dict of str to (N,) array
         By model, for the basins of the records; NaN in basins that no fold tests. All are judged on
-        the same days: those of the fold's test block with `warm_up` days of weather before them.
+        the same days: those of the fold's test block with the longest warm-up before them.
 
     Raises
     ------
     InvalidData
         As :func:`fit`; when basins cannot be learned from (by name).
     """
-    names = [*models, *(["donor"] if donors else [])]
+    names = [*(["donor"] if donors else []), *models]
     scores = {name: np.full(len(records), np.nan) for name in names}
+    warm_up = max((settings.warm_up for settings in models.values()), default=0)
+    shortest = max((warm_up + settings.scored for settings in models.values()), default=0)
+    by_donors = donors or any(settings.donor_flow for settings in models.values())
+    tell = progress or (lambda message: None)
     for number, fold in enumerate(folds, 1):
         learned = records.select(fold.train_basins)
-        shortest = settings.warm_up + settings.scored
         refuse(
             unusable(learned, days=fold.train_days, shortest=shortest),
             "basins cannot be learned from",
         )
-        tables = FoldTables.of(records, fold, chips)
+        made = None
+        if by_donors:
+            made = donor_flows(records, fold, seed=seed, search=search, worst_misfit=worst_misfit)
+        tables = FoldTables.of(records, fold, chips, made)
         rows = records.rows(fold.test_basins)
         judged = fold.test_days.copy()
-        judged[: settings.warm_up] = False
+        judged[:warm_up] = False
         observed = records.flow[rows][:, judged]
         for name in names:
-            if name == "donor":
-                flow = donor_flow(
-                    records, fold, seed=seed, search=search, worst_misfit=worst_misfit
-                )
+            if made is not None and name == "donor":
+                flow = made[rows].mean(axis=-1)
             else:
-                net = fit(tables, fold, name, settings, seed=seed, progress=progress)
+                settings = models[name]
+
+                def say(message: str, name: str = name) -> None:
+                    tell(f"{name}: {message}")
+
+                net = fit(tables, fold, settings, seed=seed, progress=say)
                 flow = simulate(
                     net, tables, fold.test_basins, fold.test_days, warm_up=settings.warm_up,
                     scored=settings.scored,
                 )  # fmt: skip
             scores[name][rows] = metrics.nse(flow[:, judged], observed, over=-1)
-            if progress is not None:
-                median = np.nanmedian(scores[name][rows])
-                progress(f"fold {number}: {name}, median NSE {median:.3f}")
+            tell(f"fold {number}: {name}, median NSE {np.nanmedian(scores[name][rows]):.3f}")
     return scores

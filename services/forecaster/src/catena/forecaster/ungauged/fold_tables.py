@@ -54,6 +54,8 @@ class FoldTables:
         Of scaled flow on training days; NaN for basins that are not trained on.
     attributes : (N, S) array
     chips : (N, 7, 64, 64) array, optional
+    donor_flow : (N, T, K) array, optional
+        Simulated with the parameters of other basins, scaled like the flow.
     """
 
     basins: tuple[str, ...]
@@ -63,9 +65,16 @@ class FoldTables:
     flow_sd: Array32
     attributes: Array32
     chips: Array32 | None = None
+    donor_flow: Array32 | None = None
 
     @classmethod
-    def of(cls, records: BasinRecords, fold: Fold, chips: Chips | None = None) -> FoldTables:
+    def of(
+        cls,
+        records: BasinRecords,
+        fold: Fold,
+        chips: Chips | None = None,
+        donor_flow: NDArray[np.float64] | None = None,
+    ) -> FoldTables:
         """Scale records for a fold.
 
         Parameters
@@ -75,6 +84,8 @@ class FoldTables:
         fold : Fold
         chips : Chips, optional
             One for each basin of the records.
+        donor_flow : (N, T, K) array, mm d-1, optional
+            From :func:`catena.forecaster.ungauged.donor_flow.donor_flows`.
 
         Raises
         ------
@@ -103,6 +114,9 @@ class FoldTables:
             flow_sd=(scalers.flow_sd / scalers.flow_scale).astype(np.float32),
             attributes=scalers.attributes(records.attributes),
             chips=None if chips is None else chips.select(records.basins).scaled(fold.train_basins),
+            donor_flow=None
+            if donor_flow is None
+            else (donor_flow / scalers.flow_scale[:, None, None]).astype(np.float32),
         )
 
     def rows(self, basins: Sequence[str]) -> Index:
@@ -185,6 +199,9 @@ class Sequences:
             basin=torch.from_numpy(place.astype(np.int64)),
             attributes=torch.from_numpy(attributes),
             chips=None if chips is None else torch.from_numpy(np.ascontiguousarray(chips)),
+            donor_flow=None
+            if tables.donor_flow is None
+            else torch.from_numpy(tables.donor_flow[at]),
         )
         return inputs, torch.from_numpy(tables.flow[at][:, self.warm_up :])
 
