@@ -78,6 +78,22 @@ def test_basins_without_variation_or_pairs_get_no_score_and_leave_others_alone(s
     assert value[3] == whole[3]
 
 
+def test_a_forecast_that_never_changes_has_an_nse_but_no_kge() -> None:
+    y = rng.gamma(1.0, 2.0, (50, 1))
+    f = np.full((50, 1), 0.1)  # by rounding its sum of squares is not exactly zero
+    assert np.isnan(metrics.kge(f, y)).all()
+    assert metrics.nse(f, y) == pytest.approx([slow_nse(f[:, 0], y[:, 0])])
+    both = metrics.kge(np.stack([f, y]), np.stack([y, y]))
+    assert np.isnan(both[0]).all() and both[1] == pytest.approx([1.0])
+
+
+@pytest.mark.parametrize("score", [metrics.nse, metrics.kge])
+@pytest.mark.parametrize("issues", [0, 1])
+def test_one_issue_time_or_none_gives_no_score(score, issues: int) -> None:
+    y = np.ones((3, issues, 4))
+    assert np.isnan(score(y, y)).all() and score(y, y).shape == (3, 4)
+
+
 # --- CRPS
 
 

@@ -81,7 +81,9 @@ def kge(forecast: ArrayLike, observed: ArrayLike, over: int = ISSUE) -> Array:
 
     NaN also where the forecast does not vary: its correlation is not defined.
     """
-    return _of_pairs(_kge, forecast, observed, over)
+    value = _of_pairs(_kge, forecast, observed, over)
+    paired = np.where(np.isnan(np.asarray(observed, float)), np.nan, np.asarray(forecast, float))
+    return np.where(_varies(paired, over), value, np.nan)
 
 
 def _of_pairs(
@@ -90,16 +92,24 @@ def _of_pairs(
     f, y = _same_shape(forecast, observed)
     gone = np.isnan(f) | np.isnan(y)
     f, y = np.where(gone, np.nan, f), np.where(gone, np.nan, y)
+    varies = _varies(y, over)
+    if not varies.any():
+        return np.full(varies.shape, np.nan)
     names = [f"axis{a}" for a in range(y.ndim)]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of constant observations and of empty slices
         value = score(
             xr.DataArray(f, dims=names), xr.DataArray(y, dims=names), reduce_dims=[names[over]]
         )
-    # without rounding: a sum of squares about a mean is not exactly zero
-    highest = np.where(gone, -np.inf, y).max(axis=over, initial=-np.inf)
-    varies = highest > np.where(gone, np.inf, y).min(axis=over, initial=np.inf)
     return np.where(varies, np.asarray(value, float), np.nan)
+
+
+def _varies(values: Array, over: int) -> NDArray[np.bool_]:
+    """Whether two values differ; by rounding, squares about a mean do not sum to exactly zero."""
+    gone = np.isnan(values)
+    highest = np.where(gone, -np.inf, values).max(axis=over, initial=-np.inf)
+    lowest = np.where(gone, np.inf, values).min(axis=over, initial=np.inf)
+    return np.asarray(highest > lowest)
 
 
 # --- CRPS of single forecasts (of mixtures: see `mixture_scores`)
