@@ -222,8 +222,8 @@ def _inline(svg: str, name: str, alt: str) -> Markup:
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', svg)
-    # Two decimals of a point are finer than any screen; paths shrink to half.
-    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    # Two decimals of a point are finer than any screen; paths shrink to half. Text keeps its own.
+    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), svg)
     for colour, variable in INKS.items():
         svg = svg.replace(colour, f"var({variable})")
     # Text without a colour of its own is black, which vanishes on a dark page.
