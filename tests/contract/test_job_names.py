@@ -310,14 +310,14 @@ GOLDEN += [
     (
         "forecaster",
         "IssueForecasts",
-        1,
+        2,
         {
             "forecaster": ref("forecaster"),
             "intervals": ref("intervals"),
             "basins": BASINS,
             "issues": {"start": "2014-05-01", "end": "2014-05-01"},
         },
-        "546b8a91eaca436037429105d726627ded71080ac57302513a7f56f9f02131a7",
+        "457346234c224a30264b23811f688e827fe453030cda113c2cc356d38ca63e43",
     ),
     (
         "forecaster",

@@ -11,14 +11,14 @@ from support import forecasts as small
 
 from catena.forecaster import storage
 from catena.forecaster.basins import read_basins
-from catena.forecaster.data.noise import PERFECT
+from catena.forecaster.data.noise import PERFECT, forecast_weather
 from catena.forecaster.data.records import BasinRecords
 from catena.forecaster.forecast_intervals import targets
 from catena.forecaster.forecasters import About, Forecaster, in_period
 from catena.forecaster.network_forecaster import NetworkForecaster, Settings, process_flow
 from catena.forecaster.process.mos import Mos
 from catena.forecaster.process_forecaster import Gr4j
-from catena.forecaster.scenarios import Weather, no_weather, noised_weather
+from catena.forecaster.scenarios import Weather, given_weather, no_weather, noised_weather
 from catena.forecaster.vocabulary import Basins
 from catena.shared.errors import InvalidData
 from catena.shared.testing import Killed
@@ -142,14 +142,69 @@ def test_states_that_were_saved_spare_the_warm_up_to_the_bit(records: BasinRecor
     forecaster = loaded(small.gr4j())
     assert isinstance(forecaster, Gr4j)
     plain = uncorrected(forecaster)
-    saved, words = plain.states(records, 1600)
-    assert words == "GR4J"
+    saved = state_of(plain, records, 1600)
     short = tail(records, 1590)
     cold = plain.forecast(records, ISSUES, no_weather()).flow
     hot = plain.forecast(short, ISSUES - 1590, no_weather(), saved).flow
     assert np.array_equal(hot, cold)
-    again, _ = plain.states(short, 1650 - 1590, saved)
-    assert np.array_equal(again["states"], plain.states(records, 1650)[0]["states"])
+    again = state_of(plain, short, 1650 - 1590, saved)
+    assert np.array_equal(again["states"], state_of(plain, records, 1650)["states"])
+
+
+def state_of(forecaster: Forecaster, records: BasinRecords, day: int, *before: Any) -> Any:
+    states, words = forecaster.states(records, np.array([day - 3, day]), *before)
+    assert words == "GR4J"
+    return storage.state_of(states, 1)
+
+
+@pytest.mark.parametrize("gap", [(), (1597, 1603), (1601, 1690), (1400, 1600), (1500, 1720)])
+def test_a_forecast_from_a_state_and_the_days_after_it_is_that_of_the_whole_record(
+    gap: tuple[int, ...], records: BasinRecords
+) -> None:
+    forecaster = loaded(small.gr4j())
+    assert isinstance(forecaster, Gr4j)
+    observed = records.flow.copy()
+    if gap:
+        observed[:, slice(*gap)] = np.nan
+    whole = records.with_flow(observed)
+    issues = np.concatenate([[1601, 1602, 1650], ISSUES])
+    saved = state_of(forecaster, whole, 1600)
+    weather = noised(forecaster, whole)
+    cold = forecaster.forecast(whole, issues, weather).flow
+    for first in (1601, 1570):
+        given = given_weather(
+            forecast_weather(whole, issues[:1], small.LEADS, weather.forecasts)[:, 0]
+        )
+        short = tail(whole, first)
+        hot = forecaster.forecast(short, issues - first, no_weather(), saved).flow
+        assert np.abs(hot - forecaster.forecast(whole, issues, no_weather()).flow).max() < 1e-9
+        hot = forecaster.forecast(short, issues[:1] - first, given, saved).flow
+        assert np.abs(hot - cold[:, :1]).max() < 1e-9
+        # A state that goes on from a state.
+        again = state_of(forecaster, short, 1650 - first, saved)
+        for name, values in state_of(forecaster, whole, 1650).items():
+            assert np.allclose(again[name], values, rtol=0, atol=1e-9), name
+
+
+def test_a_hybrid_goes_on_from_a_state_with_the_days_that_its_network_looks_back_on(
+    records: BasinRecords,
+) -> None:
+    forecaster = loaded(small.hybrid())
+    assert isinstance(forecaster, NetworkForecaster) and forecaster.process is not None
+    saved = state_of(forecaster, records, 1600)
+    first = ISSUES[0] - 364  # the longest means of rain are of a year
+    short, at = tail(records, first), ISSUES - first
+    parts = ((records, ISSUES, None), (short, at, saved))
+    cold, hot = (
+        process_flow(forecaster.process, part, places, no_weather(), states)["none"][:, places]
+        for part, places, states in parts
+    )
+    assert np.array_equal(hot, cold)
+    cold, hot = (
+        forecaster.forecast(part, places, no_weather(), states).flow
+        for part, places, states in parts
+    )
+    assert np.allclose(hot, cold, rtol=1e-5)
 
 
 def test_a_short_record_without_states_is_refused_with_a_way_out(records: BasinRecords) -> None:
@@ -157,7 +212,7 @@ def test_a_short_record_without_states_is_refused_with_a_way_out(records: BasinR
     short = tail(records, 1590)
     with pytest.raises(InvalidData, match=r"wanted 365 more .* or states"):
         forecaster.forecast(short, ISSUES - 1590, no_weather())
-    saved, _ = forecaster.states(records, 1500)
+    saved = state_of(forecaster, records, 1500)
     with pytest.raises(InvalidData, match=r"states are of 2005-02-09; wanted a day from"):
         forecaster.forecast(short, ISSUES - 1590, no_weather(), saved)
 

@@ -78,13 +78,12 @@ def test_states_of_each_issue_time_are_kept(issued: Artifact) -> None:
 
 
 def test_archived_forecasts_go_on_from_states_as_from_a_warm_up(issued: Artifact) -> None:
-    """GR4J's stores are exact; its correction remembers the errors of the days it is given."""
     states = MADE.issue(small.gr4j(), None, issues={"start": "2005-06-01", "end": "2005-06-01"})
     cold, hot = (
         opened(MADE.issue(small.gr4j(), None, **more)).open_dataset("forecasts.zarr")["streamflow"]
         for more in ({}, {"states": states})
     )
-    assert np.allclose(cold.values, hot.values, rtol=0.02)
+    assert np.array_equal(cold.values, hot.values)
 
 
 def test_updated_intervals_know_more_and_stay_those_of_their_forecaster() -> None:

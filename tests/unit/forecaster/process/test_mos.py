@@ -56,6 +56,17 @@ def test_errors_equal_a_slow_loop() -> None:
         assert mean[0, day] == pytest.approx(average, rel=1e-12)
 
 
+def test_errors_go_on_from_a_day_as_if_they_had_not_stopped() -> None:
+    rng = np.random.default_rng(2)
+    error = np.where(rng.random((3, 80)) < 0.4, np.nan, rng.normal(size=(3, 80)))
+    error[0, 35:50] = np.nan
+    persistence = np.array([0.3, 0.9, 0.0])
+    whole = last_errors(error, persistence)
+    start = np.stack(whole, axis=-1)[:, 39]
+    for one, two in zip(whole, last_errors(error[:, 40:], persistence, start), strict=True):
+        np.testing.assert_array_equal(one[:, 40:], two)
+
+
 def test_flow_after_an_issue_day_does_not_reach_its_forecast() -> None:
     simulated, flow, _ = planted()
     forecast = at_leads(simulated, ISSUES, LEADS)

@@ -187,7 +187,7 @@ class Forecaster(ABC):
         weather : Weather
             The forecast weather.
         states : dict, optional
-            What :meth:`states` gave for the day before the records begin.
+            What :meth:`states` gave for one day; it is gone on from there.
 
         Raises
         ------
@@ -196,9 +196,21 @@ class Forecaster(ABC):
         """
 
     def states(
-        self, records: BasinRecords, issue: int, states: Arrays | None = None
+        self, records: BasinRecords, issues: Index, states: Arrays | None = None
     ) -> tuple[Arrays, str]:
-        """States at the end of a day to go on from, and what they are of; empty for most models."""
+        """States at the end of days to go on from, and what they are of; empty for most models.
+
+        Parameters
+        ----------
+        records, issues, states
+            As in :meth:`forecast`.
+
+        Returns
+        -------
+        states : dict of str to array
+            Along the first axis the days; one of them is what :meth:`forecast` takes.
+        of : str
+        """
         return {}, ""
 
     @abstractmethod

@@ -220,7 +220,7 @@ def replace_choice(basins: Basins, names: tuple[str, ...]) -> Basins:
 # ------------------------------------------------------------------ forecasts
 
 
-@job(service=SERVICE, method="IssueForecasts", query=IssueForecastsQuery)
+@job(service=SERVICE, method="IssueForecasts", query=IssueForecastsQuery, version=2)
 def issue_forecasts(query: IssueForecastsQuery, ctx: JobContext) -> ArtifactRef:
     """Forecasts into an archive, with states and a page."""
     forecaster, records = _opened(query.forecaster, query.basins, ctx)
@@ -241,10 +241,9 @@ def issue_forecasts(query: IssueForecastsQuery, ctx: JobContext) -> ArtifactRef:
     dataset = storage.forecasts_dataset(records, issues, made.forecasts, made.bounds, levels, title)
     ctx.writer.write_dataset(storage.DATASET, dataset)
     ctx.progress(0.7, "keeping the states")
-    kept = [forecaster.states(records, int(place), states) for place in issues]
-    stateful = [one for one, _ in kept if one]
-    if stateful:
-        ctx.writer.write_arrays(storage.STATES, storage.stacked_states(stateful))
+    kept, of = forecaster.states(records, issues, states)
+    if kept:
+        ctx.writer.write_arrays(storage.STATES, kept)
     ctx.writer.write_json(
         "forecasts.json",
         {
@@ -252,7 +251,7 @@ def issue_forecasts(query: IssueForecastsQuery, ctx: JobContext) -> ArtifactRef:
             "weather": weather.words,
             "levels": list(levels),
             "notes": made.notes,
-            "states": {"of": kept[-1][1], "days": storage.state_days(stateful)},
+            "states": {"of": of, "days": storage.state_days(kept)},
         },
     )
     page = issue_page(title, forecaster.about, weather.words, made, levels, intervals)

@@ -223,12 +223,12 @@ class NetworkForecaster(Forecaster):
         return np.concatenate(means), np.concatenate(spreads)
 
     def states(
-        self, records: BasinRecords, issue: int, states: Arrays | None = None
+        self, records: BasinRecords, issues: Index, states: Arrays | None = None
     ) -> tuple[Arrays, str]:
         """Those of the process model; the network itself has none between forecasts."""
         if self.process is None:
             return {}, ""
-        return self.process.states(records, issue, states)
+        return self.process.states(records, issues, states)
 
     def arrays(self) -> Arrays:
         """Weights, scales, and the process model's numbers."""

@@ -29,7 +29,7 @@ from catena.forecaster.process.forecaster import (
     fit_process,
 )
 from catena.forecaster.process.model import lead_days
-from catena.forecaster.process.mos import Mos
+from catena.forecaster.process.mos import Mos, last_errors
 from catena.forecaster.process.pet import day_of_year
 from catena.forecaster.scenarios import Weather, noised_weather
 from catena.forecaster.simple_forecasters import SimpleForecaster
@@ -47,6 +47,8 @@ that is to be expected when a noised forecast has come."""
 
 STATE_DAY = "day"
 """Name of the state's day among the arrays of a state: days since 1970-01-01."""
+STORES, ERRORS = "states", "errors"
+"""Names of the stores, and of what the correction remembers of the errors up to that day."""
 
 
 class Gr4j(SimpleForecaster):
@@ -144,7 +146,7 @@ class Gr4j(SimpleForecaster):
             mos = self.sharp if correction == "sharp" else self.expected
             process = replace(process, mos=mos)
         made = _weather(process, records, issues, leads, weather, correction)
-        first, start = self._start(records, issues, states)
+        first, start, errors = self._start(records, issues, states)
         ready = issues >= first
         if not ready.any():
             raise InvalidData(
@@ -155,16 +157,21 @@ class Gr4j(SimpleForecaster):
         flow = np.full((len(records), len(issues), leads), np.nan)
         cut = 0 if start is None else first
         flow[:, ready] = process.forecast(
-            _from_day(records, cut), issues[ready] - cut, leads, made[:, ready], states=start
+            _from_day(records, cut),
+            issues[ready] - cut,
+            leads,
+            made[:, ready],
+            states=start,
+            errors=errors,
         )
         return flow
 
     def _start(
         self, records: BasinRecords, issues: Index, states: Arrays | None
-    ) -> tuple[int, NDArray[np.float64] | None]:
-        """First issue time that can be forecast, and the states of the day before it."""
+    ) -> tuple[int, NDArray[np.float64] | None, NDArray[np.float64] | None]:
+        """First issue time that can be forecast; stores and errors of the day before it."""
         if not states:
-            return WARM_UP, None
+            return WARM_UP, None, None
         day = np.datetime64(int(states[STATE_DAY][0]), "D")
         place = int((day - records.days[0]).astype(int)) + 1
         if not 0 <= place <= int(issues.min()):
@@ -174,22 +181,30 @@ class Gr4j(SimpleForecaster):
                 f"({records.days[issues.min()]})"
             )
         rows = [self.about.basins.index(basin) for basin in records.basins]
-        return place, np.asarray(states["states"])[rows]
+        return place, np.asarray(states[STORES])[rows], np.asarray(states[ERRORS])[rows]
 
     def states(
-        self, records: BasinRecords, issue: int, states: Arrays | None = None
+        self, records: BasinRecords, issues: Index, states: Arrays | None = None
     ) -> tuple[Arrays, str]:
-        """Stores, unit hydrographs and snow of all of its basins at the end of a day.
+        """Stores, unit hydrographs and snow, and the last errors, of all of its basins.
 
         Basins that are not in the records stay NaN.
         """
-        first, start = self._start(records, np.array([issue]), states)
+        first, start, before = self._start(records, issues, states)
         cut = 0 if start is None else first
-        run = self.process.simulate(_days(records, cut, issue + 1), states=start)
-        kept = np.full((len(self.about.basins), run.states.shape[1]), np.nan)
-        kept[[self.about.basins.index(basin) for basin in records.basins]] = run.states
-        day = records.days[issue].astype("datetime64[D]").astype(np.int64)
-        return {"states": kept, STATE_DAY: np.array([day])}, "GR4J"
+        known = _days(records, cut, int(issues.max()) + 1)
+        at = issues - cut
+        run = self.process.simulate(known, states=start, keep=at)
+        rows = [self.about.basins.index(basin) for basin in records.basins]
+        # One persistence for all corrections: it is that of the simulation's errors.
+        persistence = self.sharp.persistence[rows]
+        errors = np.stack(last_errors(known.flow - run.flow, persistence, before), axis=-1)
+        kept = {}
+        for name, values in ((STORES, run.kept), (ERRORS, errors[:, at])):
+            kept[name] = np.full((len(issues), len(self.about.basins), values.shape[2]), np.nan)
+            kept[name][:, rows] = values.swapaxes(0, 1)
+        days = records.days[issues].astype("datetime64[D]").astype(np.int64)
+        return {**kept, STATE_DAY: days}, "GR4J"
 
     def arrays(self) -> Arrays:
         """Parameters, climate and the corrections."""

@@ -24,7 +24,7 @@ from catena.forecaster.evaluation import LEADTIME
 from catena.forecaster.forecast_intervals import Bounds, ForecastIntervals
 from catena.forecaster.forecasters import About, Arrays, Forecaster, Forecasts
 from catena.forecaster.network_forecaster import NetworkForecaster
-from catena.forecaster.process_forecaster import STATE_DAY, Gr4j
+from catena.forecaster.process_forecaster import ERRORS, STATE_DAY, Gr4j
 from catena.forecaster.simple_forecasters import Climatology, Persistence
 from catena.shared.errors import FieldViolation, InvalidData
 
@@ -156,7 +156,7 @@ def read_states(artifact: Artifact, before: np.datetime64, field: str = "states"
     Raises
     ------
     InvalidData
-        When the archive has none.
+        When the archive has none, or of an older form.
     """
     days: list[str] = artifact.read_json("forecasts.json")["states"]["days"]
     ready = [day for day in days if np.datetime64(day, "D") < before]
@@ -166,20 +166,23 @@ def read_states(artifact: Artifact, before: np.datetime64, field: str = "states"
         raise InvalidData("no states to go on from", violations=[FieldViolation(field, text)])
     place = days.index(ready[-1])
     arrays = artifact.read_arrays(STATES)
-    return {"states": arrays["states"][place], STATE_DAY: arrays[STATE_DAY][place : place + 1]}
+    if ERRORS not in arrays:
+        text = "the archive was issued without the last errors; issue its forecasts again"
+        raise InvalidData("no states to go on from", violations=[FieldViolation(field, text)])
+    return state_of(arrays, place)
 
 
-def stacked_states(states: Sequence[Arrays]) -> Arrays:
-    """States of several days as :func:`read_states` finds them."""
+def state_of(states: Arrays, place: int) -> Arrays:
+    """One day's states, as forecasters take them, out of those of several days."""
     return {
-        "states": np.stack([one["states"] for one in states]),
-        STATE_DAY: np.concatenate([one[STATE_DAY] for one in states]),
+        name: values[place : place + 1] if name == STATE_DAY else values[place]
+        for name, values in states.items()
     }
 
 
-def state_days(states: Sequence[Arrays]) -> list[str]:
+def state_days(states: Arrays) -> list[str]:
     """Days of states, ISO 8601."""
-    return [str(np.datetime64(int(one[STATE_DAY][0]), "D")) for one in states]
+    return [str(day) for day in states.get(STATE_DAY, np.empty(0)).astype("datetime64[D]")]
 
 
 def plain_numbers(values: Any) -> Any:

@@ -65,11 +65,13 @@ class ProcessForecaster:
     mos: Mos | None = None
     note: str = ""
 
-    def simulate(self, records: BasinRecords, *, states: Array | None = None) -> Run:
+    def simulate(
+        self, records: BasinRecords, *, states: Array | None = None, keep: Index | None = None
+    ) -> Run:
         """Run through the records with observed weather; see :meth:`ProcessModel.run`."""
         known = self._select(records.basins)
         p, t = known._observed(records)
-        return known.model.run(p, t, records.days, states=states)
+        return known.model.run(p, t, records.days, states=states, keep=keep)
 
     def forecast(
         self,
@@ -79,6 +81,7 @@ class ProcessForecaster:
         weather: Array | None = None,
         *,
         states: Array | None = None,
+        errors: Array | None = None,
     ) -> Array:
         """Flow, mm d-1, (basin, issue, lead); see :class:`baselines.Forecaster`.
 
@@ -91,6 +94,9 @@ class ProcessForecaster:
         states : Array, (basin, N_STATE), optional
             Of the day before the records begin. Without them issue times have to lie `WARM_UP` days
             after the first day.
+        errors : Array, (basin, 2), optional
+            Of the same day: the error and its mean, as :func:`mos.last_errors` gives them. Without
+            them the correction knows of no error before the records.
 
         Raises
         ------
@@ -104,7 +110,8 @@ class ProcessForecaster:
         second = None
         if known.mos.has_second:
             second, _ = known._raw(records, issues, leads, None, states)
-        return known.mos.correct(raw, simulated, records.flow.astype(float), issues, second)
+        flow = records.flow.astype(float)
+        return known.mos.correct(raw, simulated, flow, issues, second, errors=errors)
 
     def with_mos(
         self,

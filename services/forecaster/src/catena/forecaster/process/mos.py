@@ -36,7 +36,9 @@ def at_leads(series: Array, issues: Index, leads: int) -> Array:
     return np.where(inside, np.asarray(series, float)[:, np.where(inside, days, 0)], np.nan)
 
 
-def last_errors(error: Array, persistence: Array) -> tuple[Array, Array]:
+def last_errors(
+    error: Array, persistence: Array, start: Array | None = None
+) -> tuple[Array, Array]:
     """Errors without gaps, and their exponential mean, from what is known on each day.
 
     A missing error is what an autoregressive process of first order expects: the day before's times
@@ -47,13 +49,15 @@ def last_errors(error: Array, persistence: Array) -> tuple[Array, Array]:
     error : Array, (basin, day)
         Observed minus simulated, NaN where not known.
     persistence : Array, (basin,)
+    start : Array, (basin, 2), optional
+        Both of the day before the first: what this function gave there, to go on from.
 
     Returns
     -------
     filled, mean : Array, (basin, day)
     """
     filled, mean = np.empty(error.shape), np.empty(error.shape)
-    last, average = np.zeros(len(error)), np.zeros(len(error))
+    last, average = np.zeros((len(error), 2)).T if start is None else np.asarray(start, float).T
     known = np.isfinite(error)
     for day in range(error.shape[1]):
         last = np.where(known[:, day], error[:, day], persistence * last)
@@ -90,6 +94,8 @@ class Mos:
         flow: Array,
         issues: Index,
         second: Array | None = None,
+        *,
+        errors: Array | None = None,
     ) -> Array:
         """Corrected forecasts; only flow up to each issue day is looked at.
 
@@ -103,6 +109,8 @@ class Mos:
             Issue days as positions in the record.
         second : Array, (basin, issue, lead), optional
             As in the fit.
+        errors : Array, (basin, 2), optional
+            Of the day before the record: where :func:`last_errors` goes on from.
 
         Returns
         -------
@@ -125,7 +133,7 @@ class Mos:
                 f"the correction was fitted {'with' if self.has_second else 'without'} a second "
                 "forecast; want the same here"
             )
-        at_issue = _at_issue(simulated, flow, issues, self.persistence)
+        at_issue = _at_issue(simulated, flow, issues, self.persistence, errors)
         corrected = np.empty(forecast.shape)
         for b in range(basins):
             w = self.weights[b, :leads]
@@ -206,12 +214,19 @@ def _persistence(error: Array, issues: Index) -> float:
     return float(np.clip((now[both] * before[both]).sum() / square, 0.0, 0.99))
 
 
-def _at_issue(simulated: Array, flow: Array, issues: Index, persistence: Array) -> Array:
+def _at_issue(
+    simulated: Array,
+    flow: Array,
+    issues: Index,
+    persistence: Array,
+    start: Array | None = None,
+) -> Array:
     """Predictors that are known on the issue day, (basin, issue, 4)."""
     issues = np.asarray(issues, np.int64)
     end = int(issues.max(initial=-1)) + 1
-    error, mean = last_errors((flow - simulated)[:, :end], persistence)
-    before = np.where(issues > 0, error[:, issues - 1], 0.0)
+    error, mean = last_errors((flow - simulated)[:, :end], persistence, start)
+    first = 0.0 if start is None else np.asarray(start, float)[:, :1]
+    before = np.where(issues > 0, error[:, issues - 1], first)
     return np.stack([simulated[:, issues], error[:, issues], before, mean[:, issues]], axis=-1)
 
 
