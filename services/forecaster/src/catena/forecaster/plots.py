@@ -52,7 +52,7 @@ class Hydrograph:
         Of the forecast.
     levels : sequence of float
     lower, upper : (levels, n) arrays
-        Infinite where no finite bound is sure enough.
+        Infinite where no finite bound is sure enough, NaN where there is none: a hole is left.
     issue : datetime64, optional
         Drawn as a line.
     """
@@ -98,20 +98,35 @@ def _hydrograph(axes: Axes, panel: Hydrograph) -> None:
     top = max(top, min(finite.max(initial=0.0), 3.0 * top)) or 1.0
     order, opacities = _widest_first(panel.levels), _opacities(panel.levels)
     for level, opacity in zip(order, opacities, strict=True):
-        lower = np.nan_to_num(panel.lower[level], neginf=0.0)
-        upper = np.nan_to_num(panel.upper[level], posinf=10.0 * top)
+        lower, upper = np.maximum(panel.lower[level], 0.0), panel.upper[level]
+        upper = np.where(np.isposinf(upper), 10.0 * top, upper)
         axes.fill_between(panel.days, lower, upper, color=FIRST, alpha=opacity, linewidth=0)
-    axes.plot(panel.observed_days, panel.observed, color=INK, linewidth=1.0)
-    axes.plot(panel.days, panel.flow, color=FIRST, linewidth=1.3)
+        one = _alone(lower + upper)
+        axes.vlines(
+            panel.days[one], lower[one], upper[one], color=FIRST, alpha=opacity, linewidth=3
+        )
+    for days, values, colour, width in (
+        (panel.observed_days, panel.observed, INK, 1.0),
+        (panel.days, panel.flow, FIRST, 1.3),
+    ):
+        axes.plot(days, values, color=colour, linewidth=width)
+        one = _alone(values)
+        axes.plot(days[one], values[one], ".", color=colour, markersize=4)
     if panel.issue is not None:
         axes.axvline(panel.issue, color=SOFT, linewidth=0.7, ls=":")  # type: ignore[arg-type]
     axes.set_ylim(0.0, 1.05 * top)
-    axes.set_title(panel.title, fontsize=9, loc="left", color=SOFT)
+    axes.set_title(panel.title, fontsize=9, loc="left", color=SOFT, parse_math=False)
     locator = AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(formatter)
     axes.margins(x=0.01)
+
+
+def _alone(values: Array) -> NDArray[np.bool_]:
+    """Values between two that are missing: no line leads to them."""
+    there = np.pad(np.isfinite(values), 1)
+    return np.asarray(there[1:-1] & ~there[:-2] & ~there[2:])
 
 
 def _widest_first(levels: Sequence[float]) -> list[int]:
@@ -152,9 +167,9 @@ def lead_plot(
             axes.plot(leads, values, color=colour, linewidth=width, label=name, zorder=9 - number)
         if wanted is not None:
             axes.axhline(wanted[0], color=INK, linewidth=0.7, linestyle=":", label=wanted[1])
-        if bottom is not None:
-            lowest = min(float(np.nanmin(values)) for values in curves.values())
-            axes.set_ylim(bottom=max(bottom, lowest - 0.05))
+        known = np.concatenate([values[np.isfinite(values)] for values in curves.values()])
+        if bottom is not None and known.size:
+            axes.set_ylim(bottom=max(bottom, known.min() - 0.05))
         axes.set_xlabel("lead (days)")
         axes.set_ylabel(label)
         axes.margins(x=0.01)
@@ -166,28 +181,36 @@ def lead_plot(
 def skill_map(
     latitude: Array, longitude: Array, names: Sequence[str], score: Array, label: str
 ) -> Figure:
-    """A score at each basin's gauge, in classes; basins without a place are left out."""
+    """A score at each basin's gauge, in classes; basins without a place are left out.
+
+    Those without a score are shown as rings.
+    """
+    placed = np.isfinite(latitude) & np.isfinite(longitude)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.2, 4.2), layout="constrained")
         axes = figure.subplots()
         for place, (low, colour) in enumerate(CLASSES):
             high = np.inf if place == 0 else CLASSES[place - 1][0]
-            inside = (score >= low) & (score < high)
+            inside = placed & (score >= low) & (score < high)
             said = f"under {high:g}" if low == -np.inf else f"{low:g} and more"
             axes.scatter(
                 longitude[inside], latitude[inside], s=46, color=colour, edgecolor=LINE,
                 linewidth=0.5, label=f"{said} ({int(inside.sum())})", zorder=3,
             )  # fmt: skip
+        none = placed & np.isnan(score)
+        if none.any():
+            axes.scatter(
+                longitude[none], latitude[none], s=46, facecolor="none", edgecolor=SOFT,
+                linewidth=0.8, label=f"no score ({int(none.sum())})", zorder=3,
+            )  # fmt: skip
         if len(names) <= 40:
-            for x, y, name in zip(longitude, latitude, names, strict=True):
-                if np.isfinite(x) and np.isfinite(y):
-                    axes.annotate(
-                        name, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=7,
-                        color=SOFT,
-                    )  # fmt: skip
-        middle = np.nanmean(latitude)
-        if np.isfinite(middle):
-            axes.set_aspect(1.0 / max(np.cos(np.radians(middle)), 0.1))
+            for row in np.flatnonzero(placed):
+                axes.annotate(
+                    names[row], (longitude[row], latitude[row]), xytext=(5, 3),
+                    textcoords="offset points", fontsize=7, color=SOFT, parse_math=False,
+                )  # fmt: skip
+        if placed.any():
+            axes.set_aspect(1.0 / max(np.cos(np.radians(latitude[placed].mean())), 0.1))
         axes.grid(color=LINE, linewidth=0.4)
         axes.margins(0.08)
         axes.set_xlabel("longitude (° east)")
@@ -210,7 +233,8 @@ def pit_plot(panels: Mapping[str, Array]) -> Figure:
         for axes, (title, values) in zip(cells, panels.items(), strict=True):
             there = values[np.isfinite(values)]
             bins = np.linspace(0.0, 1.0, 11)
-            axes.hist(there, bins=bins, density=True, color=FIRST, alpha=0.6, edgecolor=LINE)
+            if there.size:
+                axes.hist(there, bins=bins, density=True, color=FIRST, alpha=0.6, edgecolor=LINE)
             axes.axhline(1.0, color=INK, linewidth=0.7, linestyle=":")
             axes.set_title(title, fontsize=9, loc="left", color=SOFT)
             axes.set_xlabel("PIT")
