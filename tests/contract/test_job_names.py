@@ -322,7 +322,7 @@ GOLDEN += [
     (
         "forecaster",
         "EvaluateForecasts",
-        1,
+        2,
         {
             "forecasters": [ref("forecaster")],
             "intervals": ref("intervals"),
@@ -331,7 +331,7 @@ GOLDEN += [
             "stride": 3,
             "track": True,
         },
-        "0b143acb7e842717d6696b9a04401e4f723c23fb90e85b2e91b789f757303c4f",
+        "953c09e842c1bae0686bde7534bb61b7be0fa0a6108ee8e89f11871662937467",
     ),
 ]
 

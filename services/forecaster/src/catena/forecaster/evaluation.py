@@ -23,13 +23,17 @@ Array = NDArray[np.float64]
 Progress = Callable[[float, str], None]
 
 BLOCK = 24
-"""Basins that are in memory at once."""
+"""Basins that are in memory at once, at most."""
+MOST_FORECASTS = 500_000
+"""Forecasts (basin, issue time, lead) that are in memory at once: some 30 quantiles each."""
 PIT_LEADS = (1, 7, 30)
 SHOWN_LEADS = (1, 7)
 """Leads of the hydrographs."""
 SHOWN_BASINS = 6
-CRPS_LEVELS = (0.05, *GRID)
-"""Intervals whose bounds are the quantiles that CRPS and PIT are taken from."""
+PIT_LEVELS = (0.05, *GRID)
+"""Intervals whose bounds are the quantiles that PIT is taken from, and CRPS from those that
+climatology has too: the sum over a few levels is off by more than between forecasts that are
+alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +72,7 @@ class Evaluation:
     issues : int
         Number of issue times.
     nse, kge : (M, N, H) arrays
+        Of the days that every model forecasts, but for models that forecast none.
     picp, mpiw, winkler : (N, H, L) arrays
         NaN without intervals.
     crps, crps_climatology : (N, H) arrays, mm d-1
@@ -182,26 +187,28 @@ def evaluate(
     Raises
     ------
     InvalidData
-        When the period holds no forecast.
+        When the period holds no forecast, or a forecaster was trained on days of it.
     """
+    _refuse_trained(forecasters, period)
     leads = forecasters[0][1].about.leads
     days = in_period(records, period)
     issues = issues_within(days, leads=leads)
     first = max(forecaster.past for _, forecaster in forecasters) - 1
-    issues = issues[issues >= first][::stride]
+    issues = weather.issued(issues[issues >= first])[::stride]
     if not issues.size:
         raise InvalidData(
             f"{' to '.join(period)} holds no forecast of {leads} days with {first + 1} days of "
-            "weather before it; give a longer period"
+            "weather before it (and forecast weather, where an archive is given); give a longer "
+            "period"
         )
     parts = []
-    blocks = range(0, len(records), BLOCK)
+    size = min(max(MOST_FORECASTS // (issues.size * leads), 1), BLOCK)
     shown = [records.basins[i] for i in _spread(len(records), SHOWN_BASINS)]
-    for start in blocks:
-        block = records.select(records.basins[start : start + BLOCK])
+    for start in range(0, len(records), size):
+        block = records.select(records.basins[start : start + size])
         share = start / len(records)
         progress(0.9 * share, f"forecasting {', '.join(block.basins[:3])}, ...")
-        part = _Block(block, issues, weather, tuple(levels))
+        part = _Block(block, issues, weather.of(block), tuple(levels))
         part.score(forecasters)
         part.judge(forecasters[0][1], intervals, climatology, track=track, stride=stride)
         part.show([basin for basin in shown if basin in block.basins])
@@ -224,12 +231,14 @@ class _Block:
         """Efficiencies of every model."""
         leads = forecasters[0][1].about.leads
         self.observed = targets(self.records, self.issues, leads)
-        nse, kge = [], []
+        flows = []
         for _, forecaster in forecasters:
             made = forecaster.forecast(self.records, self.issues, self.weather)
             self.forecasts = self.forecasts or made
-            nse.append(metrics.nse(made.flow, self.observed))
-            kge.append(metrics.kge(made.flow, self.observed))
+            flows.append(made.flow)
+        observed = np.where(_by_all(flows), self.observed, np.nan)
+        nse = [metrics.nse(flow, observed) for flow in flows]
+        kge = [metrics.kge(flow, observed) for flow in flows]
         shape = (len(self.records), leads)
         empty = np.full((*shape, len(self.levels)), np.nan)
         self.found = Evaluation(
@@ -261,7 +270,7 @@ class _Block:
         assert self.forecasts is not None
         if intervals is None:
             return
-        every = sorted({*self.levels, *CRPS_LEVELS})
+        every = sorted({*self.levels, *PIT_LEVELS})
         bounds = self._bounds(forecaster, intervals, every, track=track, stride=stride)
         asked = [every.index(level) for level in self.levels]
         lower, upper = (side[..., asked] for side in bounds)
@@ -271,21 +280,23 @@ class _Block:
             found.picp = metrics.picp(lower, upper, observed)
             found.mpiw = metrics.mpiw(lower, upper, observed)
             found.winkler = metrics.winkler(lower, upper, observed, list(self.levels))
-        quantiles, probabilities = as_quantiles(*bounds, every)
-        crps = metrics.crps_quantiles(quantiles, probabilities, observed)
-        inner = climatology.inner
-        reference = metrics.crps_quantiles(
-            inner.quantiles(self.records, self.issues, observed.shape[2]), inner.levels, observed
-        )
-        both = np.where(np.isfinite(crps + reference), 1.0, np.nan)
-        found.crps = metrics.mean_score(crps * both)
-        found.crps_climatology = metrics.mean_score(reference * both)
-        for lead in PIT_LEADS:
-            if lead <= observed.shape[2]:
-                at = np.s_[:, :, lead - 1]
-                found.pit[lead] = metrics.pit_quantiles(
-                    quantiles[at], probabilities, observed[at]
-                ).ravel()
+        judged = [every.index(level) for level in PIT_LEVELS]
+        lower, upper = (side[..., judged] for side in bounds)
+        leads = observed.shape[2]
+        pit: dict[int, list[Array]] = {lead: [] for lead in PIT_LEADS if lead <= leads}
+        for row, basin in enumerate(self.records.basins):  # quantiles of all would fill the memory
+            quantiles, levels = as_quantiles(lower[row], upper[row], PIT_LEVELS)
+            usual = climatology.inner.quantiles(self.records.select([basin]), self.issues, leads)
+            crps, reference = _crps_alike(
+                (quantiles, levels), (usual[0], climatology.inner.levels), observed[row]
+            )
+            both = np.where(np.isfinite(crps + reference), 1.0, np.nan)
+            found.crps[row] = metrics.mean_score(crps * both)
+            found.crps_climatology[row] = metrics.mean_score(reference * both)
+            for lead, values in pit.items():
+                at = np.s_[:, lead - 1]
+                values.append(metrics.pit_quantiles(quantiles[at], levels, observed[row][at]))
+        found.pit = {lead: np.concatenate(values) for lead, values in pit.items()}
 
     def _bounds(
         self,
@@ -339,6 +350,65 @@ class _Block:
                         upper,
                     )
                 )
+
+
+def _by_all(flows: Sequence[Array]) -> NDArray[np.bool_]:
+    """Forecasts that every model has, (N, I, H), so that all are judged by the same days.
+
+    A model without any forecast of a basin at a lead does not count there.
+    """
+    made = np.ones(flows[0].shape, bool)
+    for flow in flows:
+        there = np.isfinite(flow)
+        made &= there | ~there.any(axis=1, keepdims=True)
+    return made
+
+
+def _crps_alike(
+    ours: tuple[Array, Array], theirs: tuple[Array, Array], observed: Array
+) -> tuple[Array, Array]:
+    """CRPS of two forecasts, each (quantiles, levels), from the levels that both have.
+
+    Raises
+    ------
+    InvalidData
+        When they have none in common.
+    """
+    places = [
+        (i, j)
+        for i, level in enumerate(ours[1])
+        for j in np.flatnonzero(np.isclose(theirs[1], level, rtol=0.0, atol=1e-9))
+    ]
+    if not places:
+        raise InvalidData(
+            f"quantiles at {theirs[1].tolist()} came as the reference; wanted some of "
+            f"{ours[1].round(4).tolist()}"
+        )
+    one, other = (np.array(side, np.int64) for side in zip(*places, strict=True))
+    levels = ours[1][one]
+    return (
+        metrics.crps_quantiles(ours[0][..., one], levels, observed),
+        metrics.crps_quantiles(theirs[0][..., other], levels, observed),
+    )
+
+
+def _refuse_trained(forecasters: Sequence[tuple[str, Forecaster]], period: Sequence[str]) -> None:
+    """Refuse days whose flow a forecaster, or the process model inside it, was fitted to."""
+    bad = []
+    for name, forecaster in forecasters:
+        inside = getattr(forecaster, "process", None)
+        parts = [(name, forecaster.about)]
+        if isinstance(inside, Forecaster):
+            parts.append((f"the process model inside {name}", inside.about))
+        for what, about in parts:
+            start, end = about.training_days
+            if period[0] <= end and start <= period[1]:
+                bad.append(f"{what} was trained on {start} to {end}")
+    if bad:
+        raise InvalidData(
+            f"days {period[0]} to {period[1]} are to be judged, but {'; '.join(bad)}: errors are "
+            "smaller there than on new days; give other days"
+        )
 
 
 def as_quantiles(

@@ -6,6 +6,7 @@ changes: results of the old version are then not reused.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +14,12 @@ import numpy as np
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.forecaster import storage
-from catena.forecaster.basins import read_basins
+from catena.forecaster.basins import FORECAST, forecast_row, ingested, read_basins
+from catena.forecaster.data.canonical import record_units
 from catena.forecaster.data.records import BasinRecords, refuse, unusable
+from catena.forecaster.data.reforecasts import append_generated, archive_noise, forecast_store
 from catena.forecaster.data.splits import issues_within
+from catena.forecaster.data.store import ForecastArchive, ForecastStore
 from catena.forecaster.evaluation import evaluate
 from catena.forecaster.forecast_intervals import ForecastIntervals
 from catena.forecaster.forecasters import About, Forecaster, flow_scale, in_period
@@ -23,6 +27,7 @@ from catena.forecaster.issue import days_of_issue, issue, weather_of
 from catena.forecaster.network_forecaster import NetworkForecaster, Settings
 from catena.forecaster.process_forecaster import Gr4j
 from catena.forecaster.queries import (
+    ArchiveWeatherQuery,
     EvaluateForecastsQuery,
     FitIntervalsQuery,
     IssueForecastsQuery,
@@ -31,6 +36,7 @@ from catena.forecaster.queries import (
 )
 from catena.forecaster.report_evaluation import evaluation_page
 from catena.forecaster.report_issue import issue_page
+from catena.forecaster.scenarios import Weather, whole_archive
 from catena.forecaster.simple_forecasters import Climatology, Persistence
 from catena.forecaster.vocabulary import Basins
 from catena.shared.errors import InvalidData
@@ -39,16 +45,73 @@ from catena.shared.jobs import JobContext, job
 SERVICE = "forecaster"
 
 
+# ------------------------------------------------------------------ forecast weather
+
+
+@job(service=SERVICE, method="ArchiveWeather", query=ArchiveWeatherQuery)
+def archive_weather(query: ArchiveWeatherQuery, ctx: JobContext) -> ArtifactRef:
+    """Forecasts of a dataset, or generated ones, to an archive that is read sample by sample."""
+    with tempfile.TemporaryDirectory(prefix="catena-archive-") as folder:
+        if query.generated is not None:
+            made = query.generated
+            ctx.progress(0.0, "reading the records")
+            records = read_basins(made.basins, ctx.open)
+            store = ForecastStore.create(
+                folder,
+                basins=records.basins,
+                names=records.weather_names,
+                leads=query.leads,
+                members=made.members,
+                units=[record_units(name) for name in records.weather_names],
+            )
+            ctx.progress(0.1, f"making forecasts of {len(records)} basins")
+            store = append_generated(store, records, stride=made.stride, seed=made.seed)
+            generated = True
+        else:
+            assert query.dataset is not None
+            artifact = ctx.open(query.dataset.dataset)
+            row = forecast_row(ingested(artifact), query.dataset.key)
+            dataset = artifact.open_dataset(row["name"])
+            ctx.progress(0.1, f"reading the forecasts of {row['key']}")
+            store = forecast_store(folder, dataset, query.dataset.names, query.leads, FORECAST)
+            generated = bool(row["generated"]) or "generated" in dataset.attrs
+        ctx.progress(0.8, f"keeping {len(store.issue_days)} issue times")
+        storage.write_archive(ctx.writer, store, generated=generated)
+        what = "generated forecasts" if generated else "archived forecasts"
+        title = query.title or f"{what} of weather, {len(store.basins)} basins"
+    units = {name: record_units(name) for name in store.names}
+    return ctx.commit(kind="weather_archive", units=units, title=title)
+
+
+def _archive(
+    ref: Any, records: BasinRecords, leads: int, ctx: JobContext
+) -> tuple[ForecastArchive | None, bool]:
+    """An archive for records, and whether its forecasts are generated; None where none is given."""
+    if ref is None:
+        return None, False
+    source = storage.ArchivedForecasts(ctx.open(ref))
+    return whole_archive(ForecastArchive(source, records, leads)), source.generated
+
+
+def _weather(
+    ref: Any, forecaster: Forecaster, records: BasinRecords, ctx: JobContext, without: bool = False
+) -> Weather:
+    archive, generated = _archive(ref, records, forecaster.about.leads, ctx)
+    return weather_of(forecaster, records, without=without, archive=archive, generated=generated)
+
+
 # ------------------------------------------------------------------ training
 
 
 @job(service=SERVICE, method="TrainForecaster", query=TrainForecasterQuery)
 def train_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef:
     """Records to a fitted model, in the job's own process."""
-    records, about = _start(query, ctx)
+    records, about, archive = _start(query, ctx)
     made: Forecaster
     if query.model == "gr4j":
-        made = Gr4j.fit(about, records, progress=ctx.progress, checkpoint=ctx.checkpoint)
+        made = Gr4j.fit(
+            about, records, archive=archive, progress=ctx.progress, checkpoint=ctx.checkpoint
+        )
     elif query.model in ("persistence", "climatology"):
         simple = Persistence if query.model == "persistence" else Climatology
         made = simple.fit(about, records)
@@ -58,6 +121,7 @@ def train_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRe
             records,
             Settings(**query.training.given()),
             process=_process(query, ctx),
+            archive=archive,
             progress=ctx.progress,
             checkpoint=ctx.checkpoint,
         )
@@ -69,10 +133,15 @@ def train_together(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef:
     """The same with several processes, through Ray Train."""
     from catena.forecaster.together import fit_together
 
-    records, about = _start(query, ctx)
-    settings = Settings(**query.training.given())
+    records, about, archive = _start(query, ctx)
     made = fit_together(
-        about, records, settings, _process(query, ctx), workers=query.workers, context=ctx
+        about,
+        records,
+        Settings(**query.training.given()),
+        _process(query, ctx),
+        archive=archive,
+        workers=query.workers,
+        context=ctx,
     )
     return _commit(made, ctx)
 
@@ -82,13 +151,14 @@ def tune_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef
     """A search for settings on Ray first, then the training with the best of them."""
     from catena.forecaster.tune import search
 
-    records, about = _start(query, ctx)
+    records, about, archive = _start(query, ctx)
     process = _process(query, ctx)
     settings = search(
         about,
         records,
         Settings(**query.training.given()),
         process,
+        archive=archive,
         trials=query.tune_trials,
         progress=lambda fraction, message: ctx.progress(0.7 * fraction, message),
         checkpoint=ctx.checkpoint,
@@ -98,13 +168,16 @@ def tune_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef
         records,
         settings,
         process=process,
+        archive=archive,
         progress=lambda fraction, message: ctx.progress(0.7 + 0.3 * fraction, message),
     )
     return _commit(made, ctx)
 
 
-def _start(query: TrainForecasterQuery, ctx: JobContext) -> tuple[BasinRecords, About]:
-    """Records that something can be learned from, and what the forecaster will be."""
+def _start(
+    query: TrainForecasterQuery, ctx: JobContext
+) -> tuple[BasinRecords, About, ForecastArchive | None]:
+    """Records that something can be learned from, what the forecaster will be, the archive."""
     ctx.progress(0.0, "reading the records")
     records = read_basins(query.basins, ctx.open)
     training = (query.training_days.start, query.training_days.end)
@@ -129,7 +202,11 @@ def _start(query: TrainForecasterQuery, ctx: JobContext) -> tuple[BasinRecords, 
         seed=query.seed,
         hybrid=query.process is not None,
     )
-    return records, about
+    archive, _ = _archive(query.archive, records, query.leads, ctx)
+    if archive is not None:
+        noise = archive_noise(archive, records, days, seed=query.seed)
+        about = replace(about, archive_noise=tuple(map(float, noise)))
+    return records, about, archive
 
 
 def _process(query: TrainForecasterQuery, ctx: JobContext) -> Gr4j | None:
@@ -159,13 +236,13 @@ def fit_intervals(query: FitIntervalsQuery, ctx: JobContext) -> ArtifactRef:
     if query.days is not None:
         period = (query.days.start, query.days.end)
     issues = issues_within(in_period(records, period), leads=about.leads)
-    issues = issues[issues >= forecaster.past - 1][:: query.stride]
+    weather = _weather(query.archive, forecaster, records, ctx)
+    issues = weather.issued(issues[issues >= forecaster.past - 1])[:: query.stride]
     if not issues.size:
         raise InvalidData(
             f"{' to '.join(period)} holds no forecast of {about.leads} days; give other days"
         )
     ctx.progress(0.1, f"forecasting {len(issues)} days of {len(records)} basins")
-    weather = weather_of(forecaster, records, without=False)
     forecasts = forecaster.forecast(records, issues, weather)
     ctx.progress(0.4, "fitting the intervals")
     scale = flow_scale(records, in_period(records, about.training_days))
@@ -190,7 +267,7 @@ def update_intervals(query: UpdateIntervalsQuery, ctx: JobContext) -> ArtifactRe
         issues = np.arange(max(first, forecaster.past - 1), records.day(end), dtype=np.int64)
     if issues.size:
         ctx.progress(0.1, f"learning the days up to {end}")
-        weather = weather_of(forecaster, records, without=False)
+        weather = _weather(query.archive, forecaster, records, ctx)
         forecasts = forecaster.forecast(records, issues, weather)
         intervals = intervals.update(records, issues, forecasts, end)
     storage.write_intervals(ctx.writer, intervals, query.forecaster.digest)
@@ -231,7 +308,7 @@ def issue_forecasts(query: IssueForecastsQuery, ctx: JobContext) -> ArtifactRef:
     states = None
     if query.states is not None:
         states = storage.read_states(ctx.open(query.states), records.days[issues[0]])
-    weather = weather_of(forecaster, records, without=query.without_weather)
+    weather = _weather(query.archive, forecaster, records, ctx, query.without_weather)
     ctx.progress(0.2, f"forecasting {len(issues)} days of {len(records)} basins")
     levels = query.levels if intervals is not None else ()
     made = issue(
@@ -259,7 +336,7 @@ def issue_forecasts(query: IssueForecastsQuery, ctx: JobContext) -> ArtifactRef:
     return ctx.commit(kind="forecasts", units=storage.UNITS, title=title)
 
 
-@job(service=SERVICE, method="EvaluateForecasts", query=EvaluateForecastsQuery)
+@job(service=SERVICE, method="EvaluateForecasts", query=EvaluateForecastsQuery, version=2)
 def evaluate_forecasts(query: EvaluateForecastsQuery, ctx: JobContext) -> ArtifactRef:
     """Forecasters and held-out days to scores and a page."""
     ctx.progress(0.0, "reading the records")
@@ -271,7 +348,7 @@ def evaluate_forecasts(query: EvaluateForecastsQuery, ctx: JobContext) -> Artifa
         intervals = storage.read_intervals(ctx.open(query.intervals))
     climatology = Climatology.fit(about, records)
     compared = _named([*opened, Persistence.fit(about, records), climatology])
-    weather = weather_of(opened[0], records, without=False)
+    weather = _weather(query.archive, opened[0], records, ctx)
     found = evaluate(
         compared,
         records,

@@ -83,16 +83,38 @@ def evaluation_page(
     ]
     if intervals is not None and found.levels:
         sections.append(_interval_section(found, intervals, tracked=query.track))
-    sections += [_hydrograph_section(found), _basin_section(found)]
+    levels = found.levels if intervals is not None else ()
+    sections += [_hydrograph_section(found, levels), _basin_section(found, levels)]
     page = Page(
         title=title,
         kicker="catena · skill of streamflow forecasts",
-        lead=f"{found.models[0]} and {len(found.models) - 1} others, on days that none has seen.",
-        notices=generated_notice(about),
+        lead=f"{found.models[0]} and {len(found.models) - 1} others, on days that none was "
+        "trained on.",
+        notices=[*generated_notice(about), *_seen_notices(query, about, intervals)],
         sections=[*sections, Section("Words", [Terms(GLOSSARY)])],
         footer="Written by catena. The page is complete in itself and loads nothing.",
     )
     return render(page), _summary(title, found, findings)
+
+
+def _seen_notices(
+    query: EvaluateForecastsQuery, about: About, intervals: ForecastIntervals | None
+) -> list[str]:
+    """Whether judged days had a part in what is judged."""
+    start, end = query.days.start, query.days.end
+    found = []
+    held = about.validation_days
+    if held is not None and held[0] <= end and start <= held[1]:
+        found.append(
+            f"Days of validation ({period_text(held)}) are among those that are judged: training "
+            "was stopped by them, so skill there is a little too good."
+        )
+    if intervals is not None and intervals.until >= start:
+        found.append(
+            f"The intervals have learned days up to {intervals.until}, some of which are judged: "
+            "coverage there is too good."
+        )
+    return found
 
 
 # ------------------------------------------------------------------ findings
@@ -161,8 +183,8 @@ def _skill_section(found: Evaluation) -> Section:
         [
             Picture(
                 plot(figure, "skill", alt="Skill by lead of all models"),
-                "Median over basins of the efficiency at each lead; values under -0.5 are not "
-                "shown.",
+                "Median over basins of the efficiency at each lead, of the days that all models "
+                "forecast; values under -0.5 are not shown.",
             ),
             Table(columns, rows, numeric=tuple(range(1, len(columns)))),
         ],
@@ -239,8 +261,8 @@ def _interval_section(found: Evaluation, intervals: ForecastIntervals, *, tracke
     return Section("Do the intervals hold?", blocks)
 
 
-def _hydrograph_section(found: Evaluation) -> Section:
-    panels = [_panel(one, found.levels) for one in found.shown]
+def _hydrograph_section(found: Evaluation, levels: Sequence[float]) -> Section:
+    panels = [_panel(one, levels) for one in found.shown]
     if not panels:
         return Section("Hydrographs", [Text("No basin could be shown.")])
     figure = hydrograph_plot(panels)
@@ -265,19 +287,19 @@ def _panel(one: Shown, levels: Sequence[float]) -> Hydrograph:
     )
 
 
-def _basin_section(found: Evaluation) -> Section:
+def _basin_section(found: Evaluation, levels: Sequence[float]) -> Section:
     leads = [lead for lead in (1, 7, 30) if lead <= found.nse.shape[2]]
     rows = []
     for row, basin in enumerate(found.basins):
         cells = [basin]
         for lead in leads:
             cells += [_two(found.nse[0, row, lead - 1]), _two(found.kge[0, row, lead - 1])]
-        if found.levels:
+        if levels:
             cells += [_number(100 * found.picp[row, lead - 1, -1]) for lead in leads]
         rows.append(cells)
     columns = ["Basin", *(f"{kind} {lead} d" for lead in leads for kind in ("NSE", "KGE"))]
-    if found.levels:
-        columns += [f"inside {100 * found.levels[-1]:g} % at {lead} d" for lead in leads]
+    if levels:
+        columns += [f"inside {100 * levels[-1]:g} % at {lead} d" for lead in leads]
     return Section(
         "Basin by basin",
         [Table(columns, rows, numeric=tuple(range(1, len(columns))))],
