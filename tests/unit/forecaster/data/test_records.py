@@ -106,6 +106,12 @@ def test_discharge_is_divided_by_the_area() -> None:
     np.testing.assert_allclose(records_from(other).flow, records_from(dataset).flow, rtol=1e-5)
     no_area = other.assign_coords(area=("basin", [1e8, np.nan, 1.0]))
     assert "basins[02]: no area" in str(refusal(no_area))
+    in_km2 = area.values / 1e6
+    told = other.assign_coords(area=("basin", in_km2, {"units": "km2"}))
+    np.testing.assert_allclose(records_from(told).flow, records_from(dataset).flow, rtol=1e-5)
+    np.testing.assert_allclose(records_from(told).area, area)
+    said = str(refusal(other.assign_coords(area=("basin", in_km2))))
+    assert "basins[01]: discharge of" in said and "is the area right, and in m2?" in said
 
 
 def test_temperature_is_the_middle_of_its_extremes_where_there_is_no_other() -> None:

@@ -207,6 +207,7 @@ def _flow(
         )
         discharge = _read(dataset["discharge"], variable("discharge"), basins)
         values = (discharge * (86_400_000.0 / area[:, None])).astype(np.float32)
+        _refuse_depths(values, basins, area)
     elif gauged:
         raise InvalidData(
             "there is neither streamflow nor discharge in the data set; give the one with flow, "
@@ -219,6 +220,21 @@ def _flow(
     inside = (at >= 0) & (at < len(days))
     flow[:, at[inside]] = values[:, order[inside]]
     return flow
+
+
+def _refuse_depths(flow: Array32, basins: Sequence[str], area: Array64) -> None:
+    """Refuse flow, mm d-1, that no river has: the area belongs to another basin or is in km2."""
+    about = variable("streamflow")
+    factor, _ = factor_offset(about.units, "mm d-1", substance=about.substance)
+    most = np.where(np.isnan(flow), 0.0, flow).max(axis=1, initial=0.0)
+    refuse(
+        {
+            basins[row]: f"discharge of {most[row]:g} mm d-1 over {area[row]:g} m2; at most "
+            f"{about.high * factor:g} can occur: is the area right, and in m2?"
+            for row in np.flatnonzero(most > about.high * factor)
+        },
+        "basins have an impossible discharge",
+    )
 
 
 def _read(array: xr.DataArray, about: Variable, basins: Sequence[str]) -> Array32:
@@ -280,10 +296,16 @@ def _rows(labelled: xr.Dataset | xr.DataArray, basins: Sequence[str]) -> list[in
 
 
 def _place(datasets: Sequence[xr.Dataset], name: str, basins: Sequence[str]) -> Any:
-    """A coordinate of basins from the first data set that knows it; NaN where none does."""
+    """A coordinate of basins from the first data set that knows it; NaN where none does.
+
+    Areas are converted to m2 where their units are told.
+    """
     found = np.full(len(basins), np.nan)
     for dataset in datasets:
         if name in dataset.coords and dataset[name].dims == ("basin",):
             values = dataset[name].values[_rows(dataset, basins)].astype(np.float64)
+            units = str(dataset[name].attrs.get("units", ""))
+            if name == "area" and units:
+                values = values * factor_offset(units, "m2")[0]
             found = np.where(np.isnan(found), values, found)
     return found
