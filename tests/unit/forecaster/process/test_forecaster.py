@@ -187,3 +187,17 @@ def test_how_bands_were_guessed_is_said(truth) -> None:
     bare = replace(records, attributes=np.empty((3, 0)), attribute_names=())
     warmth, note = band_warmth_of(bare)
     assert (warmth == 0.0).all() and "no relief" in note
+
+
+@pytest.mark.parametrize("latitude", [np.nan, 120.0])
+def test_basins_without_a_latitude_or_with_a_fill_value_as_slope_are_named(truth, latitude) -> None:
+    records, _ = truth
+    days = np.ones(1800, bool)
+    places = records.latitude.copy()
+    places[1] = latitude
+    with pytest.raises(InvalidData, match=r"basin-1\]: latitude (nan|120); want degrees north"):
+        fit_process(replace(records, latitude=places), days, seed=0)
+    attributes = records.attributes.copy()
+    attributes[2, records.attribute_names.index("slope_mean")] = -9999.0
+    with pytest.raises(InvalidData, match=r"basin-2\]: slope_mean of -9999"):
+        fit_process(replace(records, attributes=attributes), days, seed=0)

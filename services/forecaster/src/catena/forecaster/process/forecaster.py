@@ -30,9 +30,22 @@ FORCING = ("pr", "tas")
 
 
 def band_warmth_of(records: BasinRecords) -> tuple[Array, str]:
-    """Elevation bands of basins without hypsometry, and in words how they were guessed."""
+    """Elevation bands of basins without hypsometry, and in words how they were guessed.
+
+    Raises
+    ------
+    InvalidData
+        Names basins with a negative slope.
+    """
     if SLOPE in records.attribute_names:
         slope = records.attribute(SLOPE)
+        refuse(
+            {
+                records.basins[b]: f"{SLOPE} of {slope[b]:g} m km-1; want no negative one, NaN "
+                "where it is missing"
+                for b in np.flatnonzero(slope < 0.0)
+            }
+        )
         missing = ~np.isfinite(slope)
         note = "relief of the elevation bands guessed from the mean slope"
         if missing.any():
@@ -317,6 +330,14 @@ def fit_process(
     InvalidData
         Names basins that cannot be calibrated, and says why.
     """
+    placed = np.abs(records.latitude) <= 90.0
+    refuse(
+        {
+            records.basins[b]: f"latitude {records.latitude[b]:g}; want degrees north, -90 to 90, "
+            "for the potential evapotranspiration"
+            for b in np.flatnonzero(~placed)
+        }
+    )
     climate = weather_climate(records, days)
     note = "elevation bands as given"
     if band_warmth is None:
