@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from catena.forecaster.data.records import BasinRecords, Index
 from catena.forecaster.data.splits import year_of
-from catena.forecaster.data.tables import day_of_year
+from catena.forecaster.data.tables import season_code
 from catena.forecaster.forecasters import Forecasts, last_flow
 from catena.forecaster.interval_methods import fit_intervals, intervals_from
 from catena.forecaster.intervals.model import IntervalModel
@@ -378,7 +378,7 @@ def inputs(
     now = np.where(np.isfinite(now), now, centre[:, :, 0])
     before = np.where(np.isfinite(before), before, now)
     old = np.log1p(np.minimum(age[:, issues], 365))
-    season = np.broadcast_to(day_of_year(records.days[issues]), (*now.shape, 2))
+    season = np.broadcast_to(season_code(records.days[issues]), (*now.shape, 2))
     x = np.concatenate(
         [centre, centre[:, :, chosen], spread, np.stack([now, now - before, old], -1), season],
         axis=-1,

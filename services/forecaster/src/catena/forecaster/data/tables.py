@@ -60,7 +60,7 @@ class Tables:
         n, t, f = records.weather.shape
         table = np.full((n, t + leads, f + 2), np.nan, np.float32)
         days = records.days[0] + np.arange(t + leads)
-        table[:, :, f:] = day_of_year(days)
+        table[:, :, f:] = season_code(days)
         for row in range(n):  # one by one: the arithmetic is in doubles
             table[row, :t, :f] = scalers.weather(records.weather[row])
         places = {basin: place for place, basin in enumerate(scalers.basins)}
@@ -95,7 +95,7 @@ def _padded(values: NDArray[Any], leads: int) -> Array32:
     )
 
 
-def day_of_year(days: Days) -> Array32:
+def season_code(days: Days) -> Array32:
     """Sine and cosine of the day of the year, (T, 2)."""
     start = days.astype("datetime64[Y]").astype("datetime64[D]")
     angle = 2 * np.pi * (days - start).astype(np.float64) / YEAR_DAYS

@@ -13,7 +13,7 @@ from torch import Tensor
 from catena.forecaster.data.records import Array32, BasinRecords, Index, Mask, refuse
 from catena.forecaster.data.scaling import Scalers
 from catena.forecaster.data.splits import Fold, issues_within
-from catena.forecaster.data.tables import day_of_year
+from catena.forecaster.data.tables import season_code
 from catena.forecaster.process.pet import oudin_pet
 from catena.forecaster.ungauged.chips import Chips
 from catena.models.ungauged_lstm import BasinSequences
@@ -100,7 +100,7 @@ class FoldTables:
             flow_by="precipitation",
             memory_days=(1,),  # sums of rain are not used: the recurrence has a memory of its own
         )
-        season = day_of_year(records.days)
+        season = season_code(records.days)
         n, t, f = records.weather.shape
         weather = np.empty((n, t, f + 2), np.float32)
         weather[:, :, f:] = season
