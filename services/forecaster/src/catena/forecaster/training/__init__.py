@@ -3,6 +3,5 @@
 from catena.forecaster.training.checkpoint import FileCheckpoint
 from catena.forecaster.training.config import TrainingConfig
 from catena.forecaster.training.loop import Training, train
-from catena.forecaster.training.predict import predict
 
-__all__ = ["FileCheckpoint", "Training", "TrainingConfig", "predict", "train"]
+__all__ = ["FileCheckpoint", "Training", "TrainingConfig", "train"]
