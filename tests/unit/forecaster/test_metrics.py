@@ -143,8 +143,6 @@ def test_crps_of_many_quantiles_is_that_of_the_law() -> None:
     z = stats.norm
     closed = y * (2 * z.cdf(y) - 1) + 2 * z.pdf(y) - np.pi**-0.5
     assert metrics.crps_quantiles(q, levels, y) == pytest.approx(closed, abs=1e-3)
-    one = metrics.crps_normal_mixture(np.ones((4, 1)), np.zeros((4, 1)), np.ones((4, 1)), y)
-    assert one == pytest.approx(closed, abs=1e-12)
 
 
 def test_crps_of_quantiles_weighs_the_quantile_score_of_the_package() -> None:
@@ -162,60 +160,6 @@ def test_crps_of_quantiles_weighs_the_quantile_score_of_the_package() -> None:
 
 def test_crps_of_one_quantile_at_the_median_is_the_absolute_error() -> None:
     assert metrics.crps_quantiles([[2.0]], [0.5], [5.0]) == pytest.approx([3.0])
-
-
-def laplace_cdf(z: float, m: float, s: float, t: float) -> float:
-    x = (z - m) / s
-    return t * np.exp((1 - t) * x) if x <= 0 else 1 - (1 - t) * np.exp(-t * x)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_crps_of_mixtures_is_the_integral_of_their_distribution(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    k = int(random.integers(1, 4))
-    w, m = random.dirichlet(np.ones(k)), random.normal(0, 2, k)
-    s, t, y = random.uniform(0.2, 1.0, k), random.uniform(0.25, 0.75, k), float(random.normal(0, 2))
-
-    def laplace(z: float) -> float:
-        return sum(a * laplace_cdf(z, b, c, d) for a, b, c, d in zip(w, m, s, t, strict=True))
-
-    def normal(z: float) -> float:
-        return float((w * stats.norm.cdf(z, m, s)).sum())
-
-    points = m.tolist()
-    ald = metrics.crps_laplace_mixture([w], [m], [s], [t], [y])[0]
-    assert ald == pytest.approx(integral_crps(laplace, y, points), abs=1e-6)
-    assert metrics.crps_normal_mixture([w], [m], [s], [y])[0] == pytest.approx(
-        integral_crps(normal, y, points), abs=1e-6
-    )
-    assert metrics.pit_laplace_mixture([w], [m], [s], [t], [y])[0] == pytest.approx(laplace(y))
-    assert metrics.pit_normal_mixture([w], [m], [s], [y])[0] == pytest.approx(normal(y))
-
-
-def test_laplace_mixture_survives_equal_rates_and_distant_components() -> None:
-    # rates of the inner tails are equal: 0.5 / 1; then components 1e6 scales apart
-    near = metrics.crps_laplace_mixture([[0.5, 0.5]], [[0.0, 1.0]], [[1.0, 1.0]], 0.5, [0.3])[0]
-    shifted = metrics.crps_laplace_mixture(
-        [[0.5, 0.5]], [[0.0, 1.0]], [[1.0, 1.0]], [[0.5, 0.5 + 1e-9]], [0.3]
-    )[0]
-    assert near == pytest.approx(shifted, rel=1e-7)
-    far = metrics.crps_laplace_mixture([[0.5, 0.5]], [[0.0, 1e6]], [[1.0, 1.0]], 0.5, [0.0])[0]
-    # nearly two points of weight one half: |X - y| 5e5, |X - X'| / 2 2.5e5
-    assert far == pytest.approx(2.5e5, rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("parts", "message"),
-    [
-        (([[0.5, 0.6]], [[0.0, 1.0]], [[1.0, 1.0]], 0.5, [0.0]), "sum to 1"),
-        (([[0.5, 0.5]], [[0.0, 1.0]], [[1.0, 0.0]], 0.5, [0.0]), "scales above 0"),
-        (([[0.5, 0.5]], [[0.0, 1.0]], [[1.0, 1.0]], 1.0, [0.0]), "between 0 and 1"),
-        (([[1.0]], [[0.0]], [[1.0]], 0.5, [[0.0]]), "one more axis"),
-    ],
-)
-def test_mixtures_that_are_none_are_refused(parts, message: str) -> None:
-    with pytest.raises(InvalidData, match=message):
-        metrics.crps_laplace_mixture(*parts)
 
 
 # --- PIT

@@ -1,9 +1,9 @@
 """Scores of forecasts and of their uncertainty, per lead and basin.
 
-Arrays are (issue, lead) or (basin, issue, lead); whatever comes after (members, quantiles,
-components, levels) is one more axis at the end. Scores of single forecasts (:func:`crps_ensemble`
-and its like, :func:`pit_quantiles`) keep the shape of the observations. Scores of many are taken
-over the axis `over` of the observations, the issue times, and leave (lead,) or (basin, lead).
+Arrays are (issue, lead) or (basin, issue, lead); whatever comes after (members, quantiles, levels)
+is one more axis at the end. Scores of single forecasts (:func:`crps_ensemble` and its like,
+:func:`pit_quantiles`) keep the shape of the observations. Scores of many are taken over the axis
+`over` of the observations, the issue times, and leave (lead,) or (basin, lead).
 
 A missing forecast or observation takes its pair out, and no other one. Where nothing is left the
 score is NaN.
@@ -23,19 +23,10 @@ from scores.continuous import kge as _kge
 from scores.continuous import nse as _nse
 from scores.probability import crps_for_ensemble
 
-from catena.forecaster.mixture_scores import (
-    crps_laplace_mixture,
-    crps_normal_mixture,
-    pit_laplace_mixture,
-    pit_normal_mixture,
-    with_last_axis,
-)
 from catena.shared.errors import InvalidData
 
 __all__ = [
     "crps_ensemble",
-    "crps_laplace_mixture",
-    "crps_normal_mixture",
     "crps_quantiles",
     "crpss",
     "kge",
@@ -44,8 +35,6 @@ __all__ = [
     "nse",
     "picp",
     "pit_ensemble",
-    "pit_laplace_mixture",
-    "pit_normal_mixture",
     "pit_quantiles",
     "winkler",
 ]
@@ -112,7 +101,7 @@ def _varies(values: Array, over: int) -> NDArray[np.bool_]:
     return np.asarray(highest > lowest)
 
 
-# --- CRPS of single forecasts (of mixtures: see `mixture_scores`)
+# --- CRPS of single forecasts (of mixtures: see `catena.models.mixtures`)
 
 
 def crps_ensemble(members: ArrayLike, observed: ArrayLike, *, fair: bool = False) -> Array:
@@ -130,7 +119,7 @@ def crps_ensemble(members: ArrayLike, observed: ArrayLike, *, fair: bool = False
     -------
     Array, (...)
     """
-    f, y = with_last_axis(members, observed, "members")
+    f, y = _with_last_axis(members, observed, "members")
     names = [f"axis{a}" for a in range(y.ndim)]
     with np.errstate(all="ignore"):
         value = crps_for_ensemble(
@@ -158,7 +147,7 @@ def crps_quantiles(quantiles: ArrayLike, levels: ArrayLike, observed: ArrayLike)
     observed : array_like, (...)
     """
     p = _levels(levels)
-    q, y = with_last_axis(quantiles, observed, "quantiles")
+    q, y = _with_last_axis(quantiles, observed, "quantiles")
     if q.shape[-1] != len(p):
         raise InvalidData(f"{q.shape[-1]} quantiles and {len(p)} levels came; want as many of both")
     edges = np.concatenate([[0.0], 0.5 * (p[1:] + p[:-1]), [1.0]])
@@ -167,7 +156,7 @@ def crps_quantiles(quantiles: ArrayLike, levels: ArrayLike, observed: ArrayLike)
     return np.asarray(2.0 * (losses * np.diff(edges)).sum(-1))
 
 
-# --- PIT of single forecasts (of mixtures: see `mixture_scores`)
+# --- PIT of single forecasts
 
 
 def pit_ensemble(members: ArrayLike, observed: ArrayLike) -> Array:
@@ -175,7 +164,7 @@ def pit_ensemble(members: ArrayLike, observed: ArrayLike) -> Array:
 
     NaN members are left out. Uniform over many forecasts if the ensemble is reliable.
     """
-    f, y = with_last_axis(members, observed, "members")
+    f, y = _with_last_axis(members, observed, "members")
     count = np.isfinite(f).sum(-1)
     below = (f < y[..., None]).sum(-1) + 0.5 * (f == y[..., None]).sum(-1)
     return np.where((count > 0) & ~np.isnan(y), below / np.maximum(count, 1), np.nan)
@@ -188,7 +177,7 @@ def pit_quantiles(quantiles: ArrayLike, levels: ArrayLike, observed: ArrayLike) 
     quantiles coincide with the observation it is the middle of their levels.
     """
     p = _levels(levels)
-    q, y = with_last_axis(quantiles, observed, "quantiles")
+    q, y = _with_last_axis(quantiles, observed, "quantiles")
     ends = np.concatenate([[0.5 * p[0]], p, [0.5 * (1.0 + p[-1])]])
     first = (q < y[..., None]).sum(-1)  # quantiles below, and below or at the observation
     last = (q <= y[..., None]).sum(-1)
@@ -321,6 +310,17 @@ def _same_shape(one: ArrayLike, other: ArrayLike) -> tuple[Array, Array]:
     if a.shape != b.shape:
         raise InvalidData(f"shapes {a.shape} and {b.shape} came; want the same for both")
     return a, b
+
+
+def _with_last_axis(values: ArrayLike, observed: ArrayLike, what: str) -> tuple[Array, Array]:
+    """Values with one more axis than the observations, at the end."""
+    f, y = np.asarray(values, float), np.asarray(observed, float)
+    if f.shape[:-1] != y.shape or f.ndim != y.ndim + 1 or not f.shape[-1]:
+        raise InvalidData(
+            f"{what} have shape {f.shape}, observations {y.shape}; want that of the observations "
+            "and one more axis at the end"
+        )
+    return f, y
 
 
 def _levels(levels: ArrayLike, *, ascending: bool = True) -> Array:
