@@ -56,7 +56,7 @@ class Budgeted(Settings):
 
     def training(self) -> TrainingConfig:
         """As many steps as fit."""
-        return TrainingConfig(cpu_s=self.cpu_s, batch=self.batch, learning_rate=self.learning_rate)
+        return replace(super().training(), steps=None, cpu_s=self.cpu_s)
 
 
 @lru_cache(maxsize=1)
@@ -198,6 +198,9 @@ def main() -> None:
     torch.set_num_threads(1)
     forecaster, spent = fit(model, seed, cpu_s, folder)
     kept: dict[str, Any] = {"cpu_s": np.array(spent)}
+    if model in ("tst", "lstm_ed", "channel_tst"):
+        np.savez(folder / f"model-{model}-{seed}.npz", **forecaster.arrays())
+        (folder / f"model-{model}-{seed}.json").write_text(json.dumps({"about": forecaster.about.to_dict(), "meta": forecaster.meta()}))
     noised = None
     for kind in WEATHER if model not in ("persistence", "climatology") else ("noised",):
         made = forecaster.forecast(records(), issues(years), weather(kind, seed))

@@ -311,18 +311,15 @@ class _Block:
         if not track:
             bounds = intervals.predict(self.records, self.issues, self.forecasts, levels)
             return bounds.lower, bounds.upper
-        # What was observed between the fit and the first issue time has been learned by then.
+        # What was observed between the fit and the first issue time has been learned by then: the
+        # first such days were forecast before the fit's last one.
         after = int((np.datetime64(intervals.until) - self.records.days[0]).astype(int))
-        first = int(self.issues[0])
-        early = np.arange(first, max(after, forecaster.past - 1), -stride)[1:][::-1]
+        first, leads = int(self.issues[0]), self.observed.shape[2]
+        early = np.arange(first, max(after - leads, forecaster.past - 2), -stride)[1:][::-1]
         issues = np.concatenate([early, self.issues]).astype(np.int64)
         made = self.forecasts
         if early.size:
-            before = forecaster.forecast(self.records, early, self.weather)
-            spread = None
-            if made.spread is not None and before.spread is not None:
-                spread = np.concatenate([before.spread, made.spread], axis=1)
-            made = Forecasts(np.concatenate([before.flow, made.flow], axis=1), spread)
+            made = forecaster.forecast(self.records, early, self.weather).then(made)
         bounds = intervals.track(self.records, issues, made, levels)
         return bounds.lower[:, early.size :], bounds.upper[:, early.size :]
 

@@ -1,9 +1,10 @@
 """Intervals of forecasts: fitted once on held-out years, then moved by each observation.
 
-What is fitted are the intervals of :mod:`catena.forecaster.intervals` around the forecaster's own
-forecast, one output for each lead, on the root of flow: errors of floods and of low flow are then
-of one size, and no bound is negative. A tracker for each basin and lead follows what is observed
-with as much delay as the lead is long.
+What is fitted are the intervals of :mod:`catena.forecaster.intervals`, one output for each lead, on
+normal scores of the flow (:mod:`catena.forecaster.normal_scores`): a forecaster that says how
+unsure it is has its own quantiles widened and moved, one that does not has intervals around the
+root of its forecast. A tracker for each basin and lead follows what is observed with as much delay
+as the lead is long.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from numpy.typing import NDArray
 from catena.forecaster.data.records import BasinRecords, Index
 from catena.forecaster.data.splits import year_of
 from catena.forecaster.data.tables import season_code
-from catena.forecaster.forecasters import Forecasts, last_flow
+from catena.forecaster.forecasters import QUANTILES, Forecasts, last_flow
 from catena.forecaster.interval_methods import fit_intervals, intervals_from
 from catena.forecaster.intervals.model import IntervalModel
 from catena.forecaster.intervals.tracking import GRID, QuantileTracker, TrackerConfig
+from catena.forecaster.normal_scores import NormalScores, root
 from catena.forecaster.process.baselines import known_rows
 from catena.shared.errors import InvalidData
 
@@ -36,29 +38,30 @@ FEATURE_LEADS = (1, 2, 3, 5, 7, 10, 14, 21, 30)
 CAP = 2.0
 """Finite bounds stay below this many times the largest flow that was seen: squares of roots that a
 flood has stretched would be floods that no river has."""
+DOUBT = (0.1, 0.9)
+"""Quantiles of a forecaster whose distance says how unsure it is."""
 BEFORE = 7
 """Days back of the flow that shows whether the newest one rises or falls."""
 
 
-class ForecastMean:
-    """The forecast itself as the mean model of intervals: the first columns of the inputs.
+class OwnMedian:
+    """The forecaster's own median as the mean model of intervals: its score is 0.
 
     Parameters
     ----------
     leads : int
-        Number of these columns.
     """
 
     def __init__(self, leads: int) -> None:
         self._leads = leads
 
     def predict(self, x: Array) -> Array:
-        """The forecast, (n, leads)."""
-        return x[:, : self._leads]
+        """Noughts, (n, leads)."""
+        return np.zeros((len(x), self._leads))
 
     def features(self, x: Array) -> Array:
-        """All other columns, (n, d)."""
-        return x[:, self._leads :]
+        """All inputs, (n, d)."""
+        return x
 
     def spread(self, x: Array) -> None:
         """There are no members."""
@@ -88,7 +91,7 @@ class ForecastIntervals:
     Parameters
     ----------
     inner : IntervalModel
-        Of the scaled roots of flow.
+        Of normal scores of flow.
     tracker : QuantileTracker
         Of each basin and lead.
     basins : tuple of str
@@ -149,16 +152,18 @@ class ForecastIntervals:
         """
         leads = forecasts.flow.shape[2]
         x, there = inputs(records, issues, forecasts, scale)
-        y = root(targets(records, issues, leads), scale)[there]
+        observed = targets(records, issues, leads)
+        y = NormalScores.of(forecasts, scale).scores(observed)[there]
         year = np.broadcast_to(year_of(records.days[issues]), there.shape)[there]
         known = np.isfinite(y).any(axis=1)
         if not known.any():
             raise InvalidData("no forecast of these days has an observation; give other days")
         inner = fit_intervals(
-            method, x[known], y[known], ForecastMean(leads), folds=blocks(year[known]), seed=seed
+            method, x[known], y[known], OwnMedian(leads), folds=blocks(year[known]), seed=seed
         )
         last = min(int(issues[-1]) + leads, len(records.days) - 1)
-        tracker = QuantileTracker.start((len(records), leads), TRACKING)
+        pace = 1.0 / np.sqrt(np.arange(1, leads + 1))
+        tracker = QuantileTracker.start((len(records), leads), TRACKING, pace=pace)
         largest = np.nan_to_num(records.flow[:, : last + 1]).max(axis=1).astype(np.float64)
         until = str(records.days[last])
         return cls(inner, tracker, records.basins, scale, largest, leads, method, until)
@@ -229,18 +234,17 @@ class ForecastIntervals:
         days = range(int(issues[0]), int((last - records.days[0]).astype(int)) + 1)
         for day in days if learn else ():
             if after < records.days[day] <= last:
-                self._learn(tracker, fitted, records, rows, day, place)
+                self._learn(tracker, fitted, day, place)
             if levels and day in place:
                 i = place[day]
                 one = slice(i, i + 1)
                 lower[:, one], upper[:, one] = fitted.at(tracker, one, levels)
         if levels and not learn:
             lower, upper = fitted.at(tracker, slice(None), levels)
-        scale = self.scale[rows]
         most = np.maximum(CAP * self.largest[rows][:, None, None], forecasts.flow)[..., None]
         lower, upper = (
             np.where(np.isfinite(side), np.minimum(side, most), side)
-            for side in (flow(lower, scale), flow(upper, scale))
+            for side in (fitted.space.flow(lower), fitted.space.flow(upper))
         )
         bounds = Bounds(lower, upper, fitted.confidence)
         whole = QuantileTracker.from_arrays(
@@ -252,8 +256,6 @@ class ForecastIntervals:
         self,
         tracker: QuantileTracker,
         fitted: _Fitted,
-        records: BasinRecords,
-        rows: Index,
         day: int,
         place: Mapping[int, int],
     ) -> None:
@@ -261,9 +263,8 @@ class ForecastIntervals:
         issued = np.array([place.get(day - lead, -1) for lead in range(1, self.leads + 1)])
         if (issued < 0).all():
             return
-        scaled = root(records.flow[:, day], self.scale[rows])
-        observed = np.where(issued >= 0, scaled[:, None], np.nan)
         at = (slice(None), np.maximum(issued, 0), np.arange(self.leads))
+        observed = np.where(issued >= 0, fitted.observed[at], np.nan)
         tracker.learn(observed, fitted.centre[at], fitted.grid[0][at], fitted.grid[1][at])
 
     def _fitted(
@@ -285,7 +286,9 @@ class ForecastIntervals:
             confidence[there] = self.inner.confidence(x)
         grid = lower[..., : len(GRID)], upper[..., : len(GRID)]
         asked = lower[..., len(GRID) :], upper[..., len(GRID) :]
-        return _Fitted(centre, grid, asked, confidence)
+        space = NormalScores.of(forecasts, self.scale[rows])
+        observed = space.scores(targets(records, issues, self.leads))
+        return _Fitted(space, observed, centre, grid, asked, confidence)
 
     def notes(self, levels: Sequence[float]) -> list[str]:
         """What a reader should know of these levels."""
@@ -311,7 +314,7 @@ class ForecastIntervals:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Self:
         """Inverse of :meth:`to_arrays`."""
         leads = int(meta["leads"])
-        inner = intervals_from(_group(arrays, "inner."), meta["inner"], ForecastMean(leads))
+        inner = intervals_from(_group(arrays, "inner."), meta["inner"], OwnMedian(leads))
         return cls(
             inner,
             QuantileTracker.from_arrays(_group(arrays, "tracker.")),
@@ -326,8 +329,10 @@ class ForecastIntervals:
 
 @dataclass(frozen=True, eq=False)
 class _Fitted:
-    """Intervals before tracking, scaled roots: (N, I, H) and one more axis of levels."""
+    """Scores of observations and intervals before tracking: (N, I, H), (N, I, H, levels)."""
 
+    space: NormalScores
+    observed: Array
     centre: Array
     grid: tuple[Array, Array]
     asked: tuple[Array, Array]
@@ -356,9 +361,8 @@ def inputs(
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Inputs of intervals, one row for each forecast that is complete.
 
-    Columns: the scaled root of the forecast at each lead; then the features: the same at some
-    leads, how unsure the model is there, the newest flow, its change over a week and whether it is
-    old, the season.
+    Columns: the scaled root of the forecast at some leads, how unsure the model is there, the
+    newest flow, its change over a week and whether it is old, the season.
 
     Returns
     -------
@@ -369,9 +373,11 @@ def inputs(
     leads = forecasts.flow.shape[2]
     chosen = [lead - 1 for lead in FEATURE_LEADS if lead <= leads]
     centre = root(forecasts.flow, scale)
-    spread = np.zeros((*centre.shape[:2], 0))
-    if forecasts.spread is not None:
-        spread = root(forecasts.spread, scale)[:, :, chosen]
+    doubt = np.zeros((*centre.shape[:2], 0))
+    if forecasts.quantiles is not None:
+        low, high = (QUANTILES.index(level) for level in DOUBT)
+        own = root(forecasts.quantiles[:, :, chosen][..., [low, high]], scale)
+        doubt = own[..., 1] - own[..., 0]
     newest, age = last_flow(records)
     known = root(newest, scale)
     now, before = known[:, issues], known[:, np.maximum(issues - BEFORE, 0)]
@@ -380,7 +386,7 @@ def inputs(
     old = np.log1p(np.minimum(age[:, issues], 365))
     season = np.broadcast_to(season_code(records.days[issues]), (*now.shape, 2))
     x = np.concatenate(
-        [centre, centre[:, :, chosen], spread, np.stack([now, now - before, old], -1), season],
+        [centre[:, :, chosen], doubt, np.stack([now, now - before, old], -1), season],
         axis=-1,
     )
     there = np.isfinite(x).all(axis=-1)
@@ -392,18 +398,6 @@ def targets(records: BasinRecords, issues: Index, leads: int) -> Array:
     day = issues[:, None] + np.arange(1, leads + 1)
     inside = day < len(records.days)
     return np.where(inside, records.flow[:, np.where(inside, day, 0)], np.nan).astype(np.float64)
-
-
-def root(values: NDArray[Any], scale: Array) -> Array:
-    """Root of flow over the scale of its basin, the first axis."""
-    shape = (-1, *[1] * (np.ndim(values) - 1))
-    return np.sqrt(np.maximum(np.asarray(values, np.float64), 0.0) / scale.reshape(shape))
-
-
-def flow(roots: Array, scale: Array) -> Array:
-    """Inverse of :func:`root`; what lies below zero is zero."""
-    shape = (-1, *[1] * (np.ndim(roots) - 1))
-    return np.square(np.maximum(roots, 0.0)) * scale.reshape(shape)
 
 
 def blocks(year: NDArray[np.int64]) -> NDArray[np.int64] | None:

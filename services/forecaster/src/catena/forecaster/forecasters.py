@@ -139,6 +139,10 @@ def _or_none(values: NDArray[Any]) -> tuple[float | None, ...]:
     return tuple(float(value) if np.isfinite(value) else None for value in values)
 
 
+QUANTILES = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+"""Levels of the quantiles that a model may give."""
+
+
 @dataclass(frozen=True, eq=False)
 class Forecasts:
     """Forecasts at `N` basins, `I` issue times and `H` leads.
@@ -147,12 +151,19 @@ class Forecasts:
     ----------
     flow : (N, I, H) array, mm d-1
         NaN where no forecast can be made.
-    spread : (N, I, H) array, mm d-1, optional
-        How unsure the model itself is: the distance of its 10 % and 90 % quantiles.
+    quantiles : (N, I, H, Q) float32 array, mm d-1, optional
+        How unsure the model itself is: its own :data:`QUANTILES`, ascending.
     """
 
     flow: Flow
-    spread: Flow | None = None
+    quantiles: NDArray[np.float32] | None = None
+
+    def then(self, later: Forecasts) -> Forecasts:
+        """These and those of later issue times, by the same forecaster for the same basins."""
+        own = None
+        if self.quantiles is not None and later.quantiles is not None:
+            own = np.concatenate([self.quantiles, later.quantiles], axis=1)
+        return Forecasts(np.concatenate([self.flow, later.flow], axis=1), own)
 
 
 class Forecaster(ABC):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.forecaster.intervals.crossfit import fit_crossfit
+from catena.forecaster.intervals.crossfit import CrossFitConfig, fit_crossfit
 from catena.forecaster.intervals.model import IntervalModel
 from catena.forecaster.intervals.peers.cmal import fit_cmal
 from catena.forecaster.intervals.peers.cqr import fit_cqr
@@ -30,6 +30,9 @@ PEERS: dict[str, Callable[..., IntervalModel]] = {
     "gp": fit_gp,
 }
 """Methods with networks of their own, which have the forecast among their inputs."""
+CROSS_FIT = CrossFitConfig(reach=0.999)
+"""Floods lie at the edge of what was seen, and forecasts of them say that they are unsure: widths
+grow beyond that edge only."""
 METHODS = ("cross_fitted", "pi3nn", *PEERS)
 
 
@@ -56,7 +59,7 @@ def fit_intervals(
     seed : int
     """
     if method == "cross_fitted":
-        return fit_crossfit(x, y, model=mean, folds=folds, seed=seed)
+        return fit_crossfit(x, y, model=mean, folds=folds, config=CROSS_FIT, seed=seed)
     if method == "pi3nn":
         return fit_pi3nn(x, y, model=mean, seed=seed)
     return PEERS[method](x, y, seed=seed)

@@ -16,6 +16,7 @@ from catena.forecaster.data.scaling import Scalers
 from catena.forecaster.data.splits import issues_within
 from catena.forecaster.data.windows import Windows
 from catena.forecaster.forecasters import (
+    QUANTILES,
     About,
     Arrays,
     Checkpoint,
@@ -33,8 +34,6 @@ from catena.shared.errors import InvalidData
 
 BATCH = 512
 """Forecasts per pass."""
-SPREAD = (0.1, 0.9)
-"""Quantiles whose distance says how unsure a network is."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,12 @@ class Settings:
 
     def training(self) -> TrainingConfig:
         """Settings of the loop."""
-        return TrainingConfig(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
+        return TrainingConfig(
+            steps=self.steps,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            balance_leads=True,
+        )
 
 
 class NetworkForecaster(Forecaster):
@@ -199,28 +203,22 @@ class NetworkForecaster(Forecaster):
     def forecast(
         self, records: BasinRecords, issues: Index, weather: Weather, states: Arrays | None = None
     ) -> Forecasts:
-        """Means of the network's distributions, not negative, and how wide these are."""
+        """Means and quantiles of the network's distributions, not negative."""
         self.check(records)
         windows = self._windows(records, issues, weather, predict=True, states=states)
-        mean, spread = self._passes(windows)
-        rows, place = np.arange(len(windows)), np.searchsorted(issues, windows.issue)
-        made = np.full((2, len(records), len(issues), self.about.leads), np.nan)
-        made[0, windows.basin, place] = np.maximum(windows.unscaled(mean, rows), 0.0)
-        scale = self.scalers.flow_scale[self.scalers.rows(records.basins)]
-        made[1, windows.basin, place] = spread * scale[windows.basin, None]
-        return Forecasts(made[0], made[1])
-
-    def _passes(self, windows: Windows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and distance of two quantiles of all samples, scaled, (n, H) each."""
+        place = np.searchsorted(issues, windows.issue)
+        shape = (len(records), len(issues), self.about.leads)
+        flow = np.full(shape, np.nan)
+        quantiles = np.full((*shape, len(QUANTILES)), np.nan, np.float32)
         self.network.eval()
-        means, spreads = [], []
         with no_denormals(), torch.inference_mode():
             for rows in windows.batches(BATCH):
                 made = self.network(windows.batch(rows)[0])
-                low, high = made.quantile(SPREAD).unbind(-1)
-                means.append(made.mean().numpy())
-                spreads.append((high - low).numpy())
-        return np.concatenate(means), np.concatenate(spreads)
+                at = windows.basin[rows], place[rows]
+                flow[at] = np.maximum(windows.unscaled(made.mean().numpy(), rows), 0.0)
+                own = windows.unscaled(made.quantile(QUANTILES).numpy(), rows)
+                quantiles[at] = np.maximum(own, 0.0)
+        return Forecasts(flow, quantiles)
 
     def states(
         self, records: BasinRecords, issues: Index, states: Arrays | None = None

@@ -48,6 +48,8 @@ class QuantileTracker:
         Tracked factor of the lower and the upper bound.
     size : ndarray, (...)
         Recent mean size of the errors over the fitted half-width of the middle level.
+    pace : ndarray, (...)
+        Share of the rate that each output moves at.
     config : TrackerConfig
         Rates.
     """
@@ -57,11 +59,13 @@ class QuantileTracker:
         levels: np.ndarray,
         factor: np.ndarray,
         size: np.ndarray,
+        pace: np.ndarray,
         config: TrackerConfig,
     ) -> None:
         self.levels = levels
         self.factor = factor
         self.size = size
+        self.pace = pace
         self.config = config
 
     @classmethod
@@ -70,13 +74,26 @@ class QuantileTracker:
         shape: int | tuple[int, ...],
         config: TrackerConfig | None = None,
         levels: np.ndarray = GRID,
+        pace: np.ndarray | float = 1.0,
     ) -> QuantileTracker:
-        """Bounds as fitted, before any observation; `shape` of what is tracked, e.g. outputs."""
+        """Bounds as fitted, before any observation.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+            Of what is tracked, e.g. outputs.
+        config : TrackerConfig, optional
+        levels : ndarray, (g,)
+        pace : ndarray, broadcast to `shape`
+            Below 1 for outputs whose observations come late and are much alike from one to the
+            next: at the full rate bounds would run after each event when it is over.
+        """
         shape = (shape,) if isinstance(shape, int) else shape
         return cls(
             levels,
             np.ones((*shape, 2, len(levels))),
             np.full(shape, USUAL_SIZE),
+            np.broadcast_to(np.asarray(pace, float), shape).copy(),
             config or TrackerConfig(),
         )
 
@@ -155,9 +172,8 @@ class QuantileTracker:
         score = score / self.volatility[..., None, None]
         self._remember(np.abs(centre - y), distance, usable)
         beyond = score > self.factor
-        step = self.config.rate * np.where(
-            beyond, (1.0 + self.levels) / 2.0, -(1.0 - self.levels) / 2.0
-        )
+        rate = self.config.rate * self.pace[..., None, None]
+        step = rate * np.where(beyond, (1.0 + self.levels) / 2.0, -(1.0 - self.levels) / 2.0)
         self.factor = np.where(usable, self.factor + step, self.factor)
 
     def _remember(self, error: np.ndarray, distance: np.ndarray, usable: np.ndarray) -> None:
@@ -178,6 +194,7 @@ class QuantileTracker:
             "levels": self.levels,
             "factor": self.factor,
             "size": self.size,
+            "pace": self.pace,
             "config": np.array([self.config.rate, self.config.memory]),
         }
 
@@ -185,8 +202,8 @@ class QuantileTracker:
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> QuantileTracker:
         """Inverse of :meth:`to_arrays`."""
         rate, memory = (float(v) for v in arrays["config"])
-        levels, factor, size = (np.array(arrays[name]) for name in ("levels", "factor", "size"))
-        return cls(levels, factor, size, TrackerConfig(rate, memory))
+        names = ("levels", "factor", "size", "pace")
+        return cls(*(np.array(arrays[name]) for name in names), TrackerConfig(rate, memory))
 
 
 USUAL_SIZE = 0.77

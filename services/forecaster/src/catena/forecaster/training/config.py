@@ -36,6 +36,9 @@ class TrainingConfig:
         Evaluations without a better one after which the training stops.
     validation_samples : int
         Forecasts that validation looks at, at most, spread evenly.
+    balance_leads : bool
+        Whether each lead counts relative to the error of the model as it starts: errors of the
+        first days are a tenth of those of late ones, and would not be worked on.
 
     Raises
     ------
@@ -55,6 +58,7 @@ class TrainingConfig:
     evaluations: int = 10
     patience: int = 4
     validation_samples: int = 4096
+    balance_leads: bool = False
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.loss.split("+") if name not in LOSSES]

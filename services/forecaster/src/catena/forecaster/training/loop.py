@@ -18,13 +18,17 @@ from torch import Tensor
 
 from catena.forecaster.training.checkpoint import Checkpoint, pack, unpack
 from catena.forecaster.training.config import TrainingConfig
-from catena.forecaster.training.losses import loss_sum
+from catena.forecaster.training.losses import loss_by_lead, loss_sum
 from catena.forecaster.training.samples import Samples, spread_rows
 from catena.models.flow_model import FlowModel
 from catena.shared.errors import FailedPrecondition, InvalidData
 
 SAVE_EVERY_S = 30.0
 TIMED_STEPS = 12
+EVALUATED = 512
+"""Samples per pass without gradients."""
+MOST_WEIGHT = 20.0
+"""Of a lead, in weights of the lead with the largest error."""
 
 Progress = Callable[[float, str], None]
 Average = Callable[[Sequence[Tensor]], None]
@@ -180,12 +184,14 @@ class _Run:
         self.rows: Iterator[NDArray[np.int64]] | None = None
         self.step, self.since, self.summed, self.counted = 0, 0, 0.0, 0
         self.done = Training(0)
+        self.weights: Tensor | None = None
 
     def go(self, checkpoint: Checkpoint | None, progress: Progress) -> None:
         """Train from the present step to the end."""
         started, before = time.process_time(), self.done.cpu_s
         if not self.done.steps:
-            self.done.steps = self._plan()
+            self.weights = self._balance() if self.config.balance_leads else None
+            self.done.steps = self._plan(started)
             self._save(checkpoint)
         total = self.done.steps
         often = self.config.evaluations
@@ -245,18 +251,27 @@ class _Run:
 
     def _loss(self, samples: Samples, rows: Any, epoch: int) -> tuple[Tensor, Tensor]:
         inputs, targets = samples.batch(rows, epoch=epoch)
-        sd = torch.as_tensor(samples.scaled_sd(rows)).nan_to_num(nan=1.0)
-        return loss_sum(self.config.loss, self.model(inputs), targets, sd)
+        sd = self._sd(samples, rows)
+        return loss_sum(self.config.loss, self.model(inputs), targets, sd, self.weights)
+
+    @staticmethod
+    def _sd(samples: Samples, rows: Any) -> Tensor:
+        return torch.as_tensor(samples.scaled_sd(rows)).nan_to_num(nan=1.0)
+
+    def _looked_at(self, samples: Samples) -> Iterator[NDArray[np.int64]]:
+        """Rows of samples that are evaluated, spread evenly, batch by batch."""
+        rows = spread_rows(len(samples), self.config.validation_samples)
+        for start in range(0, len(rows), EVALUATED):
+            yield rows[start : start + EVALUATED]
 
     def _evaluate(self) -> None:
         """Look at the averaged weights; keep them when they are the best so far."""
         raw = {name: p.detach().clone() for name, p in self.parameters.items()}
         _put(self.parameters, self.smooth)
-        rows, size = spread_rows(len(self.validation), self.config.validation_samples), 512
         total, number = 0.0, 0
         with torch.no_grad():
-            for start in range(0, len(rows), size):
-                value, count = self._loss(self.validation, rows[start : start + size], 0)
+            for rows in self._looked_at(self.validation):
+                value, count = self._loss(self.validation, rows, 0)
                 total, number = total + float(value), number + int(count)
         if not number:
             raise InvalidData("no flow was observed in the forecasts of the validation years")
@@ -271,12 +286,26 @@ class _Run:
         self.done.stopped = self.since >= self.config.patience
         _put(self.parameters, raw)
 
-    def _plan(self) -> int:
+    def _balance(self) -> Tensor:
+        """Weight of each lead, (H,), mean 1: one over the error of the model as it starts."""
+        total, number = torch.zeros(()), torch.zeros(())
+        for rows in self._looked_at(self.samples):
+            inputs, targets = self.samples.batch(rows, epoch=0)
+            with torch.no_grad():
+                value, count = loss_by_lead(
+                    self.config.loss, self.model(inputs), targets, self._sd(self.samples, rows)
+                )
+            total, number = total + value, number + count
+        usual = total / number.clamp(min=1)
+        # a lead without targets counts for nothing, and a perfect one must not rule alone
+        weights = 1.0 / usual.clamp(min=float(usual.max()) / MOST_WEIGHT)
+        return weights / weights.mean()
+
+    def _plan(self, started: float) -> int:
         """Steps of this training: as asked for, or as many as fit into the CPU seconds."""
         config, most = self.config, self.config.steps or 2**31
         if config.cpu_s is None:
             return most
-        started = time.process_time()
         trial = deepcopy(self.model)
         optimizer = torch.optim.AdamW(trial.parameters(), lr=0.0, fused=True)
         costs = []
@@ -316,6 +345,8 @@ class _Run:
         self.summed, self.counted = meta["summed"], meta["counted"]
         self.done = Training(**meta["done"])
         self.done.history = [tuple(entry) for entry in self.done.history]  # type: ignore[misc]
+        weights = meta["weights"]
+        self.weights = None if weights is None else torch.tensor(weights)
         if self.step:
             for name, p in self.parameters.items():
                 self.optimizer.state[p] = {
@@ -344,6 +375,7 @@ class _Run:
             "summed": self.summed,
             "counted": self.counted,
             "done": asdict(self.done),
+            "weights": None if self.weights is None else self.weights.tolist(),
         }
         checkpoint.save(pack(groups), meta)
 

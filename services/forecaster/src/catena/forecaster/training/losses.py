@@ -39,10 +39,10 @@ LOSSES: dict[str, Callable[[Distribution, Tensor, Tensor], Tensor]] = {
 }
 
 
-def loss_sum(
+def loss_by_lead(
     name: str, forecast: Distribution, targets: Tensor, sd: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Sum of a loss over targets that are there, and their number.
+    """Sum of a loss over targets that are there, and their number, lead by lead.
 
     Parameters
     ----------
@@ -56,12 +56,24 @@ def loss_sum(
 
     Returns
     -------
-    total, count : Tensor
-        Scalars; the total is 0 where there is no target.
+    total, count : Tensor, (H,)
+        The total is 0 where there is no target.
     """
     there = ~targets.isnan()
     # NaN times 0 is NaN in gradients: put a number in its place before anything is computed
     known = torch.where(there, targets, 0.0)
     spread = torch.ones_like(known[:, :1]) if sd is None else sd[:, None]
     score = sum((LOSSES[part](forecast, known, spread) for part in name.split("+")), known * 0)
-    return torch.where(there, score, 0.0).sum(), there.sum()
+    return torch.where(there, score, 0.0).sum(0), there.sum(0)
+
+
+def loss_sum(
+    name: str,
+    forecast: Distribution,
+    targets: Tensor,
+    sd: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """As :func:`loss_by_lead`, all leads together; `weights` (H,) say how much each one counts."""
+    total, count = loss_by_lead(name, forecast, targets, sd)
+    return (total if weights is None else total * weights).sum(), count.sum()
