@@ -169,6 +169,30 @@ def test_blocks_do_not_change_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(whole.pit[1], parts.pit[1], equal_nan=True)
 
 
+@pytest.mark.parametrize(
+    ("until", "past", "wanted"),
+    [
+        ("2003-12-20", 1, "2003-12-18"),  # its forecast of lead 3 is for the day after the fit
+        ("2003-12-31", 1, "2003-12-29"),
+        ("2001-01-05", 30, "2001-01-30"),  # no earlier day has weather enough
+    ],
+)
+def test_tracking_begins_with_the_first_day_after_the_fit(
+    until: str, past: int, wanted: str
+) -> None:
+    class Tracked(OfClimate):
+        def track(self, records: Any, issues: Any, forecasts: Any, levels: Any) -> Bounds:
+            self.issues = issues
+            return self.predict(records, issues, forecasts, levels)
+
+    one, intervals = Given(0.0), Tracked()
+    one.past, intervals.until = past, until
+    found = score(("one", one), intervals=intervals, levels=(0.9,), track=True)
+    assert str(RECORDS.days[intervals.issues[0]]) == wanted
+    assert (np.diff(intervals.issues) == 1).all() and intervals.issues[-1] == days()[1] - 1
+    assert found.issues == days()[1] - days()[0]
+
+
 def page(found: Evaluation, held: tuple[str, str] | None, intervals: Any) -> str:
     ref = {"uri": "memory://x", "digest": "0" * 64, "kind": "forecaster"}
     query = EvaluateForecastsQuery.model_construct(
