@@ -290,6 +290,20 @@ GOLDEN += [
     ),
     (
         "forecaster",
+        "ArchiveWeather",
+        1,
+        {"dataset": {"dataset": ref("dataset"), "key": "reforecasts"}},
+        "f6a3f6ca98246e48eb47c5e9d77b571e7e7a63daf433496104bd46e64bdd611c",
+    ),
+    (
+        "forecaster",
+        "FitIntervals",
+        1,
+        {"forecaster": ref("forecaster"), "basins": BASINS, "archive": ref("weather_archive")},
+        "a1f0888fa985dc9561e1a5938f1be843cd8434a6f38c428b3c8ff2ec42984605",
+    ),
+    (
+        "forecaster",
         "FitIntervals",
         1,
         {"forecaster": ref("forecaster"), "basins": BASINS, "method": "cqr"},

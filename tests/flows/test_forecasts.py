@@ -77,6 +77,43 @@ def test_what_was_ingested_becomes_the_source_of_every_request() -> None:
         assert message.basins == train.basins, method
 
 
+ARCHIVE = made("weather_archive", "5")
+
+
+def test_forecast_weather_of_an_archive_goes_into_every_request() -> None:
+    config = read(archive={"ingest": {"source": "forecast", "location": "/a"}, "leads": 15})
+    asked = steps.forecasts_request(config, "2026-01-01")
+    assert asked == {"source": "forecast", "location": "/a", "as_of": "2026-01-01"}
+    archive = request_from_dict(
+        "forecaster", "ArchiveWeather", steps.archive_request(config, DATA, made("dataset"))
+    )
+    assert archive.leads == 15 and archive.dataset.dataset.uri == "jobs/dataset"
+    fitted, models = made("forecaster"), {"hybrid": made("forecaster")}
+    intervals, day = made("intervals"), "2008-01-01"
+    for method, request in (
+        ("TrainForecaster", steps.train_request(config, "hybrid", DATA, fitted, ARCHIVE)),
+        ("FitIntervals", steps.intervals_request(config, DATA, fitted, ARCHIVE)),
+        ("UpdateIntervals", steps.update_request(config, DATA, fitted, intervals, day, ARCHIVE)),
+        ("IssueForecasts", steps.issue_request(config, DATA, fitted, intervals, day, ARCHIVE)),
+        ("EvaluateForecasts", steps.evaluation_request(config, DATA, models, intervals, ARCHIVE)),
+    ):
+        message = request_from_dict("forecaster", method, request)
+        assert message.archive.kind == "weather_archive", method
+    plain = read(models={"old": {"model": "persistence"}}, forecaster="old")
+    assert "archive" not in steps.train_request(plain, "old", DATA, None, ARCHIVE)
+
+
+def test_generated_forecasts_are_made_of_the_weather_of_the_basins() -> None:
+    basins = {"generated": {"basins": 3, "years": 10}}
+    config = read(basins=basins, archive={"generated": {"stride": 3}})
+    assert steps.forecasts_request(config, "2026-01-01") is None
+    request = request_from_dict(
+        "forecaster", "ArchiveWeather", steps.archive_request(config, None, None)
+    )
+    assert request.generated.stride == 3
+    assert request.generated.basins.generated.years == 10
+
+
 def test_generated_basins_need_no_archive() -> None:
     config = read(basins={"generated": {"basins": 3, "years": 10}})
     assert steps.data_request(config, "2026-01-01") is None
@@ -130,6 +167,7 @@ def test_a_fixed_day_of_issue_stays() -> None:
         ({"models": {"data": {}}, "forecaster": "data"}, ("'data'", "another name")),
         ({"days": {"behind": -1}}, ("days.behind", "0")),
         ({"isue": "2008-01-01"}, ("isue", "spelling")),
+        ({"archive": {"leads": 3}}, ("archive", "one of ingest")),
     ],
 )
 def test_a_wrong_file_is_refused(changes: dict[str, Any], words: tuple[str, ...]) -> None:

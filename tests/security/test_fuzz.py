@@ -220,7 +220,13 @@ def forecaster_requests() -> dict[str, Message]:
             "validation_days": {"start": "2004-07-01", "end": "2005-06-30"},
             "training": {"window": 60, "learning_rate": 0.001},
         },
-        "FitIntervals": {"forecaster": ref("forecaster"), "basins": basins, "method": "pi3nn"},
+        "ArchiveWeather": {"generated": {"basins": basins, "stride": 3, "members": 2}, "leads": 5},
+        "FitIntervals": {
+            "forecaster": ref("forecaster"),
+            "basins": basins,
+            "method": "pi3nn",
+            "archive": ref("weather_archive"),
+        },
         "UpdateIntervals": {**known, "end": "2005-01-01"},
         "IssueForecasts": {**known, "issues": issues, "states": ref("forecasts")},
         "EvaluateForecasts": {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from catena.forecaster import queries
-from catena.forecaster.vocabulary import NETWORKS, BasinRecord
+from catena.forecaster.vocabulary import NETWORKS, BasinRecord, Period
 from catena.shared.errors import InvalidRequest
 from catena.shared.query import Query
 from catena.shared.requests import request_from_dict
@@ -164,6 +164,15 @@ def test_a_reply_that_would_be_too_large_names_the_other_ways() -> None:
     assert queries.too_many_numbers(100, 30, 2) is None
     found = queries.too_many_numbers(2000, 30, 20)
     assert found is not None and "StreamForecasts" in found.description
+
+
+def test_what_computes_too_long_for_a_call_names_the_job() -> None:
+    year = Period(start="2010-01-01", end="2010-12-31")
+    assert queries.too_many_basins(100) is None
+    assert queries.too_many_forecasts(54, year, 1) is None
+    assert queries.too_many_forecasts(531, year, 10) is None
+    for found in (queries.too_many_basins(101), queries.too_many_forecasts(55, year, 1)):
+        assert found is not None and "job IssueForecasts" in found.description
 
 
 def test_the_days_of_a_record_are_bounded() -> None:

@@ -45,4 +45,5 @@ def test_the_request_that_is_shown_is_sound() -> None:
 
 
 def test_limits_are_the_real_ones() -> None:
-    assert f"{queries.INLINE_NUMBERS:,} numbers" in TEXT
+    assert f"{queries.INLINE_NUMBERS:,} numbers of {queries.MOST_INLINE} basins" in TEXT
+    assert f"issue time, {queries.MOST_STREAMED:,} at most" in TEXT

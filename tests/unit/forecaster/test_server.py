@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 from support import forecasts as small
-from support.servers import Running
+from support.servers import Running, wait_until
 
 from catena.api.forecaster.v1 import forecaster_pb2 as pb
 from catena.api.forecaster.v1 import forecaster_pb2_grpc
 from catena.forecaster.basins import read_basins
-from catena.forecaster.server import add_services
+from catena.forecaster.issue import issue
+from catena.forecaster.server import COMPUTING, add_services
 from catena.forecaster.vocabulary import Basins
 from catena.shared.client import ServiceClient
-from catena.shared.errors import InvalidData, InvalidRequest
+from catena.shared.errors import DeadlineExceeded, InvalidData, InvalidRequest, Unavailable
 from catena.shared.requests import request_from_dict
+from catena.shared.status import from_rpc_error
 from catena.shared.testing import LocalJobs
 
 PLACE = {"basins": small.BASINS, "issue": small.DAY}
@@ -134,6 +140,87 @@ def test_a_stream_has_every_basin_of_every_issue_time(
     for one, two in zip(made[-2:], alone, strict=True):
         assert np.allclose(one.streamflow, two.streamflow)
         assert np.allclose(one.intervals[1].upper, two.intervals[1].upper)
+
+
+def test_forecasts_that_take_long_are_refused_before_anything_is_read(
+    running: Running, client: ServiceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catena.forecaster.queries.MOST_STREAMED", 5)
+    monkeypatch.setattr("catena.forecaster.queries.MOST_INLINE", 1)
+    monkeypatch.setattr("catena.forecaster.jobs.read_basins", None)
+    with pytest.raises(InvalidRequest) as caught:
+        forecast(client, **PLACE)
+    [found] = caught.value.violations
+    assert found.field == "basins.names" and "2 basins; wanted at most 1" in found.description
+    with pytest.raises(grpc.RpcError) as refused:
+        stream(running, issues={"start": "2006-01-01", "end": "2006-01-03"})
+    error = from_rpc_error(refused.value, "forecaster")
+    assert isinstance(error, InvalidRequest)
+    [found] = error.violations
+    assert found.field == "issues.end" and "job IssueForecasts" in found.description
+
+
+@contextmanager
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Semaphore, list[int]]]:
+    """Computing that waits until it is let go; the issue times of each part."""
+    go, parts = threading.Semaphore(0), []
+
+    def slow(forecaster: Any, records: Any, issues: Any, *rest: Any, **more: Any) -> Any:
+        parts.append(len(issues))
+        assert go.acquire(timeout=60)
+        return issue(forecaster, records, issues, *rest, **more)
+
+    monkeypatch.setattr("catena.forecaster.server.issue", slow)
+    monkeypatch.setattr("catena.forecaster.server.AT_ONCE", 4)
+    try:
+        yield go, parts
+    finally:
+        for _ in range(100):
+            go.release()
+
+
+def test_long_forecasts_leave_the_other_rpcs_alone(
+    running: Running, client: ServiceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forecast(client, **PLACE)
+    with held(monkeypatch) as (_, parts), ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(forecast, running.client(), **PLACE) for _ in range(10)]
+        wait_until(lambda: len(parts) == COMPUTING)
+        begun = time.monotonic()
+        # None has patience with a server that says it is busy.
+        wait_until(lambda: sum(one.done() for one in asked) == 10 - COMPUTING)
+        assert all(isinstance(one.exception(), Unavailable) for one in asked if one.done())
+        assert client.submit("TrainForecaster", small.train_request("persistence")).name
+        assert client.health() == "SERVING"
+        assert time.monotonic() - begun < 20
+        assert len(parts) == COMPUTING, "no more are computed at once"
+
+
+def test_a_stream_ends_when_its_client_leaves(
+    running: Running, client: ServiceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forecast(client, **PLACE)
+    issues = {"start": "2006-01-01", "end": small.DAY}
+    asked = {"forecaster": small.hybrid(), "basins": small.BASINS, "issues": issues}
+    message = request_from_dict("forecaster", "StreamForecasts", asked)
+    with held(monkeypatch) as (go, parts), grpc.insecure_channel(running.address) as channel:
+        stub = forecaster_pb2_grpc.ForecasterServiceStub(channel)  # type: ignore[no-untyped-call]
+        replies = stub.StreamForecasts(message, timeout=60)
+        go.release()
+        assert next(replies).forecast.issue == "2006-01-01"
+        wait_until(lambda: len(parts) == 2)
+        replies.cancel()
+        for _ in range(100):
+            go.release()
+        time.sleep(1.0)
+        assert parts == [2, 2], "41 issue times were asked for"
+        # A call whose time is over does not begin to compute.
+        with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+            list(stub.StreamForecasts(message, timeout=1e-3))
+    with held(monkeypatch) as (go, parts):
+        with pytest.raises(DeadlineExceeded):
+            client.call("Forecast", {"forecaster": small.hybrid(), **PLACE}, timeout_s=0.5)
+        assert len(parts) <= 1
 
 
 def test_a_warm_forecaster_is_not_loaded_again(

@@ -15,24 +15,34 @@ from catena.flows import forecast_steps as steps
 from catena.flows.forecasts import Forecasting
 from catena.flows.rpc import REPORTS, Ref, ask_job, export_file, say
 from catena.flows.tasks import RPC, publish, scheduled_day
-from catena.flows.train_forecaster import LONGEST_S, ingest_data, train
+from catena.flows.train_forecaster import LONGEST_S, ingest_data, make_archive, train
 
 
 @task(name="update", **RPC)
 def update_intervals(
-    config: Forecasting, data: Ref | None, forecaster: Ref, intervals: Ref, issue: str
+    config: Forecasting,
+    data: Ref | None,
+    forecaster: Ref,
+    intervals: Ref,
+    issue: str,
+    archive: Ref | None,
 ) -> Ref:
     """Intervals that know what was observed up to the day of issue."""
-    request = steps.update_request(config, data, forecaster, intervals, issue)
+    request = steps.update_request(config, data, forecaster, intervals, issue, archive)
     return ask_job(steps.SERVICE, "update", "UpdateIntervals", request)
 
 
 @task(name="forecasts", **RPC)
 def issue_forecasts(
-    config: Forecasting, data: Ref | None, forecaster: Ref, intervals: Ref, issue: str
+    config: Forecasting,
+    data: Ref | None,
+    forecaster: Ref,
+    intervals: Ref,
+    issue: str,
+    archive: Ref | None,
 ) -> Ref:
     """Forecasts of all basins from one day."""
-    request = steps.issue_request(config, data, forecaster, intervals, issue)
+    request = steps.issue_request(config, data, forecaster, intervals, issue, archive)
     return ask_job(steps.SERVICE, "forecasts", "IssueForecasts", request)
 
 
@@ -67,8 +77,9 @@ def forecast_basins(config: Forecasting | Path) -> str:
     trained = train(config, names, config.trained_as_of or as_of)
     forecaster = trained.models[config.forecaster]
     data = ingest_data(config, as_of)
-    updated = update_intervals(config, data, forecaster, trained.intervals, issue)
-    forecasts = issue_forecasts(config, data, forecaster, updated, issue)
+    archive = make_archive(config, data, as_of)
+    updated = update_intervals(config, data, forecaster, trained.intervals, issue, archive)
+    forecasts = issue_forecasts(config, data, forecaster, updated, issue, archive)
     name = f"{config.name}-{issue}"
     path = export_file(forecasts, "report.html", REPORTS / f"{name}.html")
     made = {**trained.models, "updated": updated, "forecasts": forecasts}

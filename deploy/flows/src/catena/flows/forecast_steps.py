@@ -10,6 +10,8 @@ from catena.shared.client import FieldViolation, InvalidRequest, connect
 
 SERVICE = "forecaster"
 INGEST = "data-ingest"
+WITHOUT_WEATHER = ("persistence", "climatology")
+"""Models that look at no weather."""
 
 
 # ------------------------------------------------------------------ requests
@@ -30,7 +32,38 @@ def basins_message(config: Forecasting, data: Ref | None) -> Section:
     return basins
 
 
-def train_request(config: Forecasting, name: str, data: Ref | None, process: Ref | None) -> Section:
+def forecasts_request(config: Forecasting, as_of: str) -> Section | None:
+    """Fields of IngestDatasetRequest for forecast weather; None where none is ingested."""
+    archive = config.archive
+    return None if archive is None or archive.ingest is None else archive.ingest.request(as_of)
+
+
+def archive_request(config: Forecasting, data: Ref | None, forecasts: Ref | None) -> Section:
+    """Fields of ArchiveWeatherRequest; `forecasts` is what was ingested, if anything was."""
+    archive = config.archive
+    if archive is None:
+        raise InvalidRequest("this file asks for no archive of forecast weather")
+    request = {"title": f"forecast weather of {config.title or config.name}", **archive.request}
+    if forecasts is None:
+        made = {**(archive.generated or {}), "basins": basins_message(config, data)}
+        return {**request, "generated": made}
+    names = config.basins.request.get("names")
+    more = {"key": archive.key, "names": names}
+    chosen = {"dataset": forecasts, **{name: value for name, value in more.items() if value}}
+    return {**request, "dataset": chosen}
+
+
+def _with(archive: Ref | None, request: Section) -> Section:
+    return request if archive is None else {**request, "archive": archive}
+
+
+def train_request(
+    config: Forecasting,
+    name: str,
+    data: Ref | None,
+    process: Ref | None,
+    archive: Ref | None = None,
+) -> Section:
     """Fields of TrainForecasterRequest for one model."""
     request = {
         "title": f"{name} of {config.title or config.name}",
@@ -39,32 +72,47 @@ def train_request(config: Forecasting, name: str, data: Ref | None, process: Ref
         **config.models[name].request,
         "basins": basins_message(config, data),
     }
-    return request if process is None else {**request, "process": process}
+    if request.get("model") in WITHOUT_WEATHER:
+        archive = None
+    return _with(archive, request if process is None else {**request, "process": process})
 
 
-def intervals_request(config: Forecasting, data: Ref | None, forecaster: Ref) -> Section:
+def intervals_request(
+    config: Forecasting, data: Ref | None, forecaster: Ref, archive: Ref | None = None
+) -> Section:
     """Fields of FitIntervalsRequest."""
     basins = basins_message(config, data)
-    return {**config.intervals, "forecaster": forecaster, "basins": basins}
+    return _with(archive, {**config.intervals, "forecaster": forecaster, "basins": basins})
 
 
 def update_request(
-    config: Forecasting, data: Ref | None, forecaster: Ref, intervals: Ref, issue: str
+    config: Forecasting,
+    data: Ref | None,
+    forecaster: Ref,
+    intervals: Ref,
+    issue: str,
+    archive: Ref | None = None,
 ) -> Section:
     """Fields of UpdateIntervalsRequest: all that was observed up to the day of issue."""
-    return {
+    request = {
         "intervals": intervals,
         "forecaster": forecaster,
         "basins": basins_message(config, data),
         "end": issue,
     }
+    return _with(archive, request)
 
 
 def issue_request(
-    config: Forecasting, data: Ref | None, forecaster: Ref, intervals: Ref, issue: str
+    config: Forecasting,
+    data: Ref | None,
+    forecaster: Ref,
+    intervals: Ref,
+    issue: str,
+    archive: Ref | None = None,
 ) -> Section:
     """Fields of IssueForecastsRequest for one day."""
-    return {
+    request = {
         "title": config.title or config.name,
         **config.forecasts,
         "forecaster": forecaster,
@@ -72,14 +120,19 @@ def issue_request(
         "basins": basins_message(config, data),
         "issues": {"start": issue, "end": issue},
     }
+    return _with(archive, request)
 
 
 def evaluation_request(
-    config: Forecasting, data: Ref | None, models: Mapping[str, Ref], intervals: Ref
+    config: Forecasting,
+    data: Ref | None,
+    models: Mapping[str, Ref],
+    intervals: Ref,
+    archive: Ref | None = None,
 ) -> Section:
     """Fields of EvaluateForecastsRequest: the forecaster first, the other models beside it."""
     others = [ref for name, ref in models.items() if name != config.forecaster]
-    return {
+    request = {
         "title": config.title or config.name,
         "days": config.test_days,
         **config.evaluation,
@@ -87,6 +140,7 @@ def evaluation_request(
         "intervals": intervals,
         "basins": basins_message(config, data),
     }
+    return _with(archive, request)
 
 
 # ------------------------------------------------------------------ checking before anything runs
@@ -103,10 +157,15 @@ def check_forecasting(config: Forecasting, as_of: str) -> None:
         With every field of every section at fault, e.g. ``models.tst.training.window``.
     """
     found: list[FieldViolation] = []
-    weather = data_request(config, config.trained_as_of or as_of)
-    if weather is not None:
-        with connect(INGEST) as client:
-            found += faults(client, "basins.ingest", "IngestDataset", lambda: weather)
+    day = config.trained_as_of or as_of
+    ingested = {
+        "basins.ingest": data_request(config, day),
+        "archive.ingest": forecasts_request(config, day),
+    }
+    for section, asked in ingested.items():
+        if asked is not None:
+            with connect(INGEST) as client:
+                found += faults(client, section, "IngestDataset", lambda one=asked: one)  # type: ignore[misc]
     with connect(SERVICE) as client:
         for section, method, make in _requests(config, as_of):
             found += [
@@ -122,30 +181,35 @@ def check_forecasting(config: Forecasting, as_of: str) -> None:
 def _requests(config: Forecasting, as_of: str) -> Iterator[_Check]:
     data = None if config.basins.ingest is None else later("dataset")
     forecaster, intervals = later("forecaster"), later("intervals")
+    archive = None
+    if config.archive is not None:
+        archive = later("weather_archive")
+        forecasts = None if config.archive.ingest is None else later("dataset")
+        yield "archive", "ArchiveWeather", lambda: archive_request(config, data, forecasts)
     for name, model in config.models.items():
         process = forecaster if model.process else None
         yield (
             f"models.{name}",
             "TrainForecaster",
-            lambda one=name, ref=process: train_request(config, one, data, ref),  # type: ignore[misc]
+            lambda one=name, ref=process: train_request(config, one, data, ref, archive),  # type: ignore[misc]
         )
     issue = config.issue_day(as_of)
-    yield "intervals", "FitIntervals", lambda: intervals_request(config, data, forecaster)
+    yield "intervals", "FitIntervals", lambda: intervals_request(config, data, forecaster, archive)
     yield (
         "issue",
         "UpdateIntervals",
-        lambda: update_request(config, data, forecaster, intervals, issue),
+        lambda: update_request(config, data, forecaster, intervals, issue, archive),
     )
     yield (
         "forecasts",
         "IssueForecasts",
-        lambda: issue_request(config, data, forecaster, intervals, issue),
+        lambda: issue_request(config, data, forecaster, intervals, issue, archive),
     )
     models = {name: {**forecaster, "digest": _numbered(i)} for i, name in enumerate(config.models)}
     yield (
         "evaluation",
         "EvaluateForecasts",
-        lambda: evaluation_request(config, data, models, intervals),
+        lambda: evaluation_request(config, data, models, intervals, archive),
     )
 
 

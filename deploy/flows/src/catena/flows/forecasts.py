@@ -11,7 +11,7 @@ from catena.flows.archives import OneDataset
 from catena.flows.config import ClosedSection, FlowConfig, OpenSection, RunName, StepFields
 from catena.flows.rpc import Section
 
-OWN_RESULTS = frozenset({"data", "intervals", "updated", "forecasts", "evaluation"})
+OWN_RESULTS = frozenset({"data", "archive", "intervals", "updated", "forecasts", "evaluation"})
 """Names of what the flows make beside the models."""
 
 
@@ -38,6 +38,35 @@ class ForecastBasins(OpenSection):
             raise ValueError(
                 "wanted one of ingest (what data-ingest reads) and generated (basins made by a "
                 "formula)"
+            )
+        return self
+
+
+class ForecastArchive(OpenSection):
+    """Forecast weather as it was issued: what `ingest` reads, or ``generated`` forecasts.
+
+    Parameters
+    ----------
+    ingest : OneDataset, optional
+        Fields of IngestDatasetRequest; the source is ``forecast``.
+    generated : dict, optional
+        Fields of the message GeneratedForecasts; they are made of the weather of the basins.
+    key : str
+        As in the message ForecastDataset.
+
+    All other fields (leads, title) are those of ArchiveWeatherRequest.
+    """
+
+    ingest: OneDataset | None = None
+    generated: Section | None = None
+    key: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.ingest is None) == (self.generated is None):
+            raise ValueError(
+                "wanted one of ingest (forecasts that data-ingest reads) and generated (made of "
+                "observed weather)"
             )
         return self
 
@@ -85,6 +114,8 @@ class Forecasting(FlowConfig):
         Day of which the archive's content is meant for training; left out: the scheduled day. Give
         it where forecasts are scheduled daily, or models are trained anew with each new day.
     basins : ForecastBasins
+    archive : ForecastArchive, optional
+        Forecast weather for all steps; left out: observed weather, noised.
     training_days, validation_days, test_days : dict
         ``start`` and ``end``.
     models : dict of ForecastModel
@@ -101,6 +132,7 @@ class Forecasting(FlowConfig):
     title: str = ""
     trained_as_of: str = ""
     basins: ForecastBasins
+    archive: ForecastArchive | None = None
     training_days: Section
     validation_days: Section
     test_days: Section

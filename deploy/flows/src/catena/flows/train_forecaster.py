@@ -26,32 +26,64 @@ def ingest_data(config: Forecasting, as_of: str) -> Ref | None:
     return None if request is None else ask_job(steps.INGEST, "data", "IngestDataset", request)
 
 
+@task(name="forecast weather", **RPC)
+def ingest_forecasts(config: Forecasting, as_of: str) -> Ref | None:
+    """Forecast weather; None where none is ingested."""
+    request = steps.forecasts_request(config, as_of)
+    return None if request is None else ask_job(steps.INGEST, "weather", "IngestDataset", request)
+
+
+@task(name="archive", **RPC)
+def archive_weather(config: Forecasting, data: Ref | None, forecasts: Ref | None) -> Ref:
+    """Forecast weather by issue time and lead."""
+    request = steps.archive_request(config, data, forecasts)
+    return ask_job(steps.SERVICE, "archive", "ArchiveWeather", request)
+
+
+def make_archive(config: Forecasting, data: Ref | None, as_of: str) -> Ref | None:
+    """The archive of forecast weather, inside a flow; None where the file has none."""
+    if config.archive is None:
+        return None
+    return archive_weather(config, data, ingest_forecasts(config, as_of))
+
+
 @task(name="model", **RPC)
-def train_model(config: Forecasting, name: str, data: Ref | None, process: Ref | None) -> Ref:
+def train_model(
+    config: Forecasting, name: str, data: Ref | None, process: Ref | None, archive: Ref | None
+) -> Ref:
     """One model."""
-    request = steps.train_request(config, name, data, process)
+    request = steps.train_request(config, name, data, process, archive)
     return ask_job(steps.SERVICE, name, "TrainForecaster", request)
 
 
 @task(name="intervals", **RPC)
-def fit_intervals(config: Forecasting, data: Ref | None, forecaster: Ref) -> Ref:
+def fit_intervals(
+    config: Forecasting, data: Ref | None, forecaster: Ref, archive: Ref | None
+) -> Ref:
     """Intervals around the model that forecasts."""
-    request = steps.intervals_request(config, data, forecaster)
+    request = steps.intervals_request(config, data, forecaster, archive)
     return ask_job(steps.SERVICE, "intervals", "FitIntervals", request)
 
 
 @task(name="evaluation", **RPC)
-def evaluate(config: Forecasting, data: Ref | None, models: dict[str, Ref], intervals: Ref) -> Ref:
+def evaluate(
+    config: Forecasting,
+    data: Ref | None,
+    models: dict[str, Ref],
+    intervals: Ref,
+    archive: Ref | None,
+) -> Ref:
     """Scores and report."""
-    request = steps.evaluation_request(config, data, models, intervals)
+    request = steps.evaluation_request(config, data, models, intervals, archive)
     return ask_job(steps.SERVICE, "evaluation", "EvaluateForecasts", request)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training makes: the records, the models by name, the intervals."""
+    """What training makes: records and forecast weather, the models by name, the intervals."""
 
     data: Ref | None
+    archive: Ref | None
     models: dict[str, Ref]
     intervals: Ref
 
@@ -59,13 +91,15 @@ class Trained:
 def train(config: Forecasting, names: list[str], as_of: str) -> Trained:
     """Models and intervals, inside a flow; models that do not wait for another train together."""
     data = ingest_data(config, as_of)
+    archive = make_archive(config, data, as_of)
     asked: dict[str, object] = {}
     for name in config.order:
         if name in names:
             process = asked.get(config.models[name].process)
-            asked[name] = train_model.submit(config, name, data, process)  # type: ignore[call-overload]
+            asked[name] = train_model.submit(config, name, data, process, archive)  # type: ignore[call-overload]
     models: dict[str, Ref] = {name: future.result() for name, future in asked.items()}  # type: ignore[attr-defined]
-    return Trained(data, models, fit_intervals(config, data, models[config.forecaster]))
+    intervals = fit_intervals(config, data, models[config.forecaster], archive)
+    return Trained(data, archive, models, intervals)
 
 
 @flow(name="train_forecaster", persist_result=False, timeout_seconds=LONGEST_S)
@@ -94,7 +128,7 @@ def train_forecaster(config: Forecasting | Path) -> str:
     as_of = config.trained_as_of or scheduled_day()
     steps.check_forecasting(config, as_of)
     trained = train(config, list(config.models), as_of)
-    evaluation = evaluate(config, trained.data, trained.models, trained.intervals)
+    evaluation = evaluate(config, trained.data, trained.models, trained.intervals, trained.archive)
     path = export_file(evaluation, "report.html", REPORTS / f"{config.name}.html")
     made = {**trained.models, "intervals": trained.intervals, "evaluation": evaluation}
     publish(config.name, config.title, "forecaster", path, made)

@@ -11,9 +11,10 @@ from catena.forecaster.data.canonical import records_from
 from catena.forecaster.data.generated import generated_records
 from catena.forecaster.data.records import BasinRecords
 from catena.forecaster.data.splits import spread_basins
+from catena.forecaster.data.store import ISSUE, LEAD
 from catena.forecaster.forecasters import About
 from catena.forecaster.process.baselines import known_rows
-from catena.forecaster.vocabulary import BasinDataset, BasinRecord, Basins
+from catena.forecaster.vocabulary import BasinDataset, BasinRecord, Basins, ForecastDataset
 from catena.shared.artifacts import Artifact
 from catena.shared.errors import FieldViolation, InvalidData, InvalidRequest
 from catena.shared.query import RefQuery
@@ -24,6 +25,8 @@ INGESTED = "ingest.json"
 ATTRIBUTES = "attributes"
 WANTED = ("pr", "streamflow")
 """Variables that tell which dataset of an artifact has the records; temperature has two names."""
+FORECAST = ("pr", "tas")
+FORECAST_DIMS = {"basin", ISSUE, LEAD}
 
 
 def read_basins(basins: Basins, open_: Open) -> BasinRecords:
@@ -103,6 +106,39 @@ def dataset_violations(
         text = f"got {dataset.attributes_key!r}, wanted one of {known}"
         found.append(FieldViolation(f"{field}.attributes_key", text))
     return found
+
+
+def forecast_violations(
+    rows: Sequence[dict[str, Any]], dataset: ForecastDataset, field: str = "dataset"
+) -> list[FieldViolation]:
+    """What is wrong with the key of forecasts, given the datasets that there are."""
+    found = _forecasts(rows, dataset.key)
+    if len(found) == 1:
+        return []
+    known = ", ".join(
+        f"{row['key']} ({', '.join(one['name'] for one in row['variables'])})" for row in rows[:12]
+    )
+    which = f"{len(found)} datasets have" if found else "no dataset has"
+    text = (
+        f"{which} {' and '.join(FORECAST)} by {', '.join(sorted(FORECAST_DIMS))}; wanted one of "
+        f"{known or 'none'}"
+    )
+    return [FieldViolation(f"{field}.key", f"got {dataset.key!r}: {text}")]
+
+
+def forecast_row(rows: Sequence[dict[str, Any]], key: str) -> dict[str, Any]:
+    """The dataset with the forecasts; call after :func:`forecast_violations`."""
+    return _forecasts(rows, key)[0]
+
+
+def _forecasts(rows: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    return [
+        row
+        for row in rows
+        if (row["key"] == key or not key)
+        and set(FORECAST)
+        <= {one["name"] for one in row["variables"] if set(one["dims"]) >= FORECAST_DIMS}
+    ]
 
 
 def _records(rows: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:

@@ -55,6 +55,8 @@ class About:
         Also of the noise of forecast weather.
     hybrid : bool
         Whether a process model's forecast is an input.
+    archive_noise : tuple of float, optional
+        By lead, of the archived forecasts that it was trained with.
     """
 
     model: str
@@ -71,6 +73,7 @@ class About:
     generated: bool
     seed: int
     hybrid: bool = False
+    archive_noise: tuple[float, ...] | None = None
 
     @classmethod
     def of(

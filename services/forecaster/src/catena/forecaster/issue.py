@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from catena.forecaster.data.records import BasinRecords, Index
+from catena.forecaster.data.reforecasts import archive_noise
+from catena.forecaster.data.store import ForecastArchive
 from catena.forecaster.forecast_intervals import Bounds, ForecastIntervals
 from catena.forecaster.forecasters import Arrays, Forecaster, Forecasts, in_period
-from catena.forecaster.scenarios import Weather, no_weather, noised_weather
+from catena.forecaster.scenarios import Weather, archived_weather, no_weather, noised_weather
 from catena.shared.errors import InvalidData
 
 
@@ -35,12 +37,38 @@ class Issued:
     notes: dict[str, list[str]]
 
 
-def weather_of(forecaster: Forecaster, records: BasinRecords, *, without: bool) -> Weather:
-    """Forecast weather from records: noised, or none."""
+def weather_of(
+    forecaster: Forecaster,
+    records: BasinRecords,
+    *,
+    without: bool = False,
+    archive: ForecastArchive | None = None,
+    generated: bool = False,
+) -> Weather:
+    """Forecast weather of an archive; without one the records' own, noised; or none.
+
+    How much an archive is believed was learned in training. A forecaster that was trained without
+    it takes the noise of the archive's forecasts of training days, where there are any.
+
+    Parameters
+    ----------
+    forecaster : Forecaster
+    records : BasinRecords
+    without : bool
+        None.
+    archive : ForecastArchive, optional
+    generated : bool
+        Whether the archive's forecasts were made by a formula.
+    """
     if without:
         return no_weather()
     about = forecaster.about
     lend = in_period(records, about.training_days)
+    if archive is not None:
+        noise = about.archive_noise
+        if noise is None and archive.within(lend).size:
+            noise = archive_noise(archive, records, lend)
+        return archived_weather(archive, noise, generated=generated)
     if not lend.any():
         # Records without a training day have no other year's weather to lend.
         return no_weather()
@@ -123,6 +151,8 @@ def _notes(
             notes.append(f"weather is missing on {gaps} of the last {len(flow)} days")
         if weather.scenario.reach == 0:
             notes.append("no forecast weather was used")
+        elif not weather.issued(issues[-1:]).size:
+            notes.append("no forecast weather was issued on that day: forecast without")
         elif weather.scenario.quality == "noised" and not reach:
             notes.append("forecast weather ends with the records: later leads go without")
         said[basin] = notes

@@ -14,6 +14,7 @@ from catena.forecaster.data.noise import TRAINING_MIXTURE
 from catena.forecaster.data.records import BasinRecords, Index
 from catena.forecaster.data.scaling import Scalers
 from catena.forecaster.data.splits import issues_within
+from catena.forecaster.data.store import ForecastArchive
 from catena.forecaster.data.windows import Windows
 from catena.forecaster.forecasters import (
     QUANTILES,
@@ -25,7 +26,7 @@ from catena.forecaster.forecasters import (
     in_period,
 )
 from catena.forecaster.process_forecaster import Gr4j, part_of
-from catena.forecaster.scenarios import HYBRID_MIXTURE, Weather, noised_weather
+from catena.forecaster.scenarios import HYBRID_MIXTURE, Weather, training_weather
 from catena.forecaster.training import TrainingConfig, train
 from catena.forecaster.training.loop import Average, no_denormals
 from catena.models.flow_model import FlowModel
@@ -101,6 +102,7 @@ class NetworkForecaster(Forecaster):
         settings: Settings,
         *,
         process: Gr4j | None = None,
+        archive: ForecastArchive | None = None,
         progress: Callable[[float, str], None] = lambda fraction, message: None,
         checkpoint: Checkpoint | None = None,
         average: Average | None = None,
@@ -115,6 +117,8 @@ class NetworkForecaster(Forecaster):
         settings : Settings
         process : Gr4j, optional
             Its forecast becomes an input.
+        archive : ForecastArchive, optional
+            Forecasts that part of the training sees; their noise stands in `about`.
         progress, checkpoint, average, part
             As in :func:`catena.forecaster.training.train`.
 
@@ -127,8 +131,8 @@ class NetworkForecaster(Forecaster):
         made = cls._fresh(about, records, settings, process)
         done = train(
             made.network,
-            made._samples(records, about.training_days, window=settings.window),
-            made._samples(records, _validation(about)),
+            made._samples(records, about.training_days, archive, window=settings.window),
+            made._samples(records, _validation(about), archive),
             settings.training(),
             seed=about.seed,
             checkpoint=checkpoint,
@@ -154,10 +158,21 @@ class NetworkForecaster(Forecaster):
         }
         if settings.width is not None:
             config["width"] = settings.width
-        network = new_flow_model(about.model, config, about.seed)
+        if about.model == "channel_tst":  # whose weights are made for one window and these leads
+            config |= {"window": settings.window, "max_leads": about.leads}
+        try:
+            network = new_flow_model(about.model, config, about.seed)
+        except ValueError as error:
+            raise InvalidData(f"{error}; give another width to training, or none") from None
         return cls(about, network, scalers, settings, process)
 
-    def _samples(self, records: BasinRecords, period: tuple[str, str], window: int = 0) -> Windows:
+    def _samples(
+        self,
+        records: BasinRecords,
+        period: tuple[str, str],
+        archive: ForecastArchive | None,
+        window: int = 0,
+    ) -> Windows:
         """Samples whose targets lie in a period; with `window` their past does too."""
         days = in_period(records, period)
         issues = issues_within(days, leads=self.about.leads, past=window)
@@ -170,8 +185,14 @@ class NetworkForecaster(Forecaster):
         lend = in_period(records, self.about.training_days)
         # Without a process model the weather may be another one in each epoch.
         mixture = TRAINING_MIXTURE if self.process is None else HYBRID_MIXTURE
-        weather = noised_weather(
-            records, lend, self.about.leads, seed=self.about.seed, mixture=mixture
+        weather = training_weather(
+            records,
+            lend,
+            self.about.leads,
+            seed=self.about.seed,
+            mixture=mixture,
+            archive=archive,
+            noise=self.about.archive_noise,
         )
         return self._windows(records, issues, weather, predict=False)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from catena.forecaster import storage
-from catena.forecaster.basins import dataset_violations, ingested
+from catena.forecaster.basins import dataset_violations, forecast_violations, ingested
 from catena.forecaster.forecasters import About
 from catena.forecaster.queries import (
+    ArchiveWeatherQuery,
     EvaluateForecastsQuery,
     FitIntervalsQuery,
     ForecastQuery,
@@ -19,6 +20,9 @@ from catena.forecaster.queries import (
     StreamForecastsQuery,
     TrainForecasterQuery,
     UpdateIntervalsQuery,
+    too_many_basins,
+    too_many_forecasts,
+    too_many_numbers,
 )
 from catena.forecaster.vocabulary import Basins, Period
 from catena.shared.artifacts import Artifact, ArtifactStore
@@ -50,6 +54,10 @@ def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViol
     if basins is not None and basins.dataset is not None:
         rows = ingested(opened["basins.dataset.dataset"])
         found += dataset_violations(rows, basins.dataset)
+    if isinstance(query, ArchiveWeatherQuery):
+        return list(_forecasts(query, opened))
+    if "archive" in opened:
+        found += _archive(query, basins, opened)
     if isinstance(query, TrainForecasterQuery):
         return [*found, *_process(query, opened)]
     if isinstance(query, EvaluateForecastsQuery):
@@ -64,9 +72,52 @@ def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViol
             found += _same(opened["forecaster"], opened["intervals"])
         if isinstance(query, ForecastQuery):
             found += _known(query, about)
+        if isinstance(query, (ForecastQuery, StreamForecastsQuery)):
+            found += _short(query, about)
         if isinstance(query, (ForecastQuery, IssueForecastsQuery)) and query.states is not None:
             found += _states(about, opened["states"])
     return found
+
+
+def _forecasts(query: ArchiveWeatherQuery, opened: dict[str, Artifact]) -> Iterator[FieldViolation]:
+    if query.dataset is not None:
+        yield from forecast_violations(ingested(opened["dataset.dataset"]), query.dataset)
+    elif query.generated is not None and query.generated.basins.dataset is not None:
+        field = "generated.basins.dataset"
+        rows = ingested(opened[f"{field}.dataset"])
+        yield from dataset_violations(rows, query.generated.basins.dataset, field)
+
+
+def _archive(
+    query: Query, basins: Basins | None, opened: dict[str, Artifact]
+) -> Iterator[FieldViolation]:
+    """An archive has the basins, and forecasts of the days that need some."""
+    about = storage.read_archive_about(opened["archive"])
+    names: Sequence[str] = basins.names if basins is not None else ()
+    model = opened.get("forecaster", opened.get("forecasters[0]"))
+    if not names and model is not None:
+        names = storage.read_about(model).basins
+    known = set(about["basins"])
+    if missing := [name for name in names if name not in known]:
+        yield FieldViolation(
+            "archive",
+            f"has no forecasts of {len(missing)} of {len(names)} basins: "
+            f"{', '.join(missing[:6])}{', ...' if len(missing) > 6 else ''}; archive them too, or "
+            "leave the basins out",
+        )
+    period = {
+        TrainForecasterQuery: "training_days",
+        FitIntervalsQuery: "days",
+        EvaluateForecastsQuery: "days",
+    }.get(type(query))
+    days: Period | None = getattr(query, period) if period is not None else None
+    start, end = about["issues"]
+    if days is not None and (days.end <= start or end < days.start):
+        yield FieldViolation(
+            "archive",
+            f"has forecasts of {start} to {end}, but {period} is {days.start} to {days.end}; give "
+            "an archive that reaches over it",
+        )
 
 
 def _process(query: TrainForecasterQuery, opened: dict[str, Artifact]) -> Iterator[FieldViolation]:
@@ -164,6 +215,20 @@ def _known(query: ForecastQuery, about: About) -> Iterator[FieldViolation]:
         yield FieldViolation(
             "records", f"end on {', '.join(sorted(ends)[:3])}; wanted one day of issue for all"
         )
+
+
+def _short(query: ForecastQuery | StreamForecastsQuery, about: About) -> Iterator[FieldViolation]:
+    """What is computed while a call waits is bounded; jobs are not."""
+    asked = () if query.basins is None else query.basins.names or about.basins
+    if isinstance(query, StreamForecastsQuery):
+        found = too_many_forecasts(len(asked), query.issues, query.stride)
+    else:
+        levels = len(query.levels) if query.intervals is not None else 0
+        found = too_many_basins(len(asked)) or too_many_numbers(
+            len(asked or query.records), about.leads, levels
+        )
+    if found is not None:
+        yield found
 
 
 def _states(about: About, states: Artifact) -> Iterator[FieldViolation]:

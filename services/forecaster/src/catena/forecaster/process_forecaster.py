@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from catena.forecaster.data.noise import PERFECT, Scenario, forecast_weather
 from catena.forecaster.data.records import BasinRecords, Index
 from catena.forecaster.data.splits import issues_within
+from catena.forecaster.data.store import ForecastArchive
 from catena.forecaster.forecasters import (
     About,
     Arrays,
@@ -31,7 +32,7 @@ from catena.forecaster.process.forecaster import (
 from catena.forecaster.process.model import lead_days
 from catena.forecaster.process.mos import Mos, last_errors
 from catena.forecaster.process.pet import day_of_year
-from catena.forecaster.scenarios import Weather, noised_weather
+from catena.forecaster.scenarios import Weather, archived_weather, noised_weather
 from catena.forecaster.simple_forecasters import SimpleForecaster
 from catena.forecaster.training.denoise import denoised
 from catena.shared.errors import InvalidData
@@ -41,9 +42,9 @@ MOS_STRIDE = 3
 NOISED_FOR_MOS = Scenario("noised for MOS", member=5)
 """Noise that corrections are learned with; other than that of forecasts that are judged."""
 
-Correction = Literal["noised", "sharp", "expected"]
-"""What a correction was learned with: noised weather as it came, perfect weather, or the weather
-that is to be expected when a noised forecast has come."""
+Correction = Literal["noised", "sharp", "expected", "archived"]
+"""What a correction was learned with: noised weather as it came, perfect weather, the weather that
+is to be expected when a noised forecast has come, or archived forecasts as they came."""
 
 STATE_DAY = "day"
 """Name of the state's day among the arrays of a state: days since 1970-01-01."""
@@ -62,6 +63,8 @@ class Gr4j(SimpleForecaster):
         With the correction for noised forecast weather.
     sharp, expected : Mos
         The corrections for perfect and for expected weather: what a hybrid gets.
+    archived : Mos, optional
+        That for archived forecasts, if it was trained with an archive.
     """
 
     past = WARM_UP
@@ -73,9 +76,11 @@ class Gr4j(SimpleForecaster):
         process: ProcessForecaster,
         sharp: Mos,
         expected: Mos,
+        archived: Mos | None = None,
     ) -> None:
         super().__init__(about, scale)
         self.process, self.sharp, self.expected = process, sharp, expected
+        self.archived = archived
 
     @classmethod
     def fit(
@@ -83,10 +88,13 @@ class Gr4j(SimpleForecaster):
         about: About,
         records: BasinRecords,
         *,
+        archive: ForecastArchive | None = None,
         progress: Callable[[float, str], None] = lambda fraction, message: None,
         checkpoint: Checkpoint | None = None,
     ) -> Self:
         """Calibrate basin by basin; those that a checkpoint holds are not calibrated again.
+
+        With an archive one more correction is learned, on the days on which it has a forecast.
 
         Raises
         ------
@@ -112,17 +120,27 @@ class Gr4j(SimpleForecaster):
             fitted[name] = process.with_mos(records, issues, leads, made)
         sharp, expected = fitted["sharp"].mos, fitted["expected"].mos
         assert sharp is not None and expected is not None
-        return cls(about, flow_scale(records, days), fitted["noised"], sharp, expected)
+        archived = None
+        if archive is not None:
+            progress(0.98, "fitting the correction for archived weather")
+            weather = archived_weather(archive, about.archive_noise, generated=False)
+            issues = weather.issued(training_issues(records, about, stride=1))
+            made = _weather(process, records, issues, leads, weather, "archived")
+            same = {"persistence": sharp.persistence}
+            archived = process.with_mos(records, issues, leads, made, **same).mos
+        return cls(about, flow_scale(records, days), fitted["noised"], sharp, expected, archived)
 
     def forecast(
         self, records: BasinRecords, issues: Index, weather: Weather, states: Arrays | None = None
     ) -> Forecasts:
         """Corrected as fits the weather; NaN for issue times that lack the warm-up."""
         self.check(records)
-        perfect = weather.scenario.quality == "perfect" and weather.scenario.reach is None
-        return Forecasts(
-            self.run(records, issues, weather, states, correction="sharp" if perfect else "noised")
-        )
+        correction: Correction = "noised"
+        if weather.scenario.quality == "perfect" and weather.scenario.reach is None:
+            correction = "sharp"
+        elif weather.scenario.quality == "archived" and self.archived is not None:
+            correction = "archived"
+        return Forecasts(self.run(records, issues, weather, states, correction=correction))
 
     def run(
         self,
@@ -143,8 +161,8 @@ class Gr4j(SimpleForecaster):
         leads = self.about.leads
         process = self.process
         if correction != "noised":
-            mos = self.sharp if correction == "sharp" else self.expected
-            process = replace(process, mos=mos)
+            own = {"sharp": self.sharp, "expected": self.expected, "archived": self.archived}
+            process = replace(process, mos=own[correction])
         made = _weather(process, records, issues, leads, weather, correction)
         first, start, errors = self._start(records, issues, states)
         ready = issues >= first
@@ -211,7 +229,9 @@ class Gr4j(SimpleForecaster):
         process = {f"process.{name}": value for name, value in self.process.state().items()}
         sharp = {f"sharp.{name}": value for name, value in self.sharp.state().items()}
         expected = {f"expected.{name}": value for name, value in self.expected.state().items()}
-        return {"scale": self.scale, **process, **sharp, **expected}
+        others = {} if self.archived is None else self.archived.state()
+        archived = {f"archived.{name}": value for name, value in others.items()}
+        return {"scale": self.scale, **process, **sharp, **expected, **archived}
 
     def meta(self) -> dict[str, Any]:
         """Names of the basins, and how their bands were guessed."""
@@ -224,7 +244,9 @@ class Gr4j(SimpleForecaster):
         """Inverse of :meth:`arrays` and :meth:`meta`."""
         process = ProcessForecaster.from_state(meta["process"], part_of(arrays, "process."))
         sharp, expected = (Mos.from_state(part_of(arrays, f"{n}.")) for n in ("sharp", "expected"))
-        return cls(about, np.asarray(arrays["scale"]), process, sharp, expected)
+        others = part_of(arrays, "archived.")
+        archived = Mos.from_state(others) if others else None
+        return cls(about, np.asarray(arrays["scale"]), process, sharp, expected, archived)
 
 
 def _weather(

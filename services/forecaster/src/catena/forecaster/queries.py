@@ -18,8 +18,10 @@ from catena.forecaster.vocabulary import (
     BasinRecord,
     Basins,
     Day,
+    ForecastDataset,
     ForecasterRef,
     ForecastsRef,
+    GeneratedForecasts,
     IntervalMethod,
     IntervalsRef,
     Leads,
@@ -29,6 +31,7 @@ from catena.forecaster.vocabulary import (
     Seed,
     Stride,
     Training,
+    WeatherArchiveRef,
     Words,
     once,
 )
@@ -40,6 +43,35 @@ INLINE_NUMBERS = 120_000
 
 MOST_ISSUES = 20_000
 """Issue times of one request: 50 years of days."""
+
+MOST_INLINE = 100
+"""Basins of one inline forecast: records of more take too long to read while a call waits."""
+
+MOST_STREAMED = 20_000
+"""Forecasts (basins times issue times) of one stream: minutes of one processor."""
+
+
+class ArchiveWeatherQuery(Query):
+    """Put forecast weather into an archive."""
+
+    dataset: ForecastDataset | None = None
+    generated: GeneratedForecasts | None = None
+    leads: Leads = 30
+    title: Words = ""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """One source."""
+        if (self.dataset is None) == (self.generated is None):
+            yield FieldViolation(
+                "source",
+                "wanted one of dataset (of data-ingest) and generated (made of observed weather); "
+                "give one",
+            )
+
+    @property
+    def seed(self) -> int:
+        """Seed of generated forecasts, for the lineage."""
+        return 0 if self.generated is None else self.generated.seed
 
 
 class TrainForecasterQuery(Query):
@@ -57,6 +89,7 @@ class TrainForecasterQuery(Query):
     tune: bool = False
     tune_trials: Annotated[int, Field(ge=2, le=100)] = 8
     title: Words = ""
+    archive: WeatherArchiveRef | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
         """What belongs to networks is not asked of other models; no day is in both periods."""
@@ -67,6 +100,10 @@ class TrainForecasterQuery(Query):
             )
         if not network:
             yield from self._only_networks()
+        if self.archive is not None and self.model in ("persistence", "climatology"):
+            yield FieldViolation(
+                "archive", f"is given, but {self.model} looks at no weather; leave it out"
+            )
         if self.training_days.days < 365:
             yield FieldViolation(
                 "training_days.end",
@@ -111,6 +148,7 @@ class FitIntervalsQuery(Query):
     method: IntervalMethod = "cross_fitted"
     stride: Stride = 3
     seed: Seed = 0
+    archive: WeatherArchiveRef | None = None
 
 
 class UpdateIntervalsQuery(Query):
@@ -120,6 +158,7 @@ class UpdateIntervalsQuery(Query):
     forecaster: ForecasterRef
     basins: Basins
     end: Day
+    archive: WeatherArchiveRef | None = None
 
 
 class IssueForecastsQuery(Query):
@@ -133,11 +172,16 @@ class IssueForecastsQuery(Query):
     states: ForecastsRef | None = None
     without_weather: bool = False
     title: Words = ""
+    archive: WeatherArchiveRef | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Each level once; a period that can be held."""
+        """Each level once; a period that can be held; weather or none."""
         yield from once("levels", self.levels)
         yield from issue_times("issues", self.issues, 1)
+        if self.without_weather and self.archive is not None:
+            yield FieldViolation(
+                "archive", "is given, but without_weather is set; leave one of the two out"
+            )
 
 
 class EvaluateForecastsQuery(Query):
@@ -152,6 +196,7 @@ class EvaluateForecastsQuery(Query):
     track: bool = False
     seed: Seed = 0
     title: Words = ""
+    archive: WeatherArchiveRef | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
         """Each forecaster and level once; tracking needs intervals that can be tracked."""
@@ -222,6 +267,29 @@ def too_many_numbers(basins: int, leads: int, levels: int) -> FieldViolation | N
     return FieldViolation(
         "basins",
         f"makes {basins} basins x {leads} leads x {levels} levels; wanted at most {INLINE_NUMBERS} "
-        "numbers in one reply; use StreamForecasts, or IssueForecasts, which answers with an "
-        "artifact",
+        "numbers in one reply; use StreamForecasts, or the job IssueForecasts, which answers with "
+        "an artifact",
+    )
+
+
+def too_many_basins(basins: int) -> FieldViolation | None:
+    """Violation when an inline forecast is of more basins than a call waits for, else None."""
+    if basins <= MOST_INLINE:
+        return None
+    return FieldViolation(
+        "basins.names",
+        f"makes {basins} basins; wanted at most {MOST_INLINE} in one reply; use the job "
+        "IssueForecasts, which answers with an artifact",
+    )
+
+
+def too_many_forecasts(basins: int, period: Period, stride: int) -> FieldViolation | None:
+    """Violation when a stream would compute longer than a server should, else None."""
+    issues = -(-period.days // stride)
+    if basins * issues <= MOST_STREAMED:
+        return None
+    return FieldViolation(
+        "issues.end",
+        f"makes {basins} basins x {issues} issue times; wanted at most {MOST_STREAMED} forecasts "
+        "in one stream; use the job IssueForecasts, which answers with an artifact",
     )

@@ -18,13 +18,17 @@ from catena.forecaster.forecasters import Forecaster
 from catena.forecaster.issue import Issued, days_of_issue, issue, weather_of
 from catena.forecaster.preflight import check_against_artifacts
 from catena.forecaster.scenarios import Weather, given_weather, no_weather
+from catena.forecaster.turns import Turns, refuse_unwanted
 from catena.shared.artifacts import ArtifactCache
-from catena.shared.errors import InvalidRequest
 from catena.shared.query import Query, RefQuery
 from catena.shared.server import Runtime, Servicer
 
-AT_ONCE = 16
-"""Issue times that a stream computes together."""
+AT_ONCE = 512
+"""Forecasts that a stream computes together: after each such part it looks for its client."""
+COMPUTING = 4
+"""Forecasts, inline or parts of streams, that are computed at the same time."""
+PATIENCE_S = 1.0
+"""How long an inline forecast waits for others to end."""
 
 
 class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
@@ -34,6 +38,8 @@ class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
         super().__init__(runtime)
         self.forecasters = ArtifactCache(storage.read_forecaster, most=4)
         self.intervals = ArtifactCache(storage.read_intervals, most=4)
+        # Turns are fewer than the threads of calls: the rest of these is for other rpcs.
+        self.turns = Turns(min(COMPUTING, self.settings.max_workers - 1), PATIENCE_S)
 
     def _forecaster(self, ref: RefQuery) -> Forecaster:
         return self.forecasters.get(self.store.open(ref))
@@ -56,6 +62,12 @@ class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
         elif request.workers > 1:
             function = jobs.train_together
         return self.submit(function, request, pb.TrainForecasterResponse)
+
+    def ArchiveWeather(
+        self, request: pb.ArchiveWeatherRequest, context: grpc.ServicerContext
+    ) -> pb.ArchiveWeatherResponse:
+        """Put forecast weather into an archive."""
+        return self.submit(jobs.archive_weather, request, pb.ArchiveWeatherResponse)
 
     def FitIntervals(
         self, request: pb.FitIntervalsRequest, context: grpc.ServicerContext
@@ -87,12 +99,16 @@ class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
         """Forecast a few basins, inline."""
         query = queries.ForecastQuery.from_message(request)
         self.check(query)
+        with self.turns.one(context):
+            return pb.ForecastResponse(forecasts=list(self._forecast(query, context)))
+
+    def _forecast(
+        self, query: queries.ForecastQuery, context: grpc.ServicerContext
+    ) -> Iterator[pb.BasinForecast]:
         forecaster = self._forecaster(query.forecaster)
         records, weather, day = self._asked(query, forecaster)
+        refuse_unwanted(context)
         levels = query.levels if query.intervals is not None else ()
-        too_many = queries.too_many_numbers(len(records), forecaster.about.leads, len(levels))
-        if too_many is not None:
-            raise InvalidRequest("Forecast: the reply would be too large", violations=[too_many])
         states = None
         if query.states is not None:
             states = storage.read_states(self.store.open(query.states), records.days[day])
@@ -105,7 +121,7 @@ class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
             levels=levels,
             states=states,
         )
-        return pb.ForecastResponse(forecasts=list(_messages(made, levels)))
+        return _messages(made, levels)
 
     def _asked(
         self, query: queries.ForecastQuery, forecaster: Forecaster
@@ -129,17 +145,19 @@ class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
         """Forecast many issue times, in the order of time and basins."""
         query = queries.StreamForecastsQuery.from_message(request)
         self.check(query)
-        forecaster = self._forecaster(query.forecaster)
-        intervals = self._intervals(query.intervals)
-        records = jobs.known_basins(query.basins, forecaster.about, self.store.open)
-        issues = days_of_issue(records, query.issues.start, query.issues.end, query.stride)
-        weather = weather_of(forecaster, records, without=query.without_weather)
+        with self.turns.one(context, patient=True):
+            forecaster = self._forecaster(query.forecaster)
+            intervals = self._intervals(query.intervals)
+            records = jobs.known_basins(query.basins, forecaster.about, self.store.open)
+            issues = days_of_issue(records, query.issues.start, query.issues.end, query.stride)
+            weather = weather_of(forecaster, records, without=query.without_weather)
         levels = query.levels if intervals is not None else ()
-        for start in range(0, len(issues), AT_ONCE):
-            if not context.is_active():
-                return
-            part = issues[start : start + AT_ONCE]
-            made = issue(forecaster, records, part, weather, intervals=intervals, levels=levels)
+        together = max(1, AT_ONCE // len(records))
+        for start in range(0, len(issues), together):
+            part = issues[start : start + together]
+            # A turn is not held while the client reads.
+            with self.turns.one(context, patient=True):
+                made = issue(forecaster, records, part, weather, intervals=intervals, levels=levels)
             for place in range(len(part)):
                 for message in _messages(made, levels, place):
                     yield pb.StreamForecastsResponse(forecast=message)

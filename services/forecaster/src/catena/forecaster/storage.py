@@ -8,6 +8,8 @@ intervals     ``intervals.json``, ``intervals.safetensors``
 forecasts     ``forecasts.json``, ``forecasts.zarr`` (basin, forecast_reference_time, leadtime),
               ``states.safetensors``, ``report.html``
 evaluation    ``evaluation.json``, ``skill.zarr`` (model, basin, leadtime, level), ``report.html``
+weather_      ``archive.json``, ``archive.zarr`` (basin, forecast_reference_time, leadtime,
+archive       variable[, member]): a :class:`~catena.forecaster.data.store.ForecastStore`
 ============  =====================================================================================
 """
 
@@ -20,6 +22,7 @@ import numpy as np
 import xarray as xr
 
 from catena.forecaster.data.records import BasinRecords, Index
+from catena.forecaster.data.store import ForecastStore
 from catena.forecaster.evaluation import LEADTIME
 from catena.forecaster.forecast_intervals import Bounds, ForecastIntervals
 from catena.forecaster.forecasters import About, Arrays, Forecaster, Forecasts
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 STATES = "states.safetensors"
 DATASET = "forecasts.zarr"
 UNITS = {"streamflow": "mm d-1"}
+ARCHIVE = "archive.zarr"
 
 SIMPLE: dict[str, type[Forecaster]] = {
     "persistence": Persistence,
@@ -90,6 +94,50 @@ def read_intervals(artifact: Artifact) -> ForecastIntervals:
 def intervals_belong_to(artifact: Artifact) -> str:
     """Digest of the forecaster that intervals were fitted around."""
     return str(artifact.read_json("intervals.json")["forecaster"])
+
+
+# ------------------------------------------------------------------ archives of forecast weather
+
+
+class ArchivedForecasts(ForecastStore):
+    """The store of an artifact; other processes open the artifact by themselves.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        Of kind "weather_archive". Every byte of it is checked.
+    """
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.artifact = artifact
+        self.generated = bool(read_archive_about(artifact)["generated"])
+        super().__init__(artifact.local_path(ARCHIVE))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ArchivedForecasts, (self.artifact,)
+
+
+def write_archive(writer: ArtifactWriter, store: ForecastStore, *, generated: bool) -> None:
+    """Write a store of forecasts, and what a request has to know of it."""
+    for path in sorted(store.folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(store.folder).as_posix()
+            writer.write_bytes(f"{ARCHIVE}/{name}", path.read_bytes())
+    about = {
+        "generated": generated,
+        "basins": list(store.basins),
+        "variables": list(store.names),
+        "leads": store.leads,
+        "members": store.members,
+        "issues": [str(store.issue_days[0]), str(store.issue_days[-1])],
+        "count": len(store.issue_days),
+    }
+    writer.write_json("archive.json", about)
+
+
+def read_archive_about(artifact: Artifact) -> dict[str, Any]:
+    """What an archive holds: basins, variables, leads, members, first and last issue day."""
+    return dict(artifact.read_json("archive.json"))
 
 
 # ------------------------------------------------------------------ forecasts

@@ -14,6 +14,7 @@ import ray
 from torch import Tensor
 
 from catena.forecaster.data.records import BasinRecords
+from catena.forecaster.data.store import ForecastArchive
 from catena.forecaster.forecasters import About, Arrays
 from catena.forecaster.network_forecaster import NetworkForecaster, Settings
 from catena.forecaster.process_forecaster import Gr4j
@@ -29,6 +30,7 @@ def fit_together(
     settings: Settings,
     process: Gr4j | None,
     *,
+    archive: ForecastArchive | None,
     workers: int,
     context: JobContext,
 ) -> NetworkForecaster:
@@ -40,6 +42,7 @@ def fit_together(
     records : BasinRecords
     settings : Settings
     process : Gr4j, optional
+    archive : ForecastArchive, optional
     workers : int
     context : JobContext
         Of the job, whose checkpoint a killed training goes on from.
@@ -59,6 +62,7 @@ def fit_together(
         "records": records,
         "settings": settings,
         "process": process,
+        "archive": archive,
         "store": context.store,
         "folder": f"jobs/{context.name}/checkpoint",
         "attempt": context.attempt,
@@ -77,7 +81,12 @@ def fit_together(
         ray.kill(host)
     # All steps are in the checkpoint: nothing is left to train, the best weights are taken from it.
     return NetworkForecaster.fit(
-        about, records, settings, process=process, checkpoint=context.checkpoint
+        about,
+        records,
+        settings,
+        process=process,
+        archive=archive,
+        checkpoint=context.checkpoint,
     )
 
 
@@ -117,6 +126,7 @@ def _loop(task: dict[str, Any]) -> None:
         task["records"],
         task["settings"],
         process=task["process"],
+        archive=task["archive"],
         checkpoint=saved if rank == 0 else _ReadOnly(saved),
         average=average,
         part=(rank, size),

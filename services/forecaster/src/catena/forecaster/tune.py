@@ -18,6 +18,7 @@ import numpy as np
 import ray
 
 from catena.forecaster.data.records import BasinRecords
+from catena.forecaster.data.store import ForecastArchive
 from catena.forecaster.forecasters import About, Checkpoint
 from catena.forecaster.network_forecaster import NetworkForecaster, Settings
 from catena.forecaster.process_forecaster import Gr4j
@@ -51,6 +52,7 @@ def search(
     base: Settings,
     process: Gr4j | None,
     *,
+    archive: ForecastArchive | None,
     trials: int,
     progress: Callable[[float, str], None],
     checkpoint: Checkpoint | None,
@@ -65,6 +67,7 @@ def search(
     base : Settings
         Among the candidates.
     process : Gr4j, optional
+    archive : ForecastArchive, optional
     trials : int
         Candidates.
     progress : callable
@@ -86,7 +89,7 @@ def search(
     tried = candidates(base, trials, seed=about.seed)
     saved = checkpoint.load() if checkpoint is not None else None
     rungs: dict[str, Any] = {} if saved is None else dict(saved[0])
-    data = {"about": about, "records": records, "process": process}
+    data = {"about": about, "records": records, "process": process, "archive": archive}
     alive, best = list(range(len(tried))), 0
     for number, part in enumerate(RUNGS):
         progress(number / len(RUNGS), f"search: {len(alive)} settings, round {number + 1}")
@@ -156,5 +159,6 @@ def _trial(
         data["records"],
         Settings(**settings[config["number"]]),
         process=data["process"],
+        archive=data["archive"],
     )
     return {"loss": min(loss for _, _, loss in made.history)}

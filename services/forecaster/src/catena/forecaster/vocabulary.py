@@ -36,6 +36,7 @@ DatasetRef = Annotated[RefQuery, kind_is("dataset")]
 ForecasterRef = Annotated[RefQuery, kind_is("forecaster")]
 IntervalsRef = Annotated[RefQuery, kind_is("intervals")]
 ForecastsRef = Annotated[RefQuery, kind_is("forecasts")]
+WeatherArchiveRef = Annotated[RefQuery, kind_is("weather_archive")]
 
 ModelName = Literal[
     "persistence",
@@ -132,6 +133,27 @@ class Basins(QueryModel):
         if self.names and self.spread is not None:
             yield FieldViolation("spread", "is given beside names; choose in one of the two ways")
         yield from once("names", self.names)
+
+
+class ForecastDataset(QueryModel):
+    """Forecast weather in a dataset of data-ingest."""
+
+    dataset: DatasetRef
+    key: Words = ""
+    names: Annotated[tuple[Name, ...], Field(max_length=MOST_BASINS)] = ()
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Each basin once."""
+        yield from once("names", self.names)
+
+
+class GeneratedForecasts(QueryModel):
+    """Forecast weather made of observed weather, called generated wherever it appears."""
+
+    basins: Basins
+    members: Annotated[int, Field(ge=0, le=100)] = 0
+    stride: Stride = 1
+    seed: Seed = 0
 
 
 class Training(QueryModel):

@@ -41,6 +41,12 @@ _BLOCK = 32  # basins read at once
 _DAY = np.timedelta64(1, "D")
 
 
+def record_units(name: str) -> str:
+    """Units of a variable in records."""
+    units = variable(name).units
+    return RECORD_UNITS.get(units, units)
+
+
 def records_from(
     weather: xr.Dataset,
     *,

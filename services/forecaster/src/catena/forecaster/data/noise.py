@@ -166,6 +166,9 @@ class ForecastWeather:
     noise : ForecastNoise, optional
     seed : int
         Of the draws of scenarios.
+    issued : (T,) boolean array, optional
+        Days on which the archive has a forecast. On others archived scenarios of a mixture give way
+        to its other ones; left out: they are taken as they come.
 
     Raises
     ------
@@ -180,6 +183,7 @@ class ForecastWeather:
         donors: Donors | None = None,
         noise: ForecastNoise | None = None,
         seed: int = 0,
+        issued: Mask | None = None,
     ) -> None:
         self.mixture = mixture if isinstance(mixture, Mixture) else Mixture.only(mixture)
         self.donors, self.noise, self.seed = donors, noise or ForecastNoise(), seed
@@ -190,6 +194,12 @@ class ForecastWeather:
         self._member = np.array([-1 if s.member is None else s.member for s in scenarios])
         if donors is None and self._noised.any():
             raise InvalidData("noised forecasts need donors; give the days that may lend weather")
+        self._issued = issued
+        self._others = np.flatnonzero(~self._archived)
+        self._instead: Mixture | None = None
+        if issued is not None and len(self._others):
+            kept = [(scenarios[i], self.mixture.shares[i]) for i in self._others]
+            self._instead = Mixture(*(tuple(each) for each in zip(*kept, strict=True)))
 
     @property
     def archived(self) -> bool:
@@ -211,6 +221,11 @@ class ForecastWeather:
         """
         size = len(samples)
         drawn = self.mixture.draw(samples, seed=self.seed, epoch=epoch)
+        if self._issued is not None and self._instead is not None:
+            gone = np.flatnonzero(self._archived[drawn] & ~self._issued[issues])
+            # Another seed: these samples' numbers are all those that led to the archive.
+            other = self._instead.draw(samples[gone], seed=self.seed ^ 1, epoch=epoch)
+            drawn[gone] = self._others[other]
         weight = np.ones((size, leads), np.float32)
         donor = np.zeros(size, np.int64)
         reaches = [leads if s.reach is None else s.reach for s in self.mixture.scenarios]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from catena.forecaster.data.canonical import RECORD_UNITS
-from catena.forecaster.data.donors import noise_level
+from catena.forecaster.data.canonical import record_units
+from catena.forecaster.data.donors import Donors, noise_level
+from catena.forecaster.data.noise import ForecastWeather, Scenario, forecast_weather
 from catena.forecaster.data.records import Array32, BasinRecords, Days, Index, Mask
 from catena.forecaster.data.store import CHUNK_ISSUES, ISSUE, LEAD, ForecastArchive, ForecastStore
 from catena.shared.errors import InvalidData
@@ -18,6 +20,53 @@ from catena.shared.lexicon import factor_offset, variable
 
 _DAY = np.timedelta64(1, "D")
 _SEASON_DAYS = 15
+_FIRST = 1000
+"""First member of generated forecasts, far from those of the noised scenarios of models."""
+
+
+def forecast_store(
+    folder: str | Path,
+    dataset: xr.Dataset,
+    basins: Sequence[str],
+    leads: int,
+    names: Sequence[str],
+) -> ForecastStore:
+    """A new store with all forecasts of a data set.
+
+    Parameters
+    ----------
+    folder : path
+    dataset : xarray.Dataset
+        As :func:`append_forecasts` takes it.
+    basins : sequence of str
+        Empty: all of the data set.
+    leads : int
+        Days ahead at most; fewer where the data set has fewer.
+    names : sequence of str
+        Variables.
+
+    Raises
+    ------
+    InvalidData
+        As :func:`append_forecasts`; also where there is no daily lead or no issue time.
+    """
+    days = _issue_days(dataset)
+    ahead = _lead_days(dataset)
+    if not days.size or not (ahead == 1).any():
+        raise InvalidData(
+            f"{days.size} issue times and leads of {_listed(ahead)} days came; wanted at least one "
+            "issue time and lead 1: make daily values first"
+        )
+    reach = next(lead for lead in range(1, leads + 2) if lead > leads or not (ahead == lead).any())
+    store = ForecastStore.create(
+        folder,
+        basins=list(basins) or [str(name) for name in dataset["basin"].values],
+        names=names,
+        leads=reach - 1,
+        members=dataset.sizes.get("member", 0),
+        units=[record_units(name) for name in names],
+    )
+    return append_forecasts(store, dataset)
 
 
 def append_forecasts(store: ForecastStore, dataset: xr.Dataset) -> ForecastStore:
@@ -42,12 +91,12 @@ def append_forecasts(store: ForecastStore, dataset: xr.Dataset) -> ForecastStore
     new = np.flatnonzero(
         days > store.issue_days[-1] if len(store.issue_days) else np.ones(len(days), bool)
     )
-    leads = (dataset[LEAD].values.astype("timedelta64[ns]") / _DAY).astype(np.float64)
+    leads = _lead_days(dataset)
     wanted = np.arange(1, store.leads + 1)
     if not np.isin(wanted, leads).all():
         raise InvalidData(
-            f"leads of {', '.join(f'{lead:g}' for lead in leads[:6])}, ... days came; wanted 1 to "
-            f"{store.leads} days: make daily values first"
+            f"leads of {_listed(leads)} days came; wanted 1 to {store.leads} days: make daily "
+            "values first"
         )
     at = np.array([np.flatnonzero(leads == lead)[0] for lead in wanted])
     known = {str(name) for name in dataset["basin"].values}
@@ -59,6 +108,40 @@ def append_forecasts(store: ForecastStore, dataset: xr.Dataset) -> ForecastStore
         block = dataset.isel({ISSUE: rows})
         values = np.stack([_values(block, name, store) for name in store.names], axis=3)
         store = store.append(days[rows], values)
+    return store
+
+
+def append_generated(
+    store: ForecastStore, records: BasinRecords, *, stride: int = 1, seed: int = 0
+) -> ForecastStore:
+    """Add forecasts made of the records' own weather, noised as the module `donors` says.
+
+    All years may lend: a forecast is of its own days for the most part, and other years' weather
+    says nothing of a test. They are no more than a stand-in for a real archive.
+
+    Parameters
+    ----------
+    store : ForecastStore
+        Of the basins and weather of the records, without issue times.
+    records : BasinRecords
+    stride : int
+        Days between issue times; the last days of the records are among them, with what is known.
+    seed : int
+    """
+    donors = Donors(records.days, np.ones(len(records.days), bool), store.leads, seed=seed)
+    issues = np.arange(0, len(records.days), stride)
+    for rows in _blocks(issues, 0):
+        members = [
+            forecast_weather(
+                records,
+                rows,
+                store.leads,
+                ForecastWeather(Scenario("generated", member=_FIRST + member), donors=donors),
+            )
+            for member in range(max(store.members, 1))
+        ]
+        values = np.stack(members, axis=-1) if store.members else members[0]
+        store = store.append(records.days[rows], values)
     return store
 
 
@@ -77,6 +160,20 @@ def _issue_days(dataset: xr.Dataset) -> Days:
             "daily values of other hours are of other days"
         )
     return days - 1
+
+
+def _lead_days(dataset: xr.Dataset) -> NDArray[np.float64]:
+    leads = np.asarray(dataset[LEAD].values.astype("timedelta64[ns]") / _DAY, np.float64)
+    if (leads % 1 != 0).any():
+        # Every fourth of six-hourly values is labelled like a day's, and is not one.
+        raise InvalidData(
+            f"leads of {_listed(leads)} days came; wanted whole days: make daily values first"
+        )
+    return leads
+
+
+def _listed(leads: NDArray[np.float64]) -> str:
+    return ", ".join(f"{lead:g}" for lead in leads[:6]) + (", ..." if len(leads) > 6 else "")
 
 
 def _blocks(rows: Index, first: int) -> Iterator[Index]:
@@ -100,8 +197,7 @@ def _values(block: xr.Dataset, name: str, store: ForecastStore) -> Array32:
     units = str(block[name].attrs.get("units", ""))
     if not units:
         raise InvalidData(f"forecast of {name} has no units; wanted e.g. '{about.units}'")
-    target = RECORD_UNITS.get(about.units, about.units)
-    factor, offset = factor_offset(units, target, substance=about.substance)
+    factor, offset = factor_offset(units, record_units(name), substance=about.substance)
     values = np.asarray(block[name].transpose(*dims).values, np.float64)
     return np.asarray(values * factor + offset, np.float32)
 
@@ -136,15 +232,13 @@ def archive_noise(
     InvalidData
         When no forecast was issued on training days.
     """
-    leads = archive.leads
-    issues = archive.issued()
-    ahead = issues[:, None] + 1 + np.arange(leads)
-    inside = (ahead < len(days)).all(axis=1)
-    issues, ahead = issues[inside], ahead[inside]
-    keep = np.asarray(days)[ahead].all(axis=1)
-    issues, ahead = issues[keep], ahead[keep]
+    issues = archive.within(np.asarray(days))
     if not issues.size:
-        raise InvalidData("no forecast was issued on training days; its noise cannot be told")
+        raise InvalidData(
+            "no forecast was issued whose days are all days of training: what the archive's "
+            "forecasts are worth cannot be learned; give one that reaches over training_days"
+        )
+    ahead = issues[:, None] + 1 + np.arange(archive.leads)
     rng = np.random.default_rng(seed)
     size = min(most, len(records) * len(issues))
     drawn = rng.choice(len(records) * len(issues), size, replace=False)

@@ -24,7 +24,7 @@ import zarr
 from numpy.typing import NDArray
 
 from catena.forecaster.data.blocks import Blocks
-from catena.forecaster.data.records import Array32, BasinRecords, Days, Index
+from catena.forecaster.data.records import Array32, BasinRecords, Days, Index, Mask
 from catena.shared.artifacts.datasets import quiet
 from catena.shared.errors import (
     ArtifactCorrupt,
@@ -307,6 +307,7 @@ class ForecastArchive:
     def __init__(
         self, source: ForecastStore | ForecastArray, records: BasinRecords, leads: int
     ) -> None:
+        self._names = records.basins
         missing = [name for name in records.weather_names if name not in source.names]
         rows = {basin: row for row, basin in enumerate(source.basins)}
         self._basin = np.array([rows.get(basin, -1) for basin in records.basins], np.int64)
@@ -331,6 +332,21 @@ class ForecastArchive:
     def issued(self) -> Index:
         """Places of the days of the records on which a forecast was issued."""
         return np.flatnonzero(self._issue >= 0)
+
+    def within(self, days: Mask) -> Index:
+        """Places of the issue days whose forecasts are of `days`, (T,), alone."""
+        issues = self.issued()
+        ahead = issues[:, None] + 1 + np.arange(self.leads)
+        inside = (ahead < len(days)).all(axis=1)
+        return issues[inside][days[ahead[inside]].all(axis=1)]
+
+    def of(self, records: BasinRecords) -> ForecastArchive:
+        """The same forecasts for other records."""
+        return ForecastArchive(self.source, records, self.leads)
+
+    def lacking(self) -> list[str]:
+        """Basins of the records that the archive has no forecasts for."""
+        return [self._names[row] for row in np.flatnonzero(self._basin < 0)]
 
     def groups(self, basins: Index, issues: Index, *, seed: int, epoch: int) -> Index:
         """Number of the group of each sample: groups fit into memory one at a time.

@@ -164,6 +164,7 @@ def fit_mos(
     second: Array | None = None,
     *,
     ridge: float = RIDGE,
+    persistence: Array | None = None,
 ) -> Mos:
     """Fit the correction by ridge regression, each basin and lead by itself.
 
@@ -181,6 +182,8 @@ def fit_mos(
         Another forecast that the correction may lean on.
     ridge : float
         Penalty per pair.
+    persistence : Array, (basin,), optional
+        Of the errors; found from them if left out.
 
     Raises
     ------
@@ -193,7 +196,8 @@ def fit_mos(
             f"forecast {forecast.shape}, simulated {simulated.shape}, flow {flow.shape} and "
             f"{len(issues)} issue days do not fit; want (basin, issue, lead) and (basin, day) twice"
         )
-    persistence = np.array([_persistence(error, issues) for error in flow - simulated])
+    if persistence is None:
+        persistence = np.array([_persistence(error, issues) for error in flow - simulated])
     at_issue = _at_issue(simulated, flow, issues, persistence)
     wanted = at_leads(flow, issues, leads) - forecast
     weights = np.empty((basins, leads, 1 + len(PREDICTORS) + (second is not None)))

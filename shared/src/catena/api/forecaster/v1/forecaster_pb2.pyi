@@ -107,8 +107,50 @@ class Training(_message.Message):
     learning_rate: float
     def __init__(self, window: _Optional[int] = ..., width: _Optional[int] = ..., steps: _Optional[int] = ..., batch: _Optional[int] = ..., learning_rate: _Optional[float] = ...) -> None: ...
 
+class ForecastDataset(_message.Message):
+    __slots__ = ("dataset", "key", "names")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    dataset: _artifacts_pb2.ArtifactRef
+    key: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, dataset: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., key: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GeneratedForecasts(_message.Message):
+    __slots__ = ("basins", "members", "stride", "seed")
+    BASINS_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    basins: Basins
+    members: int
+    stride: int
+    seed: int
+    def __init__(self, basins: _Optional[_Union[Basins, _Mapping]] = ..., members: _Optional[int] = ..., stride: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class ArchiveWeatherRequest(_message.Message):
+    __slots__ = ("dataset", "generated", "leads", "title", "validate_only")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    GENERATED_FIELD_NUMBER: _ClassVar[int]
+    LEADS_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    dataset: ForecastDataset
+    generated: GeneratedForecasts
+    leads: int
+    title: str
+    validate_only: bool
+    def __init__(self, dataset: _Optional[_Union[ForecastDataset, _Mapping]] = ..., generated: _Optional[_Union[GeneratedForecasts, _Mapping]] = ..., leads: _Optional[int] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class ArchiveWeatherResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _jobs_pb2.Job
+    def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
+
 class TrainForecasterRequest(_message.Message):
-    __slots__ = ("basins", "model", "training_days", "validation_days", "leads", "training", "seed", "process", "workers", "tune", "tune_trials", "title", "validate_only")
+    __slots__ = ("basins", "model", "training_days", "validation_days", "leads", "training", "seed", "process", "workers", "tune", "tune_trials", "title", "archive", "validate_only")
     BASINS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TRAINING_DAYS_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +163,7 @@ class TrainForecasterRequest(_message.Message):
     TUNE_FIELD_NUMBER: _ClassVar[int]
     TUNE_TRIALS_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVE_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     basins: Basins
     model: Model
@@ -134,8 +177,9 @@ class TrainForecasterRequest(_message.Message):
     tune: bool
     tune_trials: int
     title: str
+    archive: _artifacts_pb2.ArtifactRef
     validate_only: bool
-    def __init__(self, basins: _Optional[_Union[Basins, _Mapping]] = ..., model: _Optional[_Union[Model, str]] = ..., training_days: _Optional[_Union[Period, _Mapping]] = ..., validation_days: _Optional[_Union[Period, _Mapping]] = ..., leads: _Optional[int] = ..., training: _Optional[_Union[Training, _Mapping]] = ..., seed: _Optional[int] = ..., process: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., workers: _Optional[int] = ..., tune: _Optional[bool] = ..., tune_trials: _Optional[int] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, basins: _Optional[_Union[Basins, _Mapping]] = ..., model: _Optional[_Union[Model, str]] = ..., training_days: _Optional[_Union[Period, _Mapping]] = ..., validation_days: _Optional[_Union[Period, _Mapping]] = ..., leads: _Optional[int] = ..., training: _Optional[_Union[Training, _Mapping]] = ..., seed: _Optional[int] = ..., process: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., workers: _Optional[int] = ..., tune: _Optional[bool] = ..., tune_trials: _Optional[int] = ..., title: _Optional[str] = ..., archive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class TrainForecasterResponse(_message.Message):
     __slots__ = ("job",)
@@ -144,13 +188,14 @@ class TrainForecasterResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class FitIntervalsRequest(_message.Message):
-    __slots__ = ("forecaster", "basins", "days", "method", "stride", "seed", "validate_only")
+    __slots__ = ("forecaster", "basins", "days", "method", "stride", "seed", "archive", "validate_only")
     FORECASTER_FIELD_NUMBER: _ClassVar[int]
     BASINS_FIELD_NUMBER: _ClassVar[int]
     DAYS_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     STRIDE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVE_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     forecaster: _artifacts_pb2.ArtifactRef
     basins: Basins
@@ -158,8 +203,9 @@ class FitIntervalsRequest(_message.Message):
     method: IntervalMethod
     stride: int
     seed: int
+    archive: _artifacts_pb2.ArtifactRef
     validate_only: bool
-    def __init__(self, forecaster: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., days: _Optional[_Union[Period, _Mapping]] = ..., method: _Optional[_Union[IntervalMethod, str]] = ..., stride: _Optional[int] = ..., seed: _Optional[int] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, forecaster: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., days: _Optional[_Union[Period, _Mapping]] = ..., method: _Optional[_Union[IntervalMethod, str]] = ..., stride: _Optional[int] = ..., seed: _Optional[int] = ..., archive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class FitIntervalsResponse(_message.Message):
     __slots__ = ("job",)
@@ -168,18 +214,20 @@ class FitIntervalsResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class UpdateIntervalsRequest(_message.Message):
-    __slots__ = ("intervals", "forecaster", "basins", "end", "validate_only")
+    __slots__ = ("intervals", "forecaster", "basins", "end", "archive", "validate_only")
     INTERVALS_FIELD_NUMBER: _ClassVar[int]
     FORECASTER_FIELD_NUMBER: _ClassVar[int]
     BASINS_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVE_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     intervals: _artifacts_pb2.ArtifactRef
     forecaster: _artifacts_pb2.ArtifactRef
     basins: Basins
     end: str
+    archive: _artifacts_pb2.ArtifactRef
     validate_only: bool
-    def __init__(self, intervals: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., forecaster: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., end: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, intervals: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., forecaster: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., end: _Optional[str] = ..., archive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class UpdateIntervalsResponse(_message.Message):
     __slots__ = ("job",)
@@ -188,7 +236,7 @@ class UpdateIntervalsResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class IssueForecastsRequest(_message.Message):
-    __slots__ = ("forecaster", "intervals", "basins", "issues", "levels", "states", "without_weather", "title", "validate_only")
+    __slots__ = ("forecaster", "intervals", "basins", "issues", "levels", "states", "without_weather", "title", "archive", "validate_only")
     FORECASTER_FIELD_NUMBER: _ClassVar[int]
     INTERVALS_FIELD_NUMBER: _ClassVar[int]
     BASINS_FIELD_NUMBER: _ClassVar[int]
@@ -197,6 +245,7 @@ class IssueForecastsRequest(_message.Message):
     STATES_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_WEATHER_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVE_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     forecaster: _artifacts_pb2.ArtifactRef
     intervals: _artifacts_pb2.ArtifactRef
@@ -206,8 +255,9 @@ class IssueForecastsRequest(_message.Message):
     states: _artifacts_pb2.ArtifactRef
     without_weather: bool
     title: str
+    archive: _artifacts_pb2.ArtifactRef
     validate_only: bool
-    def __init__(self, forecaster: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., intervals: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., issues: _Optional[_Union[Period, _Mapping]] = ..., levels: _Optional[_Iterable[float]] = ..., states: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., without_weather: _Optional[bool] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, forecaster: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., intervals: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., issues: _Optional[_Union[Period, _Mapping]] = ..., levels: _Optional[_Iterable[float]] = ..., states: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., without_weather: _Optional[bool] = ..., title: _Optional[str] = ..., archive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class IssueForecastsResponse(_message.Message):
     __slots__ = ("job",)
@@ -216,7 +266,7 @@ class IssueForecastsResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class EvaluateForecastsRequest(_message.Message):
-    __slots__ = ("forecasters", "intervals", "basins", "days", "stride", "levels", "track", "seed", "title", "validate_only")
+    __slots__ = ("forecasters", "intervals", "basins", "days", "stride", "levels", "track", "seed", "title", "archive", "validate_only")
     FORECASTERS_FIELD_NUMBER: _ClassVar[int]
     INTERVALS_FIELD_NUMBER: _ClassVar[int]
     BASINS_FIELD_NUMBER: _ClassVar[int]
@@ -226,6 +276,7 @@ class EvaluateForecastsRequest(_message.Message):
     TRACK_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVE_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     forecasters: _containers.RepeatedCompositeFieldContainer[_artifacts_pb2.ArtifactRef]
     intervals: _artifacts_pb2.ArtifactRef
@@ -236,8 +287,9 @@ class EvaluateForecastsRequest(_message.Message):
     track: bool
     seed: int
     title: str
+    archive: _artifacts_pb2.ArtifactRef
     validate_only: bool
-    def __init__(self, forecasters: _Optional[_Iterable[_Union[_artifacts_pb2.ArtifactRef, _Mapping]]] = ..., intervals: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., days: _Optional[_Union[Period, _Mapping]] = ..., stride: _Optional[int] = ..., levels: _Optional[_Iterable[float]] = ..., track: _Optional[bool] = ..., seed: _Optional[int] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, forecasters: _Optional[_Iterable[_Union[_artifacts_pb2.ArtifactRef, _Mapping]]] = ..., intervals: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., days: _Optional[_Union[Period, _Mapping]] = ..., stride: _Optional[int] = ..., levels: _Optional[_Iterable[float]] = ..., track: _Optional[bool] = ..., seed: _Optional[int] = ..., title: _Optional[str] = ..., archive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class EvaluateForecastsResponse(_message.Message):
     __slots__ = ("job",)

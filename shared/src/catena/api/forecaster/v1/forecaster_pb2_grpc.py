@@ -45,6 +45,11 @@ class ForecasterServiceStub:
                 request_serializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.StreamForecastsRequest.SerializeToString,
                 response_deserializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.StreamForecastsResponse.FromString,
                 _registered_method=True)
+        self.ArchiveWeather = channel.unary_unary(
+                '/catena.api.forecaster.v1.ForecasterService/ArchiveWeather',
+                request_serializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.ArchiveWeatherRequest.SerializeToString,
+                response_deserializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.ArchiveWeatherResponse.FromString,
+                _registered_method=True)
         self.TrainForecaster = channel.unary_unary(
                 '/catena.api.forecaster.v1.ForecasterService/TrainForecaster',
                 request_serializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.TrainForecasterRequest.SerializeToString,
@@ -85,6 +90,13 @@ class ForecasterServiceServicer:
 
     def StreamForecasts(self, request, context):
         """Forecasts of many issue times, one message for each basin and issue time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ArchiveWeather(self, request, context):
+        """Puts forecast weather, by issue time and lead, into an archive that the other rpcs read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +149,11 @@ def add_ForecasterServiceServicer_to_server(servicer, server):
                     servicer.StreamForecasts,
                     request_deserializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.StreamForecastsRequest.FromString,
                     response_serializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.StreamForecastsResponse.SerializeToString,
+            ),
+            'ArchiveWeather': grpc.unary_unary_rpc_method_handler(
+                    servicer.ArchiveWeather,
+                    request_deserializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.ArchiveWeatherRequest.FromString,
+                    response_serializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.ArchiveWeatherResponse.SerializeToString,
             ),
             'TrainForecaster': grpc.unary_unary_rpc_method_handler(
                     servicer.TrainForecaster,
@@ -219,6 +236,33 @@ class ForecasterService:
             '/catena.api.forecaster.v1.ForecasterService/StreamForecasts',
             catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.StreamForecastsRequest.SerializeToString,
             catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.StreamForecastsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ArchiveWeather(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catena.api.forecaster.v1.ForecasterService/ArchiveWeather',
+            catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.ArchiveWeatherRequest.SerializeToString,
+            catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.ArchiveWeatherResponse.FromString,
             options,
             channel_credentials,
             insecure,
