@@ -7,7 +7,7 @@ from support.forecast_batches import SIZES, forecast_inputs
 
 from catena.models.flow_models import new_flow_model
 from catena.models.interpretable_lstm import InterpretableLSTM, VariableLSTM
-from catena.models.lstm import fused_lstm
+from catena.models.lstm_layer import LSTMLayer
 
 
 def model() -> InterpretableLSTM:
@@ -21,7 +21,7 @@ def test_each_variable_has_an_lstm_of_its_own() -> None:
     batched, days = VariableLSTM(3, 4), torch.randn(5, 12, 3, 2)
     states = batched(days)
     for n in range(3):
-        single = fused_lstm(2, 4)
+        single = LSTMLayer(2, 4)
         with torch.no_grad():
             single.weight_ih_l0.copy_(batched.of_input[n].T)
             single.weight_hh_l0.copy_(batched.of_hidden[n].T)

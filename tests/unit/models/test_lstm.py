@@ -2,48 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
 from support.forecast_batches import SIZES, forecast_inputs, with_gaps
 
 from catena.models.flow_models import new_flow_model
-from catena.models.lstm import LSTMState, fused_lstm
-
-
-def by_hand(lstm: torch.nn.LSTM, x: np.ndarray) -> np.ndarray:
-    """The equations, one day after the other (Hochreiter & Schmidhuber 1997; Gers et al. 2000)."""
-
-    def sigmoid(v: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(-v))
-
-    w, u, b, c = (p.detach().numpy() for p in lstm.parameters())
-    hidden = cell = np.zeros((len(x), lstm.hidden_size))
-    out = []
-    for day in range(x.shape[1]):
-        gates = x[:, day] @ w.T + hidden @ u.T + b + c
-        enter, forget, candidate, leave = np.split(gates, 4, axis=1)
-        cell = sigmoid(forget) * cell + sigmoid(enter) * np.tanh(candidate)
-        hidden = sigmoid(leave) * np.tanh(cell)
-        out.append(hidden)
-    return np.stack(out, 1)
-
-
-def test_the_fused_layer_follows_the_equations() -> None:
-    torch.manual_seed(0)
-    lstm, x = fused_lstm(3, 5), torch.randn(4, 20, 3)
-    np.testing.assert_allclose(lstm(x)[0].detach().numpy(), by_hand(lstm, x.numpy()), atol=1e-5)
-
-
-def test_forget_gates_start_open_and_keep_a_year() -> None:
-    lstm = fused_lstm(2, 6)
-    gates = lstm.bias_ih_l0 + lstm.bias_hh_l0
-    assert gates[6:12].tolist() == [3.0] * 6
-    assert not gates[:6].any() and not gates[12:].any()
-    x = torch.zeros(1, 90, 2, requires_grad=True)
-    lstm(x)[0][:, -1].sum().backward()
-    assert x.grad is not None and x.grad[0, 0].abs().max() > 1e-6
+from catena.models.lstm import LSTMState
 
 
 @pytest.mark.parametrize("name", ["lstm", "lstm_ed"])

@@ -17,7 +17,7 @@ from catena.models.attention import causal, position_code
 from catena.models.flow_features import SEASON, LastFlow
 from catena.models.flow_model import FlowConfig, FlowModel, Internals
 from catena.models.forecast_inputs import ForecastInputs
-from catena.models.lstm import FORGET_BIAS
+from catena.models.lstm_layer import FORGET_BIAS
 from catena.models.mixtures import NormalMixture
 
 

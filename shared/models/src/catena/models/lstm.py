@@ -15,25 +15,7 @@ from catena.models.flow_features import LastFlow
 from catena.models.flow_heads import Head, make_head
 from catena.models.flow_model import FlowConfig, FlowModel, Internals
 from catena.models.forecast_inputs import ForecastInputs
-
-FORGET_BIAS = 3.0
-
-
-def fused_lstm(inputs: int, width: int) -> nn.LSTM:
-    """An LSTM layer that starts with open forget gates.
-
-    torch runs a whole sequence of it as one operation on a CPU (oneDNN), several times as fast as
-    a loop over days. A forget bias of 3 keeps memory over months from the start (Gers et al. 2000;
-    Kratzert et al. 2019 use it for streamflow), and keeps gradients of early days from fading into
-    denormal numbers, which are slow: switch those off as well where you train
-    (`torch.set_flush_denormal(True)`).
-    """
-    lstm = nn.LSTM(inputs, width, batch_first=True)
-    with torch.no_grad():
-        lstm.get_parameter("bias_ih_l0").zero_()
-        bias = lstm.get_parameter("bias_hh_l0").zero_()
-        bias[width : 2 * width] = FORGET_BIAS
-    return lstm
+from catena.models.lstm_layer import LSTMLayer, State
 
 
 @dataclass(frozen=True)
@@ -73,9 +55,9 @@ class LSTMState:
         return LastFlow(self.flow, self.age)
 
     @property
-    def carry(self) -> tuple[Tensor, Tensor]:
-        """Hidden and cell state as torch takes them, (1, B, d) each."""
-        return self.hidden[None].contiguous(), self.cell[None].contiguous()
+    def carry(self) -> State:
+        """Hidden and cell state."""
+        return self.hidden, self.cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +86,7 @@ class RecurrentFlowModel(FlowModel[LSTMConfig]):
         self.past_in = nn.Linear(config.past_size + 2, config.embedding)
         self.basin = nn.Linear(2 * config.statics, config.embedding, bias=False)
         self.future_in = nn.Linear(config.future_size, config.embedding)
-        self.past = fused_lstm(config.embedding, config.width)
+        self.past = LSTMLayer(config.embedding, config.width)
         self.build_ahead(config)
         return make_head(config.head, config.width)
 
@@ -112,8 +94,18 @@ class RecurrentFlowModel(FlowModel[LSTMConfig]):
         """Make the layers that read the leads, if there are more."""
 
     @abstractmethod
-    def ahead(self, days: Tensor, state: LSTMState) -> Tensor:
-        """Features (B, H, d) of leads whose inputs are `days` (B, H, e)."""
+    def ahead(self, leads: Tensor, basin: Tensor, state: LSTMState) -> Tensor:
+        """Features (B, H, d) of leads.
+
+        Parameters
+        ----------
+        leads : Tensor, (B, H, n)
+            What is known of each, to go through `future_in`.
+        basin : Tensor, (B, e)
+            Added to the inputs of every lead.
+        state : LSTMState
+            At the issue time.
+        """
 
     def warm_up(self, inputs: ForecastInputs, start: LSTMState | None = None) -> LSTMState:
         """State at the issue time.
@@ -127,11 +119,11 @@ class RecurrentFlowModel(FlowModel[LSTMConfig]):
             same state as the whole.
         """
         flow = flow_features.past_flow(inputs, start.last if start else None)
-        days = self.past_in(torch.cat([flow_features.past_weather(inputs), flow], -1))
-        days = days + self._basin(inputs)
-        _, (hidden, cell) = self.past(days, start.carry if start else None)
+        days = torch.cat([flow_features.past_weather(inputs), flow], -1)
+        carry = start.carry if start else None
+        _, (hidden, cell) = self.past(days, carry, through=self.past_in, plus=self._basin(inputs))
         value, age = flow_features.carried_forward(inputs.past_flow, start.last if start else None)
-        return LSTMState(hidden[0], cell[0], value[:, -1], age[:, -1])
+        return LSTMState(hidden, cell, value[:, -1], age[:, -1])
 
     def features(
         self,
@@ -153,10 +145,10 @@ class RecurrentFlowModel(FlowModel[LSTMConfig]):
 
     def _ahead(self, inputs: ForecastInputs, state: LSTMState) -> Tensor:
         leads = flow_features.future(inputs, self._config.head.process)
-        return self.ahead(self.future_in(leads) + self._basin(inputs), state)
+        return self.ahead(leads, self._basin(inputs), state)
 
     def _basin(self, inputs: ForecastInputs) -> Tensor:
-        out: Tensor = self.basin(flow_features.statics(inputs))[:, None]
+        out: Tensor = self.basin(flow_features.statics(inputs))
         return out
 
 
@@ -166,7 +158,7 @@ class LSTM(RecurrentFlowModel):
     :meth:`explain` gives ``hidden`` and ``cell`` (B, d) at the issue time.
     """
 
-    def ahead(self, days: Tensor, state: LSTMState) -> Tensor:
+    def ahead(self, leads: Tensor, basin: Tensor, state: LSTMState) -> Tensor:
         """The recurrence goes on."""
-        out: Tensor = self.past(days, state.carry)[0]
+        out: Tensor = self.past(leads, state.carry, through=self.future_in, plus=basin)[0]
         return out

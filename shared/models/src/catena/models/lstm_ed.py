@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from catena.models.lstm import LSTMConfig, LSTMState, RecurrentFlowModel, fused_lstm
+from catena.models.lstm import LSTMConfig, LSTMState, RecurrentFlowModel
+from catena.models.lstm_layer import LSTMLayer
 
 
 class LSTMEncoderDecoder(RecurrentFlowModel):
@@ -18,11 +19,11 @@ class LSTMEncoderDecoder(RecurrentFlowModel):
         """Make the decoder, and the bridges to it."""
         self.hidden_bridge = nn.Linear(config.width, config.width)
         self.cell_bridge = nn.Linear(config.width, config.width)
-        self.decoder = fused_lstm(config.embedding, config.width)
+        self.decoder = LSTMLayer(config.embedding, config.width)
 
-    def ahead(self, days: Tensor, state: LSTMState) -> Tensor:
+    def ahead(self, leads: Tensor, basin: Tensor, state: LSTMState) -> Tensor:
         """Run the decoder."""
-        hidden = self.hidden_bridge(state.hidden).tanh()[None]
-        cell = self.cell_bridge(state.cell)[None]
-        out: Tensor = self.decoder(days, (hidden, cell))[0]
+        hidden = self.hidden_bridge(state.hidden).tanh()
+        cell = self.cell_bridge(state.cell)
+        out: Tensor = self.decoder(leads, (hidden, cell), through=self.future_in, plus=basin)[0]
         return out

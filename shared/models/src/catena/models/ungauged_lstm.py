@@ -13,16 +13,17 @@ from torch.nn.functional import softplus
 from catena.models.distributions import Distribution, as_levels
 from catena.models.flow_features import SEASON, filled
 from catena.models.image_net import ImageConfig, ImageNet
-from catena.models.lstm import fused_lstm
+from catena.models.lstm_layer import LSTMLayer, recur
 from catena.models.static_net import StaticConfig, StaticNet
 
 DONOR_FLOOR = 0.1
 """Added to scaled flow of donors before its logarithm is taken."""
 MOST_CHANGE = 3.0
 """Largest change of the logarithm of the donors' flow."""
+FIRST_START = 4.0
+"""Score of the first flow by donors at the start: e^4 times the weight of any other."""
 OWN_START = -4.0
 """Where flow of the network's own starts, before softplus: next to none."""
-_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class BasinSequences:
     chips : Tensor, (U, bands + 1, size, size), optional
         See :meth:`ImageNet.forward`.
     donor_flow : Tensor, (B, L, K), optional
-        Flow by a process model with the parameters of `K` gauged basins, the most similar first;
-        scaled like the flow that is asked for.
+        Flow by a process model with the parameters of gauged basins, the best guess first; scaled
+        like the flow that is asked for.
     """
 
     weather: Tensor
@@ -149,7 +150,7 @@ class UngaugedLSTM(nn.Module):
     same recurrence with weights that are held at zero: the input gate sees the encoding alone, the
     other gates and the candidate see weather and hidden state alone. So it too is one operation.
 
-    With flows by donors the network starts from their mean and learns what is wrong with it::
+    With flows by donors the network starts from the first and learns what is wrong with it::
 
         flow = exp(a) sum_k w_k donor_k + softplus(b)
 
@@ -173,12 +174,13 @@ class UngaugedLSTM(nn.Module):
             self.static = StaticNet(config.attributes) if config.attributes else None
             self.image = ImageNet(config.image) if config.image else None
             columns += config.donors
-            self.lstm = fused_lstm(columns + config.encoding, width)
+            self.lstm = LSTMLayer(columns + config.encoding, width)
             self.flow = nn.Linear(width, config.donors + 2 if config.donors else 1)
         if config.donors:
             with torch.no_grad():
                 self.flow.weight.zero_()
-                self.flow.bias.zero_()[-1] = OWN_START
+                self.flow.bias.zero_()[0] = FIRST_START
+                self.flow.bias[-1] = OWN_START
         inputs = torch.zeros(4 * width, columns + config.encoding)
         inputs[:width, columns:] = 1.0
         inputs[width:, :columns] = 1.0
@@ -235,14 +237,16 @@ class UngaugedLSTM(nn.Module):
         parts = [values, present[..., :-SEASON]]
         if donor_flow is not None:
             parts.append((donor_flow + DONOR_FLOOR).log())
-        days = torch.cat([*parts, encoding[:, None].expand(-1, weather.shape[1], -1)], -1)
-        if not self._config.entity_gate:
-            return self._head(self.lstm(days)[0], donor_flow)
-        w, u, b, c = (self.lstm.get_parameter(name) for name in _WEIGHTS)
-        weights = [w * self.entity_mask[0].to(w), u * self.entity_mask[1].to(u), b, c]
-        start = days.new_zeros(1, len(days), self._config.width)
-        hidden = torch.lstm(days, (start, start), weights, True, 1, 0.0, False, False, True)[0]
-        return self._head(hidden, donor_flow)
+        days = torch.cat(parts, -1)
+        layer, columns = self.lstm, days.shape[2]
+        of_input: Tensor = layer.weight_ih_l0
+        of_hidden: Tensor = layer.weight_hh_l0
+        if self._config.entity_gate:
+            of_input = of_input * self.entity_mask[0].to(of_input)
+            of_hidden = of_hidden * self.entity_mask[1].to(of_hidden)
+        # what is known of the basin is the same every day
+        offset = layer.bias_ih_l0 + layer.bias_hh_l0 + encoding @ of_input[:, columns:].T
+        return self._head(recur(days, of_input[:, :columns], of_hidden, offset)[0], donor_flow)
 
     def _head(self, hidden: Tensor, donor_flow: Tensor | None) -> Tensor:
         out: Tensor = self.flow(hidden)
