@@ -237,6 +237,12 @@ def test_records_that_cannot_be_are_refused(changes: dict[str, Any], message: st
         plain(**changes)
 
 
+def test_a_choice_of_no_basins_is_refused_as_that() -> None:
+    described = plain(attributes=np.ones((2, 3)), attribute_names=("x", "y", "z"))
+    with pytest.raises(InvalidData, match="0 basins, 9 days"):
+        described.select([])
+
+
 def test_basins_nothing_can_be_learned_for_are_named_with_the_reason() -> None:
     flow = np.arange(36.0).reshape(4, 9)
     flow[0], flow[1], flow[2] = 0, 3, np.nan

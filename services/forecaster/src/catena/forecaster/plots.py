@@ -204,7 +204,7 @@ def skill_map(
                 linewidth=0.8, label=f"no score ({int(none.sum())})", zorder=3,
             )  # fmt: skip
         if len(names) <= 40:
-            for row in np.flatnonzero(placed):
+            for row in map(int, np.flatnonzero(placed)):
                 axes.annotate(
                     names[row], (longitude[row], latitude[row]), xytext=(5, 3),
                     textcoords="offset points", fontsize=7, color=SOFT, parse_math=False,

@@ -237,7 +237,7 @@ def _refuse_depths(flow: Array32, basins: Sequence[str], area: Array64) -> None:
         {
             basins[row]: f"discharge of {most[row]:g} mm d-1 over {area[row]:g} m2; at most "
             f"{about.high * factor:g} can occur: is the area right, and in m2?"
-            for row in np.flatnonzero(most > about.high * factor)
+            for row in map(int, np.flatnonzero(most > about.high * factor))
         },
         "basins have an impossible discharge",
     )

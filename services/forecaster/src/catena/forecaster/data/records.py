@@ -72,6 +72,9 @@ class BasinRecords:
 
     def __post_init__(self) -> None:
         n, t = len(self.basins), len(self.days)
+        if not n or not t or not self.weather_names:
+            raise InvalidData(f"{n} basins, {t} days and the weather {self.weather_names} came; "
+                              "at least one of each wanted")  # fmt: skip
         put = object.__setattr__
         put(self, "days", np.asarray(self.days, dtype="datetime64[D]"))
         for name in ("weather", "flow", "attributes"):
@@ -95,9 +98,6 @@ class BasinRecords:
                     f"{name} of shape {getattr(self, name).shape} came; {shape} wanted for {n} "
                     f"basins and {t} days"
                 )
-        if not n or not t or not self.weather_names:
-            raise InvalidData(f"{n} basins, {t} days and the weather {self.weather_names} came; "
-                              "at least one of each wanted")  # fmt: skip
         check_days(self.days)
         self._check_values()
 
