@@ -16,7 +16,7 @@ from catena.forecaster.forecast_intervals import Bounds, targets
 from catena.forecaster.forecasters import About, Forecaster, Forecasts
 from catena.forecaster.queries import EvaluateForecastsQuery
 from catena.forecaster.report_evaluation import evaluation_page
-from catena.forecaster.scenarios import no_weather
+from catena.forecaster.scenarios import Weather, no_weather
 from catena.forecaster.simple_forecasters import Climatology, Persistence
 from catena.forecaster.vocabulary import Period
 from catena.shared.errors import InvalidData
@@ -191,6 +191,28 @@ def test_tracking_begins_with_the_first_day_after_the_fit(
     assert str(RECORDS.days[intervals.issues[0]]) == wanted
     assert (np.diff(intervals.issues) == 1).all() and intervals.issues[-1] == days()[1] - 1
     assert found.issues == days()[1] - days()[0]
+
+
+class EveryOtherDay(Weather):
+    """An archive with a forecast on every other day."""
+
+    def issued(self, issues: Any) -> Any:
+        return issues[issues % 2 == 0]
+
+
+def test_intervals_are_tracked_by_forecasts_that_were_issued_alone() -> None:
+    class Tracked(OfClimate):
+        def track(self, records: Any, issues: Any, forecasts: Any, levels: Any) -> Bounds:
+            self.issues = issues
+            return self.predict(records, issues, forecasts, levels)
+
+    intervals = Tracked()
+    intervals.until = "2003-06-30"
+    evaluate(
+        [("one", Given(0.0))], RECORDS, TEST, EveryOtherDay(no_weather().forecasts),
+        Climatology.fit(about(), RECORDS), intervals=intervals, track=True,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert len(intervals.issues) > 200 and (intervals.issues % 2 == 0).all()
 
 
 def page(found: Evaluation, held: tuple[str, str] | None, intervals: Any) -> str:

@@ -316,6 +316,7 @@ class _Block:
         after = int((np.datetime64(intervals.until) - self.records.days[0]).astype(int))
         first, leads = int(self.issues[0]), self.observed.shape[2]
         early = np.arange(first, max(after - leads, forecaster.past - 2), -stride)[1:][::-1]
+        early = self.weather.issued(early)
         issues = np.concatenate([early, self.issues]).astype(np.int64)
         made = self.forecasts
         if early.size:
