@@ -14,6 +14,13 @@ _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_compiled
+def _copy(values: Array, into: Array) -> None:
+    # several numbers at once, which the assignment of a slice to another does not manage
+    for place in range(len(into)):
+        into[place] = values[place]
+
+
+@_compiled
 def gather(
     table: Array,
     seen: Array,
@@ -60,11 +67,11 @@ def gather(
     for b in range(len(basin)):
         n, t = basin[b], issue[b]
         first = t - past + 1
-        past_weather[b, :] = table[n, first * columns : (t + 1) * columns]
-        past_flow[b, :] = seen[n, first : t + 1]
-        targets[b, :] = flow[n, t + 1 : t + 1 + leads]
-        out_statics[b, :fixed] = statics[n]
-        out_statics[b, fixed:] = memory[n, t]
+        _copy(table[n, first * columns : (t + 1) * columns], past_weather[b])
+        _copy(seen[n, first : t + 1], past_flow[b])
+        _copy(flow[n, t + 1 : t + 1 + leads], targets[b])
+        _copy(statics[n], out_statics[b, :fixed])
+        _copy(memory[n, t], out_statics[b, fixed:])
         for h in range(leads):
             at = (t + 1 + h) * columns
             future[b, h, weather] = table[n, at + weather]
