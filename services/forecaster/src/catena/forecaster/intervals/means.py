@@ -114,9 +114,16 @@ class NetworkMean:
             spread * targets.spread,
         )
 
+    def by_fold(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of the members of each fold, their standard deviation, (folds, n, k) each."""
+        members = evaluate(self.networks, self.inputs.encode(x))
+        members = members.reshape(self.folds, -1, *members.shape[1:])
+        deviation = members.std(axis=1, ddof=_ddof(members)) * self.targets.spread
+        return self.targets.decode(members.mean(axis=1)), deviation
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Mean over all members, (n, k)."""
-        return self.targets.decode(evaluate(self.networks, self.inputs.encode(x)).mean(axis=0))
+        return np.asarray(self.by_fold(x)[0].mean(axis=0))
 
     def features(self, x: np.ndarray) -> np.ndarray:
         """The inputs themselves."""
@@ -124,10 +131,7 @@ class NetworkMean:
 
     def spread(self, x: np.ndarray) -> np.ndarray:
         """Standard deviation between members of one fold, its square averaged over folds."""
-        members = evaluate(self.networks, self.inputs.encode(x))
-        members = members.reshape(self.folds, -1, *members.shape[1:])
-        variance = members.var(axis=1, ddof=_ddof(members)).mean(axis=0)
-        return np.asarray(np.sqrt(variance) * self.targets.spread)
+        return np.asarray(np.sqrt(np.square(self.by_fold(x)[1]).mean(axis=0)))
 
     def to_arrays(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Weights and scalers, architecture."""

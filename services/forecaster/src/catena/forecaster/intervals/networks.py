@@ -169,9 +169,13 @@ def _shuffled(own: np.ndarray, length: int, rng: np.random.Generator) -> np.ndar
 
 @torch.no_grad()
 def evaluate(networks: MLPEnsemble, x: np.ndarray) -> np.ndarray:
-    """Outputs of all members at `x` (n, d): (members, n, outputs) float64."""
+    """Outputs of all members, (members, n, outputs) float64.
+
+    `x` is (n, d), or (members, n, d) where each member has inputs of its own.
+    """
     inputs = torch.as_tensor(np.ascontiguousarray(x), dtype=torch.float32)
-    parts = [networks(inputs[i : i + ROWS]).numpy() for i in range(0, len(x), ROWS)]
+    starts = range(0, inputs.shape[-2], ROWS)
+    parts = [networks(inputs[..., i : i + ROWS, :]).numpy() for i in starts]
     if not parts:
         config = networks.config()
         return np.empty((config["members"], 0, config["outputs"]))

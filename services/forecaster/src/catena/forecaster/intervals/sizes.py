@@ -141,9 +141,37 @@ class SizeModel:
     def __call__(
         self, features: np.ndarray, mean: np.ndarray, spread: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Sizes upwards and downwards, (n, k) each."""
+        """Sizes upwards and downwards, (n, k) each.
+
+        Parameters
+        ----------
+        features : ndarray, (n, q)
+        mean, spread : ndarray, (n, k) or (folds, n, k)
+            Those of each fold's members, where there are such: networks of a fold take what they
+            were trained on. The spread over all folds is less noisy than that of one, and larger
+            on the log scale; sizes made from it would be too large.
+        """
+        return self._sizes(self._log_sizes(features, mean, spread).mean(axis=0))
+
+    def noise(
+        self, features: np.ndarray, mean: np.ndarray, spread: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Standard deviation of log sizes, up and down, between folds, (n, k) each."""
+        folds, n, k = mean.shape
+        z = self._log_sizes(features, mean, spread).clip(-LARGEST, LARGEST)
+        of_fold = z.reshape(folds, -1, n, 2, k).mean(axis=1)
+        deviation = self.weight * of_fold.std(axis=0, ddof=1)
+        return deviation[:, 0], deviation[:, 1]
+
+    def _log_sizes(
+        self, features: np.ndarray, mean: np.ndarray, spread: np.ndarray | None
+    ) -> np.ndarray:
+        """Of each network, (networks, n, 2 k), relative to `typical`, before the shrinkage."""
         inputs = self.scaler.encode(_inputs(features, mean, spread))
-        return self._sizes(evaluate(self.networks, inputs).mean(axis=0))
+        if inputs.ndim == 3:
+            members = self.networks.config()["members"] // len(inputs)
+            inputs = np.repeat(inputs, members, axis=0)
+        return evaluate(self.networks, inputs)
 
     def _sizes(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         z = z.clip(-LARGEST, LARGEST).reshape(len(z), 2, -1)
@@ -168,10 +196,11 @@ class SizeModel:
 
 
 def _inputs(features: np.ndarray, mean: np.ndarray, spread: np.ndarray | None) -> np.ndarray:
-    """Inputs of the size networks, before scaling."""
+    """Inputs of the size networks, before scaling; of each fold where the mean is."""
+    features = np.broadcast_to(features, (*mean.shape[:-1], features.shape[-1]))
     if spread is None:
-        return np.concatenate([features, mean], axis=1)
-    return np.concatenate([features, mean, np.log(spread + 1e-12)], axis=1)
+        return np.concatenate([features, mean], axis=-1)
+    return np.concatenate([features, mean, np.log(spread + 1e-12)], axis=-1)
 
 
 def _mean_size(sizes: np.ndarray) -> float:
