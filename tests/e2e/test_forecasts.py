@@ -13,6 +13,7 @@ TINY = """
 name: tiny
 title: Two generated basins
 basins: {generated: {basins: 2, years: 6, seed: 3}}
+archive: {generated: {seed: 4}}
 training_days: {start: 2001-01-01, end: 2004-06-30}
 validation_days: {start: 2004-07-01, end: 2005-06-30}
 test_days: {start: 2005-07-01, end: 2006-06-30}
@@ -42,13 +43,14 @@ def test_models_are_trained_and_scored(system: System) -> None:
     done = system("flow", "run", "train_forecaster", "--config", "tiny.yaml")
     page = (system.folder / "reports" / "tiny.html").read_text(encoding="utf-8")
     assert "GENERATED" in page, "nobody must take these basins for real ones"
+    assert "generated forecasts from an archive" in page, "nor this weather for forecasts"
     for name in ("TST with GR4J", "GR4J + MOS", "persistence", "climatology"):
         assert name in page
     for heading in ("How good are the forecasts?", "Where?", "Do the intervals hold?"):
         assert heading in page
     assert "evaluation" in done.stdout
     again = system("flow", "run", "train_forecaster", "--config", "tiny.yaml")
-    assert again.stdout.count("was there already") == 4, again.stdout
+    assert again.stdout.count("was there already") == 5, again.stdout
 
 
 def test_each_day_is_forecast_with_what_was_seen_until_then(system: System) -> None:

@@ -226,6 +226,8 @@ def test_the_files_that_are_shipped_make_sound_requests(
     monkeypatch.setenv("CATENA_DATA", "/data")
     config = Forecasting.from_file(ROOT / "deploy" / "forecast" / f"{name}.yaml")
     data = DATA if config.basins.ingest is not None else None
+    if config.archive is not None:
+        check(queries, "ArchiveWeather", steps.archive_request(config, data, None))
     models = {one: made("forecaster", format(i, "x")) for i, one in enumerate(config.models)}
     forecaster, intervals = models[config.forecaster], made("intervals")
     for one in config.models:

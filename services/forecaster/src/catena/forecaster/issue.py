@@ -65,10 +65,10 @@ def weather_of(
     about = forecaster.about
     lend = in_period(records, about.training_days)
     if archive is not None:
-        noise = about.archive_noise
-        if noise is None and archive.within(lend).size:
+        if about.archive_noise is None and archive.within(lend).size:
             noise = archive_noise(archive, records, lend)
-        return archived_weather(archive, noise, generated=generated)
+            return archived_weather(archive, noise, generated=generated)
+        return archived_weather(archive, about.archive_noise, generated=generated)
     if not lend.any():
         # Records without a training day have no other year's weather to lend.
         return no_weather()

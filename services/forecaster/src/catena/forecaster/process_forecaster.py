@@ -126,8 +126,9 @@ class Gr4j(SimpleForecaster):
             weather = archived_weather(archive, about.archive_noise, generated=False)
             issues = weather.issued(training_issues(records, about, stride=1))
             made = _weather(process, records, issues, leads, weather, "archived")
-            same = {"persistence": sharp.persistence}
-            archived = process.with_mos(records, issues, leads, made, **same).mos
+            # One persistence for all: a state remembers errors that are filled by it.
+            fit = process.with_mos(records, issues, leads, made, persistence=sharp.persistence)
+            archived = fit.mos
         return cls(about, flow_scale(records, days), fitted["noised"], sharp, expected, archived)
 
     def forecast(

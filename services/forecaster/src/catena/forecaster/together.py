@@ -30,7 +30,7 @@ def fit_together(
     settings: Settings,
     process: Gr4j | None,
     *,
-    archive: ForecastArchive | None,
+    archive: ForecastArchive | None = None,
     workers: int,
     context: JobContext,
 ) -> NetworkForecaster:

@@ -52,7 +52,7 @@ def search(
     base: Settings,
     process: Gr4j | None,
     *,
-    archive: ForecastArchive | None,
+    archive: ForecastArchive | None = None,
     trials: int,
     progress: Callable[[float, str], None],
     checkpoint: Checkpoint | None,

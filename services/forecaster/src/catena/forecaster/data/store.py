@@ -338,7 +338,7 @@ class ForecastArchive:
         issues = self.issued()
         ahead = issues[:, None] + 1 + np.arange(self.leads)
         inside = (ahead < len(days)).all(axis=1)
-        return issues[inside][days[ahead[inside]].all(axis=1)]
+        return np.asarray(issues[inside][days[ahead[inside]].all(axis=1)], np.int64)
 
     def of(self, records: BasinRecords) -> ForecastArchive:
         """The same forecasts for other records."""
