@@ -198,9 +198,6 @@ def main() -> None:
     torch.set_num_threads(1)
     forecaster, spent = fit(model, seed, cpu_s, folder)
     kept: dict[str, Any] = {"cpu_s": np.array(spent)}
-    if model in ("tst", "lstm_ed", "channel_tst"):
-        np.savez(folder / f"model-{model}-{seed}.npz", **forecaster.arrays())
-        (folder / f"model-{model}-{seed}.json").write_text(json.dumps({"about": forecaster.about.to_dict(), "meta": forecaster.meta()}))
     noised = None
     for kind in WEATHER if model not in ("persistence", "climatology") else ("noised",):
         made = forecaster.forecast(records(), issues(years), weather(kind, seed))

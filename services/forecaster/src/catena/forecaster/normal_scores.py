@@ -34,7 +34,7 @@ def root(values: NDArray[Any], scale: Array) -> Array:
 
 def flow(roots: NDArray[Any], scale: Array) -> Array:
     """Inverse of :func:`root`; what lies below zero is zero."""
-    return np.square(np.maximum(roots, 0.0)) * _along_first(scale, roots)
+    return np.asarray(np.square(np.maximum(roots, 0.0)) * _along_first(scale, roots), np.float64)
 
 
 def _along_first(scale: Array, values: NDArray[Any]) -> Array:

@@ -203,7 +203,8 @@ class QuantileTracker:
         """Inverse of :meth:`to_arrays`."""
         rate, memory = (float(v) for v in arrays["config"])
         names = ("levels", "factor", "size", "pace")
-        return cls(*(np.array(arrays[name]) for name in names), TrackerConfig(rate, memory))
+        levels, factor, size, pace = (np.array(arrays[name]) for name in names)
+        return cls(levels, factor, size, pace, TrackerConfig(rate, memory))
 
 
 USUAL_SIZE = 0.77
