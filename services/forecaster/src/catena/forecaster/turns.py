@@ -6,13 +6,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import grpc
+from typing import Protocol
 
 from catena.shared.errors import DeadlineExceeded, Unavailable
 
 LOOK_S = 0.2
 """How often somebody who waits looks whether its client is still there."""
+
+
+class Call(Protocol):
+    """What is asked of the context of a call."""
+
+    def is_active(self) -> bool:
+        """Whether its client waits for it."""
+        ...
 
 
 class Turns:
@@ -31,12 +38,12 @@ class Turns:
         self._most, self._patience_s = most, patience_s
 
     @contextmanager
-    def one(self, context: grpc.ServicerContext, *, patient: bool = False) -> Iterator[None]:
+    def one(self, context: Call, *, patient: bool = False) -> Iterator[None]:
         """A turn, for as long as the block runs.
 
         Parameters
         ----------
-        context : grpc.ServicerContext
+        context : Call
             Of the call.
         patient : bool
             Wait until the client leaves or its time is over: for streams, which have threads of
@@ -66,7 +73,7 @@ class Turns:
             self._free.release()
 
 
-def refuse_unwanted(context: grpc.ServicerContext) -> None:
+def refuse_unwanted(context: Call) -> None:
     """Stop where nobody waits for the answer.
 
     Raises
