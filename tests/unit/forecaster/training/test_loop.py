@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from support.forecast_batches import SIZES, forecast_inputs, with_gaps
+from support.forecast_samples import InMemory
 
 from catena.forecaster.training import FileCheckpoint, TrainingConfig, loop, train
 from catena.forecaster.training.loop import Training, rate_factor
-from catena.forecaster.training.samples import InMemory, spread_rows
+from catena.forecaster.training.samples import spread_rows
 from catena.models.flow_model import FlowModel
 from catena.models.flow_models import new_flow_model
 from catena.shared.errors import FailedPrecondition, InvalidData
@@ -83,7 +84,7 @@ def test_what_cannot_be_known_is_not_found() -> None:
     assert nse(model, noise(4000, 3)) < 0.02
 
 
-CONFIG = TrainingConfig(steps=24, batch=32, evaluations=4, loss="crps")
+CONFIG = TrainingConfig(steps=24, batch=32, evaluations=4, loss="crps", balance_leads=True)
 
 
 def trained(seed: int = 5, model: FlowModel[Any] | None = None, **options: Any) -> FlowModel[Any]:
@@ -229,6 +230,37 @@ def test_infinite_inputs_are_named() -> None:
     samples.targets[:] = math.inf
     with pytest.raises(InvalidData, match=r"the loss is (inf|nan) at step 0"):
         train(lstm(), samples, planted(9, 2), CONFIG, seed=0)
+
+
+def test_validation_that_is_not_finite_is_named() -> None:
+    """It would never be beaten, and the weights would stay as they were at the start."""
+    held = planted(9, 2)
+    held.targets[3] = math.inf
+    with pytest.raises(InvalidData, match=r"the validation loss is (inf|nan) at step 6"):
+        train(lstm(), planted(64, 1), held, CONFIG, seed=0)
+
+
+def test_small_errors_of_a_lead_are_worked_on_beside_large_ones_of_another() -> None:
+    """Lead 1 can be known to a hundredth; leads 2 to 4 are noise a hundred times as large."""
+
+    def samples(count: int, seed: int) -> InMemory:
+        made = planted(count, seed)
+        made.targets[:] *= 0.05
+        generator = torch.Generator().manual_seed(seed)
+        made.targets[:, 1:] += 5.0 * torch.randn(count, 3, generator=generator)
+        return made
+
+    def error(balance: bool) -> float:
+        config = TrainingConfig(
+            loss="nse", steps=150, batch=64, learning_rate=1e-2, evaluations=3,
+            balance_leads=balance,
+        )  # fmt: skip
+        model = lstm()
+        train(model, samples(2000, 1), samples(300, 2), config, seed=0)
+        test = samples(500, 3)
+        return float((means(model, test) - test.targets.numpy())[:, 0].std())
+
+    assert error(balance=True) < 0.5 * error(balance=False)
 
 
 def test_nothing_to_learn_from_is_refused() -> None:

@@ -275,6 +275,11 @@ class _Run:
                 total, number = total + float(value), number + int(count)
         if not number:
             raise InvalidData("no flow was observed in the forecasts of the validation years")
+        if not math.isfinite(total):
+            raise InvalidData(
+                f"the validation loss is {total} at step {self.step}; look for infinite numbers in "
+                "the records of the validation years"
+            )
         better = total / number < self.done.best_loss
         learned = self.summed / max(self.counted, 1)
         self.done.history.append((self.step, learned, total / number))
