@@ -146,7 +146,7 @@ def _walk(
     joint[0, :, inputs:] = hidden
     cells[0] = cell
     of_day, now = joint.unbind(), gates.unbind()
-    g, c, h, more = (each.numpy() for each in (gates, cells, joint, offset.contiguous()))
+    g, c, h, more = (each.numpy() for each in (gates, cells, joint, offset.detach().contiguous()))
     for day in range(steps):
         at, before, after = day % len(g), day % len(c), (day + 1) % len(c)
         torch.mm(of_day[day], weight, out=now[at])
@@ -180,7 +180,8 @@ class _Kept:
         self.cells = self.memory[split:size].view(steps + 1, batch, width)
 
     def __del__(self) -> None:
-        if not self.spare or len(self.spare[0]) < len(self.memory):
+        held = self.spare[-1:]  # another thread may take it meanwhile
+        if not held or len(held[0]) < len(self.memory):
             self.spare[:] = [self.memory]
 
 
