@@ -5,7 +5,8 @@ Prints one JSON line; progress goes to stderr. Three folds over basins x blocks 
 Basins: of those with less than 5 % of their flow missing as many as asked for, evenly spaced along
 the sorted gauge ids, which follow the country's river basins; skill is not looked at.
 
-``donor`` is the process model with parameters of the most similar basins; ``lstm``, ``attributes``,
+``donor`` is the process model with parameters of the most similar basins, ``mixture`` the one with
+weights of donors that are learned from attributes and distance; ``lstm``, ``attributes``,
 ``images`` and ``both`` are the networks of Tayal, Renganathan and Lu (2024); ``hybrid`` is the one
 with attributes that looks at the donors' flows too and learns what is wrong with them.
 ``gain_over_donor`` compares its median with that of ``donor``; the plain networks' stand beside it.
@@ -124,13 +125,14 @@ def measure(
     image = kept(folder / "images.json", read)
     say(f"image branch: R2 {image['r2']:.3f} in unseen basins")
     parts = [kept(folder / f"fold_{n}.json", lambda n=n: judged(n)) for n in range(1, FOLDS + 1)]
-    names = ["donor", *models]
+    names = ["donor", "mixture", *models]
     scores = {name: np.concatenate([part["nse"][name] for part in parts]) for name in names}
     figures = {f"median_nse_{name}": float(np.nanmedian(s)) for name, s in scores.items()}
     figures |= {f"share_below_0_{name}": float(np.mean(s < 0)) for name, s in scores.items()}
     gain = {name: figures[f"median_nse_{name}"] - figures["median_nse_donor"] for name in models}
     figures |= {
         "gain_over_donor": gain["hybrid"],
+        "gain_over_donor_mixture": figures["median_nse_mixture"] - figures["median_nse_donor"],
         "gain_over_donor_attributes": gain["attributes"],
         "gain_over_donor_lstm": gain["lstm"],
         "basins_won_from_donor": float(np.mean(scores["hybrid"] > scores["donor"])),
@@ -168,14 +170,14 @@ def place(setting: dict[str, object]) -> Path:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--basins", type=int, default=150, help="how many")
-    parser.add_argument("--cpu-s", type=float, default=60.0, help="of each plain network in a fold")
-    parser.add_argument("--hybrid-cpu-s", type=float, default=400.0, help="of the hybrid in a fold")
+    parser.add_argument("--basins", type=int, default=180, help="how many")
+    parser.add_argument("--cpu-s", type=float, default=45.0, help="of each plain network in a fold")
+    parser.add_argument("--hybrid-cpu-s", type=float, default=240.0, help="of the hybrid in a fold")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
     models = {name: lasting(settings, given.cpu_s) for name, settings in MODELS.items()}
-    models["hybrid"] = lasting(HYBRID, given.hybrid_cpu_s)
+    models["hybrid"] = lasting(HYBRID, given.hybrid_cpu_s / HYBRID.members)
     setting = {
         "basins": given.basins, "folds": FOLDS, "seed": given.seed, "threads": 1,
         "search": asdict(SEARCH), "models": {name: asdict(each) for name, each in models.items()},

@@ -40,6 +40,7 @@ def known_by(settings: Settings, **models: Settings) -> dict[str, Settings]:
             attributes=model.attributes,
             images=model.images,
             donor_flow=model.donor_flow,
+            members=2 if model.donor_flow else 1,
         )
         for name, model in models.items()
     }
@@ -54,23 +55,28 @@ def test_each_model_is_judged_in_each_basin_on_the_same_unseen_days(
         records, made_folds, models, chips=chips, seed=1, search=SEARCH, worst_misfit=9.0,
         progress=said.append,
     )  # fmt: skip
-    assert list(scores) == ["donor", *MODELS, "hybrid"]
+    assert list(scores) == ["donor", "mixture", *MODELS, "hybrid"]
     assert all(np.isfinite(score).all() and score.shape == (6,) for score in scores.values())
-    assert len({tuple(score) for score in scores.values()}) == 6
+    assert len({tuple(score) for score in scores.values()}) == 7
     assert "fold 3: hybrid, median NSE" in said[-1]
 
     fold = made_folds[2]
     lent = donor_flows(records, fold, seed=1, search=SEARCH, worst_misfit=9.0)
-    tables = FoldTables.of(records, fold, chips, lent)
+    tables = FoldTables.of(records, fold, chips, lent.all())
     rows = records.rows(fold.test_basins)
-    flows = {"donor": lent[rows].mean(axis=-1)}
-    flows["donor"][:, : quick.warm_up] = np.nan
+    flows = {"donor": lent.similar.mean(axis=-1)[rows], "mixture": lent.mixed[rows].copy()}
+    for flow in flows.values():
+        flow[:, : quick.warm_up] = np.nan
     for name in ("attributes", "hybrid"):
-        net = fit(tables, fold, models[name], seed=1)
-        flows[name] = simulate(
-            net, tables, fold.test_basins, fold.test_days, warm_up=quick.warm_up,
-            scored=quick.scored,
-        )  # fmt: skip
+        seeds = (1, 1001) if name == "hybrid" else (1,)
+        members = [
+            simulate(
+                fit(tables, fold, models[name], seed=seed), tables, fold.test_basins,
+                fold.test_days, warm_up=quick.warm_up, scored=quick.scored,
+            )
+            for seed in seeds
+        ]  # fmt: skip
+        flows[name] = np.mean(members, axis=0)
     for name, flow in flows.items():
         for row, made in zip(rows, flow, strict=True):
             came = records.flow[row].astype(float)
@@ -84,7 +90,7 @@ def test_pieces_of_a_simulation_are_warmed_up_runs(
 ) -> None:
     fold = made_folds[0]
     lent = donor_flows(records, fold, seed=1, search=SEARCH, worst_misfit=9.0)
-    tables = FoldTables.of(records, fold, donor_flow=lent)
+    tables = FoldTables.of(records, fold, donor_flow=lent.all())
     net = fit(tables, fold, known_by(quick, it=HYBRID)["it"], seed=1)
     days = np.zeros(len(records.days), bool)
     days[10:130] = days[300:310] = True

@@ -20,8 +20,8 @@ DONOR_FLOOR = 0.1
 """Added to scaled flow of donors before its logarithm is taken."""
 MOST_CHANGE = 3.0
 """Largest change of the logarithm of the donors' flow."""
-FIRST_START = 4.0
-"""Score of the first flow by donors at the start: e^4 times the weight of any other."""
+FIRST_START = 2.0
+"""Score of the first flow by donors at the start: e^2 times the weight of any other."""
 OWN_START = -4.0
 """Where flow of the network's own starts, before softplus: next to none."""
 
@@ -150,7 +150,8 @@ class UngaugedLSTM(nn.Module):
     same recurrence with weights that are held at zero: the input gate sees the encoding alone, the
     other gates and the candidate see weather and hidden state alone. So it too is one operation.
 
-    With flows by donors the network starts from the first and learns what is wrong with it::
+    With flows by donors the network starts from a mean in which the first weighs most, and learns
+    what is wrong with it::
 
         flow = exp(a) sum_k w_k donor_k + softplus(b)
 

@@ -27,6 +27,8 @@ from catena.shared.errors import InvalidData
 Array = NDArray[np.float64]
 Progress = Callable[[str], None]
 
+MEMBER = 1000
+"""What the seeds of the members of an ensemble are apart."""
 AT_ONCE = 64
 """Sequences that are simulated side by side."""
 
@@ -49,7 +51,10 @@ class Settings:
         Days of a sequence before its flow counts, and days with flow; so too in the test.
     attribute_noise : float
         See :class:`catena.forecaster.ungauged.fold_tables.Sequences`.
+    members : int
+        Networks, alike but for their seeds, whose flows are averaged.
     training : TrainingConfig
+        Of each of them.
     """
 
     attributes: bool = False
@@ -61,6 +66,7 @@ class Settings:
     warm_up: int = 365
     scored: int = 365
     attribute_noise: float = 0.1
+    members: int = 1
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             loss="nse",
@@ -82,8 +88,19 @@ MODELS: Mapping[str, Settings] = {
     "both": Settings(attributes=True, images=True),
 }
 """The four models of Tayal, Renganathan and Lu (2024)."""
-HYBRID = Settings(attributes=True, donor_flow=True)
-"""A network that learns what is wrong with donors' flow."""
+HYBRID = Settings(
+    attributes=True,
+    donor_flow=True,
+    width=32,
+    warm_up=90,
+    scored=180,
+    attribute_noise=0.3,
+    members=4,
+    training=replace(
+        Settings().training, cpu_s=60.0, batch=32, learning_rate=2e-3, validation_samples=200
+    ),
+)
+"""Networks that learn what is wrong with donors' flow, which remembers the seasons for them."""
 
 
 def fit(
@@ -150,6 +167,7 @@ def _seen_by(settings: Settings, tables: FoldTables) -> FoldTables:
         tables,
         chips=tables.chips if settings.images else None,
         donor_flow=tables.donor_flow if settings.donor_flow else None,
+        donor_error=tables.donor_error if settings.donor_flow else None,
     )
 
 
@@ -235,8 +253,8 @@ def compare(
         Of weights, batches and calibrations.
     chips : Chips, optional
     donors : bool
-        Whether to add ``donor``, the process model with parameters of similar basins: the mean of
-        the flows that hybrid models look at.
+        Whether to add ``donor``, the process model with parameters of the most similar basins, and
+        ``mixture``, the one with learned weights of donors.
     search, worst_misfit
         See :func:`catena.forecaster.ungauged.donor_flow.donor_flows`.
     progress : callable, optional
@@ -253,7 +271,7 @@ def compare(
     InvalidData
         As :func:`fit`; when basins cannot be learned from (by name).
     """
-    names = [*(["donor"] if donors else []), *models]
+    names = [*(["donor", "mixture"] if donors else []), *models]
     scores = {name: np.full(len(records), np.nan) for name in names}
     warm_up = max((settings.warm_up for settings in models.values()), default=0)
     shortest = max((warm_up + settings.scored for settings in models.values()), default=0)
@@ -265,27 +283,33 @@ def compare(
             unusable(learned, days=fold.train_days, shortest=shortest),
             "basins cannot be learned from",
         )
-        made = None
+        lent = None
         if by_donors:
-            made = donor_flows(records, fold, seed=seed, search=search, worst_misfit=worst_misfit)
-        tables = FoldTables.of(records, fold, chips, made)
+            lent = donor_flows(records, fold, seed=seed, search=search, worst_misfit=worst_misfit)
+        tables = FoldTables.of(records, fold, chips, None if lent is None else lent.all())
         rows = records.rows(fold.test_basins)
         judged = fold.test_days.copy()
         judged[:warm_up] = False
         observed = records.flow[rows][:, judged]
         for name in names:
-            if made is not None and name == "donor":
-                flow = made[rows].mean(axis=-1)
+            if lent is not None and name not in models:
+                flow = (lent.mean() if name == "donor" else lent.mixed)[rows]
             else:
                 settings = models[name]
 
                 def say(message: str, name: str = name) -> None:
                     tell(f"{name}: {message}")
 
-                net = fit(tables, fold, settings, seed=seed, progress=say)
-                flow = simulate(
-                    net, tables, fold.test_basins, fold.test_days, warm_up=settings.warm_up,
-                    scored=settings.scored,
+                flow = np.mean(
+                    [
+                        simulate(
+                            fit(tables, fold, settings, seed=seed + MEMBER * k, progress=say),
+                            tables, fold.test_basins, fold.test_days, warm_up=settings.warm_up,
+                            scored=settings.scored,
+                        )
+                        for k in range(settings.members)
+                    ],
+                    axis=0,
                 )  # fmt: skip
             scores[name][rows] = metrics.nse(flow[:, judged], observed, over=-1)
             tell(f"fold {number}: {name}, median NSE {np.nanmedian(scores[name][rows]):.3f}")

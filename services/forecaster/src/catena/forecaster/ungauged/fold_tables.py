@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catena.forecaster.data.calendar import season_code
 from catena.forecaster.data.records import Array32, BasinRecords, Index, Mask, refuse
 from catena.forecaster.data.scaling import Scalers
 from catena.forecaster.data.splits import Fold, issues_within
-from catena.forecaster.data.tables import season_code
 from catena.forecaster.process.pet import oudin_pet
 from catena.forecaster.ungauged.chips import Chips
 from catena.models.ungauged_lstm import BasinSequences
@@ -56,6 +56,9 @@ class FoldTables:
     chips : (N, 7, 64, 64) array, optional
     donor_flow : (N, T, K) array, optional
         Simulated with the parameters of other basins, scaled like the flow.
+    donor_error : (N,) array, optional
+        Root of the mean square error of the first of them on training days, scaled alike; NaN for
+        basins that are not trained on.
     """
 
     basins: tuple[str, ...]
@@ -66,6 +69,7 @@ class FoldTables:
     attributes: Array32
     chips: Array32 | None = None
     donor_flow: Array32 | None = None
+    donor_error: Array32 | None = None
 
     @classmethod
     def of(
@@ -85,7 +89,7 @@ class FoldTables:
         chips : Chips, optional
             One for each basin of the records.
         donor_flow : (N, T, K) array, mm d-1, optional
-            From :func:`catena.forecaster.ungauged.donor_flow.donor_flows`.
+            From :meth:`catena.forecaster.ungauged.donor_flow.DonorFlows.all`.
 
         Raises
         ------
@@ -102,21 +106,28 @@ class FoldTables:
         )
         season = season_code(records.days)
         n, t, f = records.weather.shape
+        scaled = scalers.flow(records.flow, records.basins)
         weather = np.empty((n, t, f + 2), np.float32)
         weather[:, :, f:] = season
         for row in range(n):  # one by one: the arithmetic is in doubles
             weather[row, :, :f] = scalers.weather(records.weather[row])
+        lent, error = None, None
+        if donor_flow is not None:
+            lent = (donor_flow / scalers.flow_scale[:, None, None]).astype(np.float32)
+            error = np.full(n, np.nan, np.float32)
+            learned = records.rows(fold.train_basins)
+            wrong = lent[learned, :, 0] - scaled[learned]
+            error[learned] = np.sqrt(np.nanmean(wrong[:, fold.train_days] ** 2, axis=1))
         return cls(
             basins=records.basins,
             weather=weather,
-            flow=scalers.flow(records.flow, records.basins),
+            flow=scaled,
             flow_scale=scalers.flow_scale,
             flow_sd=(scalers.flow_sd / scalers.flow_scale).astype(np.float32),
             attributes=scalers.attributes(records.attributes),
             chips=None if chips is None else chips.select(records.basins).scaled(fold.train_basins),
-            donor_flow=None
-            if donor_flow is None
-            else (donor_flow / scalers.flow_scale[:, None, None]).astype(np.float32),
+            donor_flow=lent,
+            donor_error=error,
         )
 
     def rows(self, basins: Sequence[str]) -> Index:
@@ -215,8 +226,15 @@ class Sequences:
             yield rows if order is None else order.at(rows)
 
     def scaled_sd(self, rows: Index) -> Array32:
-        """Standard deviation of the scaled flow of each row's basin, (B,)."""
-        return self.tables.flow_sd[self.basin[rows]]
+        """What errors in each row's basin are measured by, (B,).
+
+        The standard deviation of its scaled flow; where donors are looked at together with their
+        error, so that the few basins that no donor fits do not rule the loss.
+        """
+        tables, basin = self.tables, self.basin[rows]
+        if tables.donor_error is None:
+            return tables.flow_sd[basin]
+        return np.hypot(tables.flow_sd[basin], tables.donor_error[basin])
 
 
 def turned(chips: Array32, rng: np.random.Generator) -> Array32:
