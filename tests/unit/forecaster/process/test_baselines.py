@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from support.process_weather import some_records
 
+from catena.forecaster.data.calendar import day_of_year
 from catena.forecaster.process.baselines import Climatology, Persistence
 from catena.forecaster.process.climate import fill_gaps, yearly_mean
-from catena.forecaster.process.pet import day_of_year
 from catena.shared.errors import InvalidData
 
 RECORDS, _ = some_records(3, 3000)

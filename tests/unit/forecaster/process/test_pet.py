@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from catena.forecaster.process.pet import day_of_year, extraterrestrial_radiation, oudin_pet
+from catena.forecaster.data.calendar import day_of_year
+from catena.forecaster.process.pet import extraterrestrial_radiation, oudin_pet
 from catena.shared.errors import InvalidData
 
 

@@ -189,7 +189,7 @@ def evaluate(
     InvalidData
         When the period holds no forecast, or a forecaster was trained on days of it.
     """
-    _refuse_trained(forecasters, period)
+    refuse_trained(forecasters, period)
     leads = forecasters[0][1].about.leads
     days = in_period(records, period)
     issues = issues_within(days, leads=leads)
@@ -390,7 +390,7 @@ def _crps_alike(
     )
 
 
-def _refuse_trained(forecasters: Sequence[tuple[str, Forecaster]], period: Sequence[str]) -> None:
+def refuse_trained(forecasters: Sequence[tuple[str, Forecaster]], period: Sequence[str]) -> None:
     """Refuse days whose flow a forecaster, or the process model inside it, was fitted to."""
     bad = []
     for name, forecaster in forecasters:
@@ -404,7 +404,7 @@ def _refuse_trained(forecasters: Sequence[tuple[str, Forecaster]], period: Seque
                 bad.append(f"{what} was trained on {start} to {end}")
     if bad:
         raise InvalidData(
-            f"days {period[0]} to {period[1]} are to be judged, but {'; '.join(bad)}: errors are "
+            f"days {period[0]} to {period[1]} came, but {'; '.join(bad)}: errors are "
             "smaller there than on new days; give other days"
         )
 

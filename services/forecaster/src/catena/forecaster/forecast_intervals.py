@@ -16,9 +16,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from catena.forecaster.data.calendar import season_code
 from catena.forecaster.data.records import BasinRecords, Index
 from catena.forecaster.data.splits import year_of
-from catena.forecaster.data.tables import season_code
 from catena.forecaster.forecasters import QUANTILES, Forecasts, last_flow
 from catena.forecaster.interval_methods import fit_intervals, intervals_from
 from catena.forecaster.intervals.model import IntervalModel

@@ -20,7 +20,7 @@ from catena.forecaster.data.records import BasinRecords, refuse, unusable
 from catena.forecaster.data.reforecasts import append_generated, archive_noise, forecast_store
 from catena.forecaster.data.splits import issues_within
 from catena.forecaster.data.store import ForecastArchive, ForecastStore
-from catena.forecaster.evaluation import evaluate
+from catena.forecaster.evaluation import evaluate, refuse_trained
 from catena.forecaster.forecast_intervals import ForecastIntervals
 from catena.forecaster.forecasters import About, Forecaster, flow_scale, in_period
 from catena.forecaster.issue import days_of_issue, issue, weather_of
@@ -38,6 +38,7 @@ from catena.forecaster.report_evaluation import evaluation_page
 from catena.forecaster.report_issue import issue_page
 from catena.forecaster.scenarios import Weather, whole_archive
 from catena.forecaster.simple_forecasters import Climatology, Persistence
+from catena.forecaster.training.checkpoint import Part
 from catena.forecaster.vocabulary import Basins
 from catena.shared.errors import InvalidData
 from catena.shared.jobs import JobContext, job
@@ -161,7 +162,7 @@ def tune_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef
         archive=archive,
         trials=query.tune_trials,
         progress=lambda fraction, message: ctx.progress(0.7 * fraction, message),
-        checkpoint=ctx.checkpoint,
+        checkpoint=Part(ctx.checkpoint, "search"),
     )
     made = NetworkForecaster.fit(
         about,
@@ -170,6 +171,7 @@ def tune_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef
         process=process,
         archive=archive,
         progress=lambda fraction, message: ctx.progress(0.7 + 0.3 * fraction, message),
+        checkpoint=Part(ctx.checkpoint, "training"),
     )
     return _commit(made, ctx)
 
@@ -235,6 +237,7 @@ def fit_intervals(query: FitIntervalsQuery, ctx: JobContext) -> ArtifactRef:
     period = about.validation_days or about.training_days
     if query.days is not None:
         period = (query.days.start, query.days.end)
+        refuse_trained([(about.name, forecaster)], period)
     issues = issues_within(in_period(records, period), leads=about.leads)
     weather = _weather(query.archive, forecaster, records, ctx)
     issues = weather.issued(issues[issues >= forecaster.past - 1])[:: query.stride]

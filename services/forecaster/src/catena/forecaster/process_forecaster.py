@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from catena.forecaster.data.calendar import day_of_year
 from catena.forecaster.data.noise import PERFECT, Scenario, forecast_weather
 from catena.forecaster.data.records import BasinRecords, Index
 from catena.forecaster.data.splits import issues_within
@@ -31,7 +32,6 @@ from catena.forecaster.process.forecaster import (
 )
 from catena.forecaster.process.model import lead_days
 from catena.forecaster.process.mos import Mos, last_errors
-from catena.forecaster.process.pet import day_of_year
 from catena.forecaster.scenarios import Weather, archived_weather, noised_weather
 from catena.forecaster.simple_forecasters import SimpleForecaster
 from catena.forecaster.training.denoise import denoised

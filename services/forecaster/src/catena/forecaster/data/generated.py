@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from catena.forecaster.data.calendar import YEAR_DAYS
 from catena.forecaster.data.records import Array64, BasinRecords
-from catena.forecaster.data.tables import YEAR_DAYS
 from catena.shared.errors import InvalidData
 
 ATTRIBUTES = (

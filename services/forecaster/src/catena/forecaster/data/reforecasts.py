@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from catena.forecaster.data.calendar import Days, day_of_year
 from catena.forecaster.data.canonical import record_units
 from catena.forecaster.data.donors import Donors, noise_level
 from catena.forecaster.data.noise import ForecastWeather, Scenario, forecast_weather
-from catena.forecaster.data.records import Array32, BasinRecords, Days, Index, Mask
+from catena.forecaster.data.records import Array32, BasinRecords, Index, Mask
 from catena.forecaster.data.store import CHUNK_ISSUES, ISSUE, LEAD, ForecastArchive, ForecastStore
 from catena.shared.errors import InvalidData
 from catena.shared.lexicon import factor_offset, variable
@@ -244,20 +245,20 @@ def archive_noise(
     drawn = rng.choice(len(records) * len(issues), size, replace=False)
     basin, issue = drawn // len(issues), drawn % len(issues)
     normal = _climatology(records, days)
-    season = _day_of_year(records.days)[ahead[issue]]
+    season = _season(records.days)[ahead[issue]]
     mean = normal[basin[:, None], season]
     forecast = archive.read(basin, issues[issue], np.zeros(size, np.int64)) - mean
     return noise_level(forecast, records.weather[basin[:, None], ahead[issue]] - mean)
 
 
-def _day_of_year(days: Days) -> Index:
-    start = days.astype("datetime64[Y]").astype("datetime64[D]")
-    return np.asarray(np.minimum((days - start).astype(np.int64), 364))
+def _season(days: Days) -> Index:
+    """0 to 364; the last day of leap years is taken as the day before it."""
+    return np.minimum(day_of_year(days) - 1, 364)
 
 
 def _climatology(records: BasinRecords, days: Mask) -> NDArray[np.float32]:
     """Mean weather of the days of the year, smoothed over a month, (N, 365, F)."""
-    season = _day_of_year(records.days)[days]
+    season = _season(records.days)[days]
     weather = records.weather[:, days]
     n, _, f = weather.shape
     total, count = np.zeros((n, 365, f)), np.zeros((n, 365, f))

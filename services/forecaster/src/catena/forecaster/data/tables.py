@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from catena.forecaster.data.calendar import season_code
 from catena.forecaster.data.memory import rain_means
-from catena.forecaster.data.records import Array32, BasinRecords, Days
+from catena.forecaster.data.records import Array32, BasinRecords
 from catena.forecaster.data.scaling import Scalers
 from catena.shared.errors import InvalidData
-
-YEAR_DAYS = 365.2425
 
 HIDDEN: NDArray[Any] = np.empty(0)
 """In place of the flow that models may look back on: none of it."""
@@ -93,10 +92,3 @@ def _padded(values: NDArray[Any], leads: int) -> Array32:
     return np.pad(
         values.astype(np.float32), ((0, 0), (0, leads)), constant_values=np.float32(np.nan)
     )
-
-
-def season_code(days: Days) -> Array32:
-    """Sine and cosine of the day of the year, (T, 2)."""
-    start = days.astype("datetime64[Y]").astype("datetime64[D]")
-    angle = 2 * np.pi * (days - start).astype(np.float64) / YEAR_DAYS
-    return np.stack([np.sin(angle), np.cos(angle)], axis=-1).astype(np.float32)

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from catena.forecaster.data.calendar import day_of_year
 from catena.forecaster.data.records import BasinRecords, refuse
 from catena.forecaster.process.climate import yearly_mean, yearly_quantiles
 from catena.forecaster.process.model import lead_days
-from catena.forecaster.process.pet import day_of_year
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.forecaster.process.pet import Days, day_of_year
+from catena.forecaster.data.calendar import Days, day_of_year
 
 Array = NDArray[np.float64]
 

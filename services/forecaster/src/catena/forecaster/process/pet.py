@@ -5,19 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from catena.forecaster.data.calendar import Days, day_of_year
 from catena.shared.errors import InvalidData
 
 Array = NDArray[np.float64]
-Days = NDArray[np.datetime64]
 
 SOLAR_CONSTANT = 0.0820  # MJ m-2 min-1
 LATENT_HEAT = 2.45  # MJ kg-1
-
-
-def day_of_year(days: Days) -> NDArray[np.int64]:
-    """1 to 366, the shape of `days`."""
-    days = np.asarray(days, "datetime64[D]")
-    return np.asarray((days - days.astype("datetime64[Y]")).astype(np.int64) + 1)
 
 
 def extraterrestrial_radiation(latitude: Array, doy: NDArray[np.int64]) -> Array:

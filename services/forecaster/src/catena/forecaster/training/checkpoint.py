@@ -49,6 +49,38 @@ class FileCheckpoint:
         new.replace(self._path)
 
 
+class Part:
+    """One part of a checkpoint: a job that does two things goes on with either.
+
+    Parameters
+    ----------
+    whole : Checkpoint
+    name : str
+        Of the part, without a colon.
+    """
+
+    def __init__(self, whole: Checkpoint, name: str) -> None:
+        self._whole, self._name, self._prefix = whole, name, f"{name}:"
+
+    def load(self) -> tuple[Arrays, dict[str, Any]] | None:
+        """The last state saved of this part, or None."""
+        arrays, meta = self._whole.load() or ({}, {})
+        if self._name not in meta:
+            return None
+        own = {k.removeprefix(self._prefix): v for k, v in arrays.items() if self._mine(k)}
+        return own, dict(meta[self._name])
+
+    def save(self, arrays: Arrays, meta: dict[str, Any]) -> None:
+        """Replace the state of this part; the others stay."""
+        others, about = self._whole.load() or ({}, {})
+        kept = {key: value for key, value in others.items() if not self._mine(key)}
+        own = {f"{self._prefix}{key}": value for key, value in arrays.items()}
+        self._whole.save(kept | own, {**about, self._name: meta})
+
+    def _mine(self, key: str) -> bool:
+        return key.startswith(self._prefix)
+
+
 def pack(groups: Mapping[str, Mapping[str, Tensor]]) -> Arrays:
     """Arrays named ``group/tensor``, copied: training goes on while they are written."""
     return {
