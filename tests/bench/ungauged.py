@@ -170,7 +170,7 @@ def place(setting: dict[str, object]) -> Path:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--basins", type=int, default=180, help="how many")
+    parser.add_argument("--basins", type=int, default=150, help="how many")
     parser.add_argument("--cpu-s", type=float, default=45.0, help="of each plain network in a fold")
     parser.add_argument("--hybrid-cpu-s", type=float, default=240.0, help="of the hybrid in a fold")
     parser.add_argument("--seed", type=int, default=0)
