@@ -104,7 +104,7 @@ def _weather(
 # ------------------------------------------------------------------ training
 
 
-@job(service=SERVICE, method="TrainForecaster", query=TrainForecasterQuery)
+@job(service=SERVICE, method="TrainForecaster", query=TrainForecasterQuery, version=2)
 def train_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef:
     """Records to a fitted model, in the job's own process."""
     records, about, archive = _start(query, ctx)
@@ -129,7 +129,7 @@ def train_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRe
     return _commit(made, ctx)
 
 
-@job(service=SERVICE, method="TrainForecaster", query=TrainForecasterQuery, cpus=0)
+@job(service=SERVICE, method="TrainForecaster", query=TrainForecasterQuery, version=2, cpus=0)
 def train_together(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef:
     """The same with several processes, through Ray Train."""
     from catena.forecaster.together import fit_together
@@ -147,7 +147,7 @@ def train_together(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef:
     return _commit(made, ctx)
 
 
-@job(service=SERVICE, method="TrainForecaster", query=TrainForecasterQuery, cpus=0)
+@job(service=SERVICE, method="TrainForecaster", query=TrainForecasterQuery, version=2, cpus=0)
 def tune_forecaster(query: TrainForecasterQuery, ctx: JobContext) -> ArtifactRef:
     """A search for settings on Ray first, then the training with the best of them."""
     from catena.forecaster.tune import search
@@ -229,7 +229,7 @@ def _commit(made: Forecaster, ctx: JobContext) -> ArtifactRef:
 # ------------------------------------------------------------------ intervals
 
 
-@job(service=SERVICE, method="FitIntervals", query=FitIntervalsQuery)
+@job(service=SERVICE, method="FitIntervals", query=FitIntervalsQuery, version=2)
 def fit_intervals(query: FitIntervalsQuery, ctx: JobContext) -> ArtifactRef:
     """A forecaster and held-out days to intervals."""
     forecaster, records = _opened(query.forecaster, query.basins, ctx)
@@ -255,7 +255,7 @@ def fit_intervals(query: FitIntervalsQuery, ctx: JobContext) -> ArtifactRef:
     return ctx.commit(kind="intervals", units=storage.UNITS, title=title)
 
 
-@job(service=SERVICE, method="UpdateIntervals", query=UpdateIntervalsQuery)
+@job(service=SERVICE, method="UpdateIntervals", query=UpdateIntervalsQuery, version=2)
 def update_intervals(query: UpdateIntervalsQuery, ctx: JobContext) -> ArtifactRef:
     """Intervals and what was observed since to new intervals."""
     forecaster, records = _opened(query.forecaster, query.basins, ctx)
