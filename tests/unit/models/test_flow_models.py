@@ -99,7 +99,7 @@ def test_fewer_leads_are_the_first_of_more(name: str) -> None:
         noise=inputs.noise[:, :4],
         process_flow=inputs.process_flow[:, :4],
     )
-    torch.testing.assert_close(numbers(net, few), numbers(net, inputs)[:, :4], rtol=0, atol=1e-6)
+    torch.testing.assert_close(numbers(net, few), numbers(net, inputs)[:, :4], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -136,7 +136,7 @@ def test_every_input_counts(name: str) -> None:
 def test_a_forecast_does_not_depend_on_its_batch(name: str) -> None:
     net, inputs = model(name), with_gaps(forecast_inputs())
     alone = numbers(net, inputs[2:3])
-    torch.testing.assert_close(numbers(net, inputs)[2:3], alone, rtol=0, atol=1e-5)
+    torch.testing.assert_close(numbers(net, inputs)[2:3], alone, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SMALL)
