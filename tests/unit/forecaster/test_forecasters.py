@@ -102,7 +102,14 @@ def test_one_basin_alone_is_forecast_as_among_others(records: BasinRecords) -> N
 
 def uncorrected(forecaster: Gr4j) -> Gr4j:
     none = Mos(forecaster.sharp.persistence, np.zeros_like(forecaster.sharp.weights))
-    return Gr4j(forecaster.about, forecaster.scale, forecaster.process.without_mos(), none, none)
+    return Gr4j(
+        forecaster.about,
+        forecaster.scale,
+        forecaster.process.without_mos(),
+        none,
+        none,
+        forecaster.believed,
+    )
 
 
 def test_expected_weather_forecasts_better_than_noised_weather_at_its_word(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catena.forecaster.data.calendar import day_of_year
-from catena.forecaster.data.noise import PERFECT, Scenario, forecast_weather
+from catena.forecaster.data.noise import PERFECT, ForecastWeather, Scenario, forecast_weather
 from catena.forecaster.data.records import BasinRecords, Index
 from catena.forecaster.data.splits import issues_within
 from catena.forecaster.data.store import ForecastArchive
@@ -24,6 +24,7 @@ from catena.forecaster.forecasters import (
     in_period,
 )
 from catena.forecaster.process.baselines import known_rows
+from catena.forecaster.process.expected_weather import ExpectedWeather
 from catena.forecaster.process.forecaster import (
     FORCING,
     WARM_UP,
@@ -34,7 +35,6 @@ from catena.forecaster.process.model import lead_days
 from catena.forecaster.process.mos import Mos, last_errors
 from catena.forecaster.scenarios import Weather, archived_weather, noised_weather
 from catena.forecaster.simple_forecasters import SimpleForecaster
-from catena.forecaster.training.denoise import denoised
 from catena.shared.errors import InvalidData
 
 MOS_STRIDE = 3
@@ -63,8 +63,11 @@ class Gr4j(SimpleForecaster):
         With the correction for noised forecast weather.
     sharp, expected : Mos
         The corrections for perfect and for expected weather: what a hybrid gets.
+    believed : dict of str to ExpectedWeather
+        What weather is to be expected when a forecast has come, by quality: "noised", and
+        "archived" if it was trained with an archive.
     archived : Mos, optional
-        That for archived forecasts, if it was trained with an archive.
+        The correction for archived forecasts, if it was trained with an archive.
     """
 
     past = WARM_UP
@@ -76,11 +79,12 @@ class Gr4j(SimpleForecaster):
         process: ProcessForecaster,
         sharp: Mos,
         expected: Mos,
+        believed: Mapping[str, ExpectedWeather],
         archived: Mos | None = None,
     ) -> None:
         super().__init__(about, scale)
         self.process, self.sharp, self.expected = process, sharp, expected
-        self.archived = archived
+        self.believed, self.archived = dict(believed), archived
 
     @classmethod
     def fit(
@@ -110,13 +114,17 @@ class Gr4j(SimpleForecaster):
                 done.add(basin, one)
         process = done.together(records.basins)
         issues = training_issues(records, about)
-        leads, lend = about.leads, days
+        leads = about.leads
+        believed: dict[str, ExpectedWeather] = {}
         fitted: dict[Correction, ProcessForecaster] = {}
         for name in ("noised", "sharp", "expected"):
             progress(0.95, f"fitting the correction for {name} weather")
             scenario = PERFECT if name == "sharp" else NOISED_FOR_MOS
-            weather = noised_weather(records, lend, leads, seed=about.seed).only(scenario)
-            made = _weather(process, records, issues, leads, weather, name)
+            weather = noised_weather(records, days, leads, seed=about.seed).only(scenario)
+            made = _weather(records, issues, leads, weather)
+            if name == "expected":
+                believed["noised"] = _learned(process, records, issues, made)
+                made = _expected(process, believed, records, issues, weather, made)
             fitted[name] = process.with_mos(records, issues, leads, made)
         sharp, expected = fitted["sharp"].mos, fitted["expected"].mos
         assert sharp is not None and expected is not None
@@ -125,11 +133,13 @@ class Gr4j(SimpleForecaster):
             progress(0.98, "fitting the correction for archived weather")
             weather = archived_weather(archive, about.archive_noise, generated=False)
             issues = weather.issued(training_issues(records, about, stride=1))
-            made = _weather(process, records, issues, leads, weather, "archived")
+            made = _weather(records, issues, leads, weather)
+            believed["archived"] = _learned(process, records, issues, made)
             # One persistence for all: a state remembers errors that are filled by it.
             fit = process.with_mos(records, issues, leads, made, persistence=sharp.persistence)
             archived = fit.mos
-        return cls(about, flow_scale(records, days), fitted["noised"], sharp, expected, archived)
+        scale = flow_scale(records, days)
+        return cls(about, scale, fitted["noised"], sharp, expected, believed, archived)
 
     def forecast(
         self, records: BasinRecords, issues: Index, weather: Weather, states: Arrays | None = None
@@ -164,7 +174,9 @@ class Gr4j(SimpleForecaster):
         if correction != "noised":
             own = {"sharp": self.sharp, "expected": self.expected, "archived": self.archived}
             process = replace(process, mos=own[correction])
-        made = _weather(process, records, issues, leads, weather, correction)
+        made = _weather(records, issues, leads, weather)
+        if correction == "expected":
+            made = _expected(process, self.believed, records, issues, weather, made)
         first, start, errors = self._start(records, issues, states)
         ready = issues >= first
         if not ready.any():
@@ -232,7 +244,12 @@ class Gr4j(SimpleForecaster):
         expected = {f"expected.{name}": value for name, value in self.expected.state().items()}
         others = {} if self.archived is None else self.archived.state()
         archived = {f"archived.{name}": value for name, value in others.items()}
-        return {"scale": self.scale, **process, **sharp, **expected, **archived}
+        believed = {
+            f"believed.{quality}.{name}": value
+            for quality, one in self.believed.items()
+            for name, value in one.state().items()
+        }
+        return {"scale": self.scale, **process, **sharp, **expected, **archived, **believed}
 
     def meta(self) -> dict[str, Any]:
         """Names of the basins, and how their bands were guessed."""
@@ -247,45 +264,56 @@ class Gr4j(SimpleForecaster):
         sharp, expected = (Mos.from_state(part_of(arrays, f"{n}.")) for n in ("sharp", "expected"))
         others = part_of(arrays, "archived.")
         archived = Mos.from_state(others) if others else None
-        return cls(about, np.asarray(arrays["scale"]), process, sharp, expected, archived)
+        believed = {
+            quality: ExpectedWeather.from_state(found)
+            for quality in ("noised", "archived")
+            if (found := part_of(arrays, f"believed.{quality}."))
+        }
+        scale = np.asarray(arrays["scale"])
+        return cls(about, scale, process, sharp, expected, believed, archived)
 
 
-def _weather(
-    process: ProcessForecaster,
-    records: BasinRecords,
-    issues: Index,
-    leads: int,
-    weather: Weather,
-    correction: Correction,
-) -> Flow:
-    """Forecast weather that the process model is run with, (N, I, H, F).
+def _weather(records: BasinRecords, issues: Index, leads: int, weather: Weather) -> Flow:
+    """Forecast weather as it comes, (N, I, H, F); NaN where there is none."""
+    made = forecast_weather(records, issues, leads, weather.forecasts, archive=weather.archive)
+    return made.astype(np.float64)
 
-    NaN where there is none; with the correction for expected weather never.
-    """
-    made = forecast_weather(
-        records, issues, leads, weather.forecasts, archive=weather.archive
-    ).astype(np.float64)
-    if correction != "expected":
-        return made
+
+def _climate(process: ProcessForecaster, records: BasinRecords, issues: Index, leads: int) -> Flow:
+    """Mean weather of the days that are forecast, (N, I, H, 2), in the order of `FORCING`."""
     climate = process.climate[known_rows(process.basins, records.basins)]
     day = day_of_year(lead_days(records.days[issues], leads)) - 1
-    noise = _noise(weather, leads)
-    for number, name in enumerate(FORCING):
-        column = records.column(name)
-        usual = climate[:, number][:, day][..., None]
-        likely = denoised(made[..., column, None], np.broadcast_to(noise, made.shape[:3]), usual)
-        made[..., column] = np.maximum(likely[..., 0], 0.0) if name == "pr" else likely[..., 0]
+    return np.asarray(np.moveaxis(climate[:, :, day], 1, -1))
+
+
+def _learned(
+    process: ProcessForecaster, records: BasinRecords, issues: Index, made: Flow
+) -> ExpectedWeather:
+    """What came after these forecasts."""
+    columns, leads = [records.column(name) for name in FORCING], made.shape[2]
+    observed = _weather(records, issues, leads, Weather(ForecastWeather(PERFECT)))
+    climate = _climate(process, records, issues, leads)
+    return ExpectedWeather.fit(made[..., columns], observed[..., columns], climate)
+
+
+def _expected(
+    process: ProcessForecaster,
+    believed: Mapping[str, ExpectedWeather],
+    records: BasinRecords,
+    issues: Index,
+    weather: Weather,
+    made: Flow,
+) -> Flow:
+    """Weather that is to be expected, nowhere NaN; perfect forecasts are believed as they are."""
+    columns = [records.column(name) for name in FORCING]
+    climate = _climate(process, records, issues, made.shape[2])
+    said, quality = made[..., columns], weather.scenario.quality
+    made = made.copy()
+    if quality == "perfect":
+        made[..., columns] = np.where(np.isnan(said), climate, said)
+    else:
+        made[..., columns] = believed.get(quality, believed["noised"])(said, climate)
     return made
-
-
-def _noise(weather: Weather, leads: int) -> NDArray[np.float64]:
-    """Noise of each lead, (H,): 0 for perfect weather, 1 for weather that nothing is known of."""
-    if weather.scenario.quality == "perfect":
-        return np.zeros(leads)
-    if weather.scenario.quality == "archived":
-        known = weather.archive_noise
-        return np.ones(leads) if known is None else np.asarray(known, np.float64)
-    return np.asarray(1.0 - weather.forecasts.noise.weights(leads), np.float64)
 
 
 def training_issues(records: BasinRecords, about: About, stride: int = MOS_STRIDE) -> Index:
