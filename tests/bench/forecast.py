@@ -4,8 +4,9 @@ Every network is fitted to 1981-2003 and stopped by 2004-07, in a process and on
 own, three seeds each. TST is the hybrid: it has the forecast of GR4J + MOS as an input. LSTM-ED and
 the public form of the time-series transformer get the CPU seconds of TST and of its GR4J together.
 Forecast weather is observed weather, noised more with each lead; the noise that is judged is not
-that of training. ``--years validate`` is for work on models: it judges 2004-07, which training has
-looked at.
+that of training. GR4J + MOS is run with that weather as it comes; GR4J run with the weather that is
+to be expected, as inside the hybrid, is reported beside it. ``--years validate`` is for work on
+models: it judges 2004-07, which training has looked at.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def judge(results: Results, years: str) -> tuple[Figures, Figures]:
         f"{model}_{kind}": results.mean_nse(model, kind, observed)
         for model, kinds in {
             "tst": ("noised", "perfect", "none", "gappy"),
-            "gr4j": ("noised", "perfect", "none", "gappy"),
+            "gr4j": ("noised", "perfect", "none", "gappy", "expected"),
             "lstm_ed": ("noised", "perfect", "none"),
             "channel_tst": ("noised", "perfect", "none"),
             "persistence": ("noised",),
@@ -128,6 +129,7 @@ def judge(results: Results, years: str) -> tuple[Figures, Figures]:
     lost = (tst - table["tst_gappy"])[every]
     figures: Figures = {
         "nse_noised_gain_per_lead": at(tst - table["gr4j_noised"]),
+        "nse_gain_vs_expected_weather": at(tst - table["gr4j_expected"]),
         "nse_perfect_gap": float((table["gr4j_perfect"] - table["tst_perfect"])[every].max()),
         "missing_flow_loss": float(lost.max()),
         **{key: at(tst - table[f"{peer}_noised"], (3, 7, 30)) for peer, key in PEERS.items()},

@@ -209,7 +209,11 @@ def main() -> None:
         kept["gappy"] = made.flow.astype(np.float32)
     if model == "tst":
         kept |= intervals(forecaster, seed, years, noised)
-    if model == "gr4j":
+    if isinstance(forecaster, Gr4j):
+        made_of = forecaster.run(
+            records(), issues(years), weather("noised", seed), correction="expected"
+        )
+        kept["expected"] = made_of.astype(np.float32)
         kept |= baselines(folder, years, seed)
     np.savez(folder / f"{model}-{seed}.npz", **kept)
 
