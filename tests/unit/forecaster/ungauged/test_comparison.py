@@ -175,4 +175,4 @@ def test_what_tells_basins_apart_is_learned_from_attributes_and_from_images() ->
     plain, known, seen = (np.nanmedian(scores[name]) for name in ("lstm", "attributes", "images"))
     assert known > plain + 0.1 and known > 0.7, scores
     # Most of what the attribute is worth comes through the images too.
-    assert seen - plain > 0.5 * (known - plain), (plain, known, seen)
+    assert seen - plain > 0.6 * (known - plain), (plain, known, seen)
