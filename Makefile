@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 BUF_VERSION := 1.75.0
 BUF := .tools/node_modules/.bin/buf
 PACKAGES := shared shared/models coupler services/data-ingest services/calibrator \
-	services/ensemble-runner services/forecaster deploy/flows
+	services/ensemble-runner services/forecaster services/orbit-trainer deploy/flows
 SOURCES := $(addsuffix /src,$(PACKAGES))
 PROTO_DIR := shared/proto
 PROTOS := $(sort $(shell cd $(PROTO_DIR) && find catena -name '*.proto'))

@@ -1,0 +1,224 @@
+"""ORBIT: a vision transformer over fields of the Earth system, for one device.
+
+Wang et al. 2024 (ORBIT, SC24), which is ClimaX (Nguyen et al. 2023) with a layer norm of queries
+and keys. Parts that parallel training replaces or leaves out are members of their own: `embedding`
+and `head` may be None in a stage of a pipeline, and `Block.attention.core` is where heads are
+exchanged between processes.
+
+Weights begin as a function of (seed, name, shape), so that any split over processes begins alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, scaled_dot_product_attention
+
+from catena.models.orbit_config import OrbitConfig
+from catena.models.orbit_embedding import FieldEmbedding, unpatched
+
+__all__ = ["Block", "FieldHead", "Orbit", "initial", "initialise"]
+
+SPREAD = 0.02
+"""Standard deviation of the weights at the start (ViT)."""
+
+
+class AttentionCore(nn.Module):
+    """Attention between queries, keys and values that are there already."""
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Mixed values, (B, heads, L, d), of queries, keys and values of that shape."""
+        return scaled_dot_product_attention(query, key, value)
+
+
+class SelfAttention(nn.Module):
+    """Self-attention with a layer norm of each head's queries and keys (Dehghani et al. 2023).
+
+    Rows of `qkv` come head by head, (heads, 3, d): a share of the rows is a share of the heads.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.head_width = width // heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.query_norm = nn.LayerNorm(self.head_width)
+        self.key_norm = nn.LayerNorm(self.head_width)
+        self.core = AttentionCore()
+        self.out = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, L, D) that looked at one another."""
+        # Heads are counted, not remembered: with a share of the rows there are fewer.
+        made = self.qkv(tokens).unflatten(-1, (-1, 3, self.head_width))
+        query, key, value = made.permute(3, 0, 2, 1, 4).unbind(0)
+        mixed = self.core(self.query_norm(query), self.key_norm(key), value)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+
+class FeedForward(nn.Module):
+    """Two layers with a GELU between."""
+
+    def __init__(self, width: int, factor: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, factor * width)
+        self.down = nn.Linear(factor * width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens of the same shape."""
+        out: Tensor = self.down(gelu(self.up(tokens)))
+        return out
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block.
+
+    Parameters
+    ----------
+    width, heads, factor : int
+        Length of a token, heads, width of the feed-forward part in tokens' widths.
+    skip : float
+        Share of samples that skip each half of the block while training (drop path).
+    """
+
+    def __init__(self, width: int, heads: int, factor: int, skip: float = 0.0) -> None:
+        super().__init__()
+        self.skip = skip
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = SelfAttention(width, heads)
+        self.feed_norm = nn.LayerNorm(width)
+        self.feed = FeedForward(width, factor)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, L, D)."""
+        tokens = tokens + self._kept(self.attention(self.attention_norm(tokens)))
+        return tokens + self._kept(self.feed(self.feed_norm(tokens)))
+
+    def _kept(self, change: Tensor) -> Tensor:
+        if not self.training or self.skip == 0.0:
+            return change
+        kept = torch.rand(len(change), 1, 1, device=change.device) >= self.skip
+        return change * kept / (1.0 - self.skip)
+
+
+class FieldHead(nn.Module):
+    """Tokens to fields."""
+
+    def __init__(self, config: OrbitConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.norm = nn.LayerNorm(config.width)
+        self.hidden = nn.ModuleList(
+            nn.Linear(config.width, config.width) for _ in range(config.decoder_depth)
+        )
+        self.out = nn.Linear(config.width, len(config.outputs) * config.patch**2)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Fields (B, V_out, H, W) of tokens (B, L, D)."""
+        tokens = self.norm(tokens)
+        for layer in self.hidden:
+            tokens = gelu(layer(tokens))
+        return unpatched(self.out(tokens), self.config.grid, self.config.patch)
+
+
+class Orbit(nn.Module):
+    """Fields at one time to fields a lead time later.
+
+    Parameters
+    ----------
+    config : OrbitConfig
+    """
+
+    def __init__(self, config: OrbitConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding: FieldEmbedding | None = FieldEmbedding(config)
+        last = max(config.depth - 1, 1)
+        # Keyed by their place in the whole model: a stage of a pipeline keeps the names.
+        self.blocks = nn.ModuleDict(
+            {
+                str(place): Block(
+                    config.width, config.heads, config.feed, config.drop_path * place / last
+                )
+                for place in range(config.depth)
+            }
+        )
+        self.head: FieldHead | None = FieldHead(config)
+
+    def forward(
+        self,
+        fields: Tensor,
+        variables: Tensor | None = None,
+        lead_hours: Tensor | None = None,
+        present: Tensor | None = None,
+    ) -> Tensor:
+        """Predicted fields, (B, V_out, H, W), in the units of the targets of training.
+
+        Parameters
+        ----------
+        fields : Tensor, (B, V, H, W)
+            Normalised fields; in a stage without embedding, tokens (B, L, D).
+        variables : Tensor, (V,), int64
+            Which they are (:func:`catena.models.orbit_config.variable_ids`); all by default.
+        lead_hours : Tensor, (B,)
+            Hours ahead; 0 by default.
+        present : Tensor, (B, V), bool, optional
+            False where a sample lacks a variable; whatever stands there is not looked at.
+        """
+        tokens = fields
+        if self.embedding is not None:
+            if variables is None:
+                variables = torch.arange(fields.shape[1], device=fields.device)
+            if lead_hours is None:
+                lead_hours = fields.new_zeros(len(fields))
+            tokens = self.embedding(fields, variables, lead_hours, present)
+        for block in self.blocks.values():
+            tokens = block(tokens)
+        return tokens if self.head is None else self.head(tokens)
+
+
+def initial(
+    config: OrbitConfig, name: str, shape: tuple[int, ...], seed: int, dtype: torch.dtype
+) -> Tensor:
+    """Weights to begin with: a function of the seed and the parameter's name and shape.
+
+    Norms begin as the identity, biases at 0, positions as sines and cosines of row and column
+    (Vaswani et al. 2017, section 3.5), all else normal with a standard deviation of 0.02, of a
+    tokeniser with that which keeps the variance of a patch (``1 / sqrt(p^2)``).
+    """
+    leaf = name.rsplit(".", 1)[-1]
+    if leaf == "bias":
+        return torch.zeros(shape, dtype=dtype)
+    if "norm" in name:
+        return torch.ones(shape, dtype=dtype)
+    if leaf == "position":
+        return _places(config).to(dtype)
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    random = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") % 2**63)
+    spread = 1.0 / config.patch if leaf == "tokeniser" else SPREAD
+    drawn = torch.empty(shape, dtype=torch.float32).normal_(0.0, spread, generator=random)
+    return drawn.to(dtype)
+
+
+def _places(config: OrbitConfig) -> Tensor:
+    """Sines and cosines of the row and the column of each patch, (L, D)."""
+    quarter = config.width // 4
+    rate = torch.exp(-math.log(10000.0) * torch.arange(quarter) / quarter)
+    rows, columns = (side // config.patch for side in config.grid)
+    row, column = (
+        torch.arange(count, dtype=torch.float32)[:, None] * rate for count in (rows, columns)
+    )
+    row = row[:, None].expand(-1, columns, -1).flatten(0, 1)
+    column = column.repeat(rows, 1)
+    return torch.cat([row.sin(), row.cos(), column.sin(), column.cos()], -1)
+
+
+def initialise(model: Orbit, seed: int) -> Orbit:
+    """Give all weights of a model (or of a stage of one) their first values, in place."""
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.copy_(initial(model.config, name, tuple(weight.shape), seed, weight.dtype))
+    return model
