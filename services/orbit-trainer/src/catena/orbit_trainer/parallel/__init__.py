@@ -1,0 +1,1 @@
+"""Parallelism beside the model: what each of the processes holds and computes."""
