@@ -11,13 +11,14 @@ import pytest
 from catena.forecaster import evaluation
 from catena.forecaster.data.generated import generated_records
 from catena.forecaster.data.records import BasinRecords
-from catena.forecaster.evaluation import Evaluation, evaluate
+from catena.forecaster.evaluation import evaluate
 from catena.forecaster.forecast_intervals import Bounds, targets
 from catena.forecaster.forecasters import About, Forecaster, Forecasts
 from catena.forecaster.queries import EvaluateForecastsQuery
 from catena.forecaster.report_evaluation import evaluation_page
 from catena.forecaster.scenarios import Weather, no_weather
 from catena.forecaster.simple_forecasters import Climatology, Persistence
+from catena.forecaster.skill import Evaluation
 from catena.forecaster.vocabulary import Period
 from catena.shared.errors import InvalidData
 

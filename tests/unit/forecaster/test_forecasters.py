@@ -14,7 +14,7 @@ from catena.forecaster.basins import read_basins
 from catena.forecaster.data.noise import PERFECT, forecast_weather
 from catena.forecaster.data.records import BasinRecords
 from catena.forecaster.forecast_intervals import targets
-from catena.forecaster.forecasters import About, Forecaster, in_period
+from catena.forecaster.forecasters import About, Forecaster, flow_scale, in_period
 from catena.forecaster.network_forecaster import NetworkForecaster, Settings, process_flow
 from catena.forecaster.process.mos import Mos
 from catena.forecaster.process_forecaster import Gr4j
@@ -248,6 +248,16 @@ class Kept:
         self.saves -= 1
         if self.saves == 0:
             raise Killed
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_basin_without_flow_has_a_scale_of_one(records: BasinRecords) -> None:
+    flow = records.flow.copy()
+    flow[0] = np.nan
+    days = np.arange(len(records.days)) < 400
+    found = flow_scale(replace(records, flow=flow), days)
+    assert found[0] == 1.0
+    np.testing.assert_allclose(found[1:], np.nanstd(flow[1:, :400], axis=1))
 
 
 def same(one: Forecaster, two: Forecaster) -> bool:

@@ -282,9 +282,11 @@ def last_flow(records: BasinRecords) -> tuple[NDArray[np.float32], NDArray[np.in
 
 def flow_scale(records: BasinRecords, days: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Standard deviation of each basin's flow on `days`, (N,) mm d-1; 1 where it has none."""
-    with np.errstate(all="ignore"):
-        spread = np.nanstd(np.where(days, records.flow, np.nan), axis=1)
-    return np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
+    flow = np.where(days, records.flow, np.nan)
+    some = np.isfinite(flow).any(axis=1)
+    spread = np.ones(len(flow))
+    spread[some] = np.nanstd(flow[some], axis=1)
+    return np.where(spread > 0, spread, 1.0)
 
 
 def in_period(records: BasinRecords, period: Sequence[str]) -> NDArray[np.bool_]:

@@ -194,7 +194,6 @@ class EvaluateForecastsQuery(Query):
     stride: Stride = 1
     levels: Levels = DEFAULT_LEVELS
     track: bool = False
-    seed: Seed = 0
     title: Words = ""
     archive: WeatherArchiveRef | None = None
 

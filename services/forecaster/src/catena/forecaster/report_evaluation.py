@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.forecaster.evaluation import Evaluation, Shown, median
 from catena.forecaster.forecast_intervals import ForecastIntervals
 from catena.forecaster.forecasters import About
 from catena.forecaster.plots import (
@@ -21,6 +20,7 @@ from catena.forecaster.plots import (
 )
 from catena.forecaster.queries import EvaluateForecastsQuery
 from catena.forecaster.report_text import GLOSSARY, generated_notice, period_text
+from catena.forecaster.skill import Evaluation, Shown, median
 from catena.forecaster.storage import plain_numbers
 from catena.shared.report import (
     Block,

@@ -23,12 +23,12 @@ import xarray as xr
 
 from catena.forecaster.data.records import BasinRecords, Index
 from catena.forecaster.data.store import ForecastStore
-from catena.forecaster.evaluation import LEADTIME
 from catena.forecaster.forecast_intervals import Bounds, ForecastIntervals
 from catena.forecaster.forecasters import About, Arrays, Forecaster, Forecasts
 from catena.forecaster.network_forecaster import NetworkForecaster
 from catena.forecaster.process_forecaster import ERRORS, STATE_DAY, Gr4j
 from catena.forecaster.simple_forecasters import Climatology, Persistence
+from catena.forecaster.skill import LEADTIME
 from catena.shared.errors import FieldViolation, InvalidData
 
 if TYPE_CHECKING:

@@ -266,7 +266,7 @@ class IssueForecastsResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class EvaluateForecastsRequest(_message.Message):
-    __slots__ = ("forecasters", "intervals", "basins", "days", "stride", "levels", "track", "seed", "title", "archive", "validate_only")
+    __slots__ = ("forecasters", "intervals", "basins", "days", "stride", "levels", "track", "title", "archive", "validate_only")
     FORECASTERS_FIELD_NUMBER: _ClassVar[int]
     INTERVALS_FIELD_NUMBER: _ClassVar[int]
     BASINS_FIELD_NUMBER: _ClassVar[int]
@@ -274,7 +274,6 @@ class EvaluateForecastsRequest(_message.Message):
     STRIDE_FIELD_NUMBER: _ClassVar[int]
     LEVELS_FIELD_NUMBER: _ClassVar[int]
     TRACK_FIELD_NUMBER: _ClassVar[int]
-    SEED_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     ARCHIVE_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
@@ -285,11 +284,10 @@ class EvaluateForecastsRequest(_message.Message):
     stride: int
     levels: _containers.RepeatedScalarFieldContainer[float]
     track: bool
-    seed: int
     title: str
     archive: _artifacts_pb2.ArtifactRef
     validate_only: bool
-    def __init__(self, forecasters: _Optional[_Iterable[_Union[_artifacts_pb2.ArtifactRef, _Mapping]]] = ..., intervals: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., days: _Optional[_Union[Period, _Mapping]] = ..., stride: _Optional[int] = ..., levels: _Optional[_Iterable[float]] = ..., track: _Optional[bool] = ..., seed: _Optional[int] = ..., title: _Optional[str] = ..., archive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, forecasters: _Optional[_Iterable[_Union[_artifacts_pb2.ArtifactRef, _Mapping]]] = ..., intervals: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., days: _Optional[_Union[Period, _Mapping]] = ..., stride: _Optional[int] = ..., levels: _Optional[_Iterable[float]] = ..., track: _Optional[bool] = ..., title: _Optional[str] = ..., archive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class EvaluateForecastsResponse(_message.Message):
     __slots__ = ("job",)
