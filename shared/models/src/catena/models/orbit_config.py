@@ -62,7 +62,10 @@ class OrbitConfig:
                 f"outputs {list(self.outputs)} of variables {list(self.variables)}; wanted one at "
                 f"least, each once, all among the variables (unknown: {unknown or 'none'})"
             )
-        if min(self.patch, self.width, self.heads, self.feed, *self.grid) < 1 or self.depth < 0:
+        if (
+            min(self.patch, self.width, self.heads, self.feed, *self.grid) < 1
+            or min(self.depth, self.decoder_depth) < 0
+        ):
             raise ValueError(f"sizes of {self}; wanted whole numbers above zero")
         if any(side % self.patch for side in self.grid):
             raise ValueError(
