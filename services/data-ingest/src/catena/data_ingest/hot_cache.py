@@ -20,7 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catena.data_ingest.hot_cache_plan import Plan, make_plan, matched
-from catena.data_ingest.moments import Moments
+from catena.shared.moments import Moments
 from catena.shared.errors import FailedPrecondition, InvalidData
 from catena.shared.hot_cache import Channel, HotCache
 from catena.shared.hot_cache_format import METADATA, block_name

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catena.data_ingest.moments import Moments
+from catena.shared.moments import Moments
 
 
 @settings(deadline=None, max_examples=40)
