@@ -9,8 +9,8 @@ from matplotlib.collections import QuadMesh
 
 from catena.data_ingest.maps import map_figure, series_figure
 from catena.data_ingest.named_grids import named_grid
-from catena.data_ingest.plot_style import colour_scale, degrees, readable, with_units
 from catena.shared.errors import InvalidData
+from catena.shared.plot_style import colour_scale, degrees, readable, with_units
 from catena.shared.report import plot
 
 

@@ -17,7 +17,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from numpy.typing import NDArray
 
 from catena.data_ingest.grids import Grid, axis_names, grid_of
-from catena.data_ingest.plot_style import (
+from catena.shared.errors import InvalidData
+from catena.shared.plot_style import (
     CYCLE,
     MISSING,
     colour_scale,
@@ -25,7 +26,6 @@ from catena.data_ingest.plot_style import (
     readable,
     with_units,
 )
-from catena.shared.errors import InvalidData
 from catena.shared.report import INK, LINE, STYLE
 
 WIDTH = 9.2

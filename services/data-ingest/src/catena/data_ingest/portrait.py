@@ -9,9 +9,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
-from catena.data_ingest.plot_style import MISSING, SIGNED
 from catena.data_ingest.verdict import QUARTERS, Row, Selection
 from catena.shared.errors import InvalidData
+from catena.shared.plot_style import MISSING, SIGNED
 from catena.shared.report import INK, LINE, PAPER, SOFT, STYLE, png
 
 LIMIT = 0.5

@@ -1,4 +1,4 @@
-"""Colours of lines and cells, colour scales and labels of axes of this service's plots."""
+"""Colours, colour scales and labels of plots that several services draw (with matplotlib)."""
 
 from __future__ import annotations
 
