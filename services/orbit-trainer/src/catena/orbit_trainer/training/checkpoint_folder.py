@@ -32,7 +32,7 @@ def unfinished(folder: Path) -> Path:
 
 
 def seal(folder: Path, meta: Mapping[str, Any]) -> None:
-    """Make what lies in ``unfinished(folder)`` the checkpoint `folder`.
+    """Make what lies in ``unfinished(folder)`` the checkpoint `folder`; old ones beside it go.
 
     One process calls it, when all have written.
 
@@ -54,6 +54,7 @@ def seal(folder: Path, meta: Mapping[str, Any]) -> None:
     if folder.exists():  # the same step again, after a resume from an earlier one
         shutil.rmtree(folder)
     part.rename(folder)
+    CheckpointFolder(folder.parent).tidy()
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
@@ -112,7 +113,12 @@ class CheckpointFolder:
         return None
 
     def tidy(self) -> None:
-        """Remove all but the newest `keep` whole ones, and what killed processes left."""
+        """Remove all but the newest `keep` whole ones, and what killed processes left.
+
+        Nothing may be written here at the time.
+        """
+        for left in self.path.glob("step-*.part"):
+            shutil.rmtree(left, ignore_errors=True)
         kept = 0
         for step in reversed(self._steps()):
             if kept >= self.keep:
