@@ -20,7 +20,7 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_embedding import FieldEmbedding, unpatched
 
-__all__ = ["Block", "FieldHead", "Orbit", "initial", "initialise"]
+__all__ = ["Block", "FieldHead", "Orbit", "drawn", "initial", "initialise"]
 
 SPREAD = 0.02
 """Standard deviation of the weights at the start (ViT)."""
@@ -196,11 +196,17 @@ def initial(
         return torch.ones(shape, dtype=dtype)
     if leaf == "position":
         return _places(config).to(dtype)
+    spread = 1.0 / config.patch if leaf == "tokeniser" else SPREAD
+    return drawn(name, shape, seed, spread, dtype)
+
+
+def drawn(
+    name: str, shape: tuple[int, ...], seed: int, spread: float, dtype: torch.dtype
+) -> Tensor:
+    """Normal numbers with a standard deviation: a function of seed, name and shape."""
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     random = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") % 2**63)
-    spread = 1.0 / config.patch if leaf == "tokeniser" else SPREAD
-    drawn = torch.empty(shape, dtype=torch.float32).normal_(0.0, spread, generator=random)
-    return drawn.to(dtype)
+    return torch.empty(shape, dtype=torch.float32).normal_(0.0, spread, generator=random).to(dtype)
 
 
 def _places(config: OrbitConfig) -> Tensor:

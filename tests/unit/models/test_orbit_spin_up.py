@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from catena.models.column_scale import ColumnScale
+from catena.models.orbit_spin_up import InputKind, OrbitSpinUp, SpinUpConfig, initial_spin_up
+
+CONFIG = SpinUpConfig(
+    (
+        InputKind("forcing", rows=30, features=6, per_token=12),
+        InputKind.vector("static", 11, per_token=4),
+        InputKind("parameters", rows=5, features=3),
+    ),
+    targets=7,
+    width=32,
+    depth=2,
+    heads=2,
+)
+
+
+def built(config: SpinUpConfig) -> OrbitSpinUp:
+    model = OrbitSpinUp(config)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.copy_(initial_spin_up(name, tuple(weight.shape), 1, weight.dtype))
+    return model
+
+
+def inputs(count: int) -> dict[str, Tensor]:
+    random = torch.Generator().manual_seed(0)
+    shapes = {"forcing": (30, 6), "static": (11,), "parameters": (5, 3)}
+    return {name: torch.randn(count, *shape, generator=random) for name, shape in shapes.items()}
+
+
+def test_each_kind_has_tokens_of_its_own() -> None:
+    assert [kind.tokens for kind in CONFIG.inputs] == [3, 3, 5]
+    model = built(CONFIG)
+    forcing, static, _ = model.encoders
+    assert forcing.values.shape == (1, 2 * 12 * 6, 32)  # years share their weights
+    assert static.values.shape == (3, 2 * 4, 32)  # numbers of a vector do not
+    assert model(inputs(4)).shape == (4, 7)
+
+
+def test_a_sample_is_a_site_and_sees_no_other() -> None:
+    model, known = built(CONFIG), inputs(4)
+    alone = {name: values[2:3] for name, values in known.items()}
+    torch.testing.assert_close(model(known)[2:3], model(alone), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["forcing", "static", "parameters"])
+def test_every_number_is_seen_and_missing_is_not_the_mean(name: str) -> None:
+    model, known = built(CONFIG), inputs(1)
+    plain = model(known)
+    mean, lost = known[name].clone(), known[name].clone()
+    mean[0, -1] = 0.0
+    lost[0, -1] = torch.nan
+    with_mean, without = (model({**known, name: values}) for values in (mean, lost))
+    assert (plain - with_mean).abs().max() > 1e-4
+    assert (without - with_mean).abs().max() > 1e-4
+    without.sum().backward()
+    assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)
+
+
+def test_inputs_of_another_shape_are_refused() -> None:
+    model, known = built(CONFIG), inputs(2)
+    with pytest.raises(ValueError, match=r"static of shape \(2, 9\); wanted \(samples, 11, 1\)"):
+        model({**known, "static": known["static"][:, :9]})
+    with pytest.raises(ValueError, match="parameters is wanted too"):
+        model({name: known[name] for name in ("forcing", "static")})
+    with pytest.raises(ValueError, match="each kind of input once"):
+        replace(CONFIG, inputs=CONFIG.inputs[:1] * 2)
+
+
+def test_its_shape_goes_through_json() -> None:
+    assert SpinUpConfig.from_dict(json.loads(json.dumps(CONFIG.to_dict()))) == CONFIG
+
+
+def test_scaled_columns_come_back_and_pools_are_never_negative() -> None:
+    random = np.random.default_rng(0)
+    values = np.stack([random.normal(5.0, 3.0, 50), np.exp(random.normal(6.0, 2.0, 50))], -1)
+    values[3:9, 1] = 0.0
+    values[0] = np.nan
+    scale = ColumnScale.fitted(values, [False, True])
+    scaled = scale.normalised(values)
+    known = scaled[1:].astype(np.float64)
+    np.testing.assert_allclose(known.mean(0), 0.0, atol=1e-6)
+    np.testing.assert_allclose(known.std(0), 1.0, atol=1e-6)
+    assert np.isnan(scaled[0]).all()
+    again = ColumnScale.from_dict(json.loads(json.dumps(scale.to_dict())))
+    np.testing.assert_allclose(again.restored(scaled)[1:], values[1:], rtol=1e-4, atol=1e-3)
+    far = scale.restored(np.array([[-50.0, -50.0], [50.0, 1e9]]))
+    assert far[0, 1] == 0.0
+    assert np.isfinite(far).all()
+    with pytest.raises(ValueError, match="column 0 has values down to"):
+        ColumnScale.fitted(values, True)
+    with pytest.raises(ValueError, match="wanted 2 columns"):
+        scale.normalised(values[:, :1])
+
+
+def test_a_column_that_never_changes_is_zero() -> None:
+    scale = ColumnScale.fitted(np.full((4, 1), 1e6))
+    np.testing.assert_array_equal(scale.normalised(np.full((4, 1), 1e6)), 0.0)
