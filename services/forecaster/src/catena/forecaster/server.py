@@ -18,10 +18,10 @@ from catena.forecaster.forecasters import Forecaster
 from catena.forecaster.issue import Issued, days_of_issue, issue, weather_of
 from catena.forecaster.preflight import check_against_artifacts
 from catena.forecaster.scenarios import Weather, given_weather, no_weather
-from catena.forecaster.turns import Turns, refuse_unwanted
 from catena.shared.artifacts import ArtifactCache
 from catena.shared.query import Query, RefQuery
 from catena.shared.server import Runtime, Servicer
+from catena.shared.turns import Turns, refuse_unwanted
 
 AT_ONCE = 512
 """Forecasts that a stream computes together: after each such part it looks for its client."""

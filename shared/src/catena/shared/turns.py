@@ -1,4 +1,4 @@
-"""How many forecasts a server computes at once, so that its other rpcs keep their processors."""
+"""How many calls a server computes for at once, so that its other rpcs keep their processors."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Turns:
                 break
             if not patient and time.monotonic() > end:
                 raise Unavailable(
-                    f"{self._most} forecasts are being computed already; ask again",
+                    f"{self._most} answers are being computed already; ask again",
                     retry_after_s=2.0,
                 )
         try:
@@ -84,5 +84,5 @@ def refuse_unwanted(context: Call) -> None:
     if not context.is_active():
         raise DeadlineExceeded(
             "the client has left or its time is over; give the call more time, ask for less, or "
-            "use IssueForecasts, whose job needs no call that waits"
+            "use an rpc that makes a job, which needs no call that waits"
         )
