@@ -63,7 +63,7 @@ def test_empty_periods_are_named(cache: HotCache) -> None:
     with pytest.raises(InvalidRequest, match="left for the test period"):
         split(cache, gap_h=0, test="2030-01-01")
     with pytest.raises(InvalidRequest, match="left for the validation period"):
-        split(cache, gap_h=24 * 18, test=0.1)
+        split(cache, gap_h=24 * 19, test=0.1)
     with pytest.raises(InvalidRequest, match=r"no step.*2001-01-05 to 2001-01-05"):
         Period("2001-01-05", "2001-01-05").steps(cache)
     assert np.isfinite(split(cache, gap_h=24).train.steps(cache)).all()
