@@ -7,7 +7,7 @@ v, ``E_v`` its tokeniser, ``c_v`` its bias and variable embedding,
 
 ``score_vh = e_v . (E_v u_h) + c_v . u_h``,   ``u_h = Wk_h^T q_h / sqrt(d_h)``
 
-``value_h = sum_v softmax(score)_vh [e_v, 1] G_vh``,   ``G_vh = [E_v; c_v] Wv_h^T``
+``value_h = sum_v softmax(score)_vh (e_v E_v Wv_h^T + c_v Wv_h^T + b_v)``
 
 which is the same function, gradients included, at p^2 + 1 in the place of D numbers a variable. The
 bias of the keys adds the same to each score of a head and drops out of the softmax, so there is
@@ -17,10 +17,11 @@ none. A norm of the keys would break the fold: there is none here either.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
 from catena.models.orbit_config import OrbitConfig
 
@@ -31,16 +32,20 @@ LEAD_HOURS = 100.0
 
 
 def patches(fields: Tensor, size: int) -> Tensor:
-    """Fields (B, V, H, W) cut into patches, (B, L, V, p^2); L counts rows of patches first."""
+    """Fields (B, V, H, W) cut into patches, (B, L, V, p^2); L counts rows of patches first.
+
+    In memory samples and places come last: what :class:`VariableAggregation` works along.
+    """
     batch, count, height, width = fields.shape
-    cut = fields.view(batch, count, height // size, size, width // size, size)
-    return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, count, size * size)
+    cut = fields.reshape(batch, count, height // size, size, width // size, size)
+    cut = cut.permute(1, 3, 5, 0, 2, 4).reshape(count, size * size, batch, -1)
+    return cut.permute(2, 3, 0, 1)
 
 
 def unpatched(tokens: Tensor, grid: tuple[int, int], size: int) -> Tensor:
     """Patches (B, L, V p^2) put together again, (B, V, H, W)."""
     batch, rows, columns = len(tokens), grid[0] // size, grid[1] // size
-    cut = tokens.view(batch, rows, columns, -1, size, size)
+    cut = tokens.reshape(batch, rows, columns, -1, size, size)
     return cut.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, *grid)
 
 
@@ -81,53 +86,76 @@ class VariableAggregation(nn.Module):
             False where a sample lacks a variable. A sample without any has tokens that do not
             depend on fields.
         """
-        batch, places, count, _ = cut.shape
+        batch, places, count, pixels = cut.shape
         heads, width = self.heads, len(self.query)
-        rows = torch.cat([self.tokeniser[variables], self.offset[variables][:, None]], 1)
-        query = self.to_query(self.query).view(heads, -1) / math.sqrt(width // heads)
-        asked = torch.einsum("hd,hdc->ch", query, self.to_key.weight.view(heads, -1, width))
-        folded_key = rows @ asked.to(rows.dtype)
-        # (V, p^2 + 1, D) -> one matrix per head that takes all variables' pixels at once.
-        folded_value = (rows @ self.to_value.weight.T).view(-1, heads, width // heads)
-        folded_value = folded_value.transpose(0, 1)
-        cut = torch.cat([cut, cut.new_ones(batch, places, count, 1)], -1)
-        hidden = None if present is None else ~present[:, None, :, None]
-        mixed = _mixed(cut, folded_key, folded_value, hidden)
-        if present is None:
-            share: Tensor | None = None
-        else:
-            share = present.any(-1)[:, None, None].to(mixed.dtype)
-        bias = self.to_value.bias if share is None else self.to_value.bias * share
-        out: Tensor = self.out(mixed.view(batch, places, width) + bias)
-        return out
+        tokeniser = self.tokeniser.index_select(0, variables)
+        offset = self.offset.index_select(0, variables)
+        query = self.to_query(self.query).view(heads, 1, -1) / math.sqrt(width // heads)
+        asked = torch.bmm(query, self.to_key.weight.view(heads, -1, width)).squeeze(1).T
+        # N = B L places come last throughout, so that all that is large is read as it lies.
+        cut = cut.permute(2, 3, 0, 1).reshape(count, pixels, batch * places)
+        key, about = (tokeniser @ asked).transpose(1, 2), (offset @ asked)[:, :, None]
+        share = _shares(torch.baddbmm(about, key, cut.to(key.dtype)), present)
+        # Shares add up to 1, so the bias of the values can be added to each; or to 0, without it.
+        value = self.to_value(offset).view(count, heads, -1).permute(1, 2, 0)
+        pixel_value = (tokeniser @ self.to_value.weight.T).view(count, pixels, heads, -1)
+        pixel_value = pixel_value.permute(2, 0, 1, 3).reshape(heads, count * pixels, -1)
+        share, cut = share.to(value.dtype).transpose(0, 1), cut.to(value.dtype)
+        weighed = _Weighed.apply(share, cut, pixel_value)  # type: ignore[no-untyped-call]
+        mixed = torch.baddbmm(weighed, value, share)
+        out: Tensor = self.out(mixed.view(width, -1).T)
+        return out.view(batch, places, width)
 
 
-def _mixed(cut: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None) -> Tensor:
-    """Values of all heads side by side, (B L, D); what is large is made again for the gradient."""
-    if torch.is_grad_enabled() and (cut.requires_grad or value.requires_grad):
-        mixed: Tensor = checkpoint(
-            _mix, cut, key, value, hidden, use_reentrant=False, preserve_rng_state=False
+def _shares(score: Tensor, present: Tensor | None) -> Tensor:
+    """Softmax over the variables that are present, of scores (V, heads, B L); else 0."""
+    if present is None:
+        return score.softmax(0)
+    hidden = ~present.T[:, None, :, None]
+    score = score.view(*score.shape[:2], len(present), -1).masked_fill(hidden, -torch.inf)
+    # Where a sample has no variable, the softmax over nothing is NaN, and shares are 0 even so.
+    return score.softmax(0).masked_fill(hidden, 0.0).flatten(2)
+
+
+class _Weighed(torch.autograd.Function):
+    """Values of patches, weighed: ``sum_vp share_hvn cut_vpn value_h(vp)d``, (heads, d, N).
+
+    Patches weighed by the shares of each head are far larger than either. They are made again for
+    the gradient and not kept; a CPU makes those of one head at a time, which its cache holds.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, share: Tensor, cut: Tensor, value: Tensor) -> Tensor:
+        """Of shares (heads, V, N), patches (V, p^2, N) and values (heads, V p^2, d)."""
+        ctx.save_for_backward(share, cut, value)
+        return torch.cat(
+            [
+                torch.bmm(part.transpose(1, 2), (some[:, :, None] * cut).flatten(1, 2))
+                for some, part in _of_heads(share, value)
+            ]
         )
-        return mixed
-    return _mix(cut, key, value, hidden)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, asked: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Gradients of the three."""
+        share, cut, value = ctx.saved_tensors
+        to_share, to_value = [], []
+        to_cut = torch.zeros_like(cut) if ctx.needs_input_grad[1] else None
+        for some, part, wanted in _of_heads(share, value, asked):
+            weighed = (some[:, :, None] * cut).flatten(1, 2)
+            to_value.append(torch.bmm(weighed, wanted.transpose(1, 2)))
+            to_weighed = torch.bmm(part, wanted).view(-1, *cut.shape)
+            if to_cut is not None:
+                to_cut += (to_weighed * some[:, :, None]).sum(0)
+            to_share.append((to_weighed * cut).sum(2))
+        return torch.cat(to_share), to_cut, torch.cat(to_value)
 
 
-def _mix(cut: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None) -> Tensor:
-    batch, places, count, pixels = cut.shape
-    heads = len(value)
-    cut = cut.to(key.dtype)
-    # (V, B L, p^2 + 1) x (V, p^2 + 1, heads)
-    score = torch.bmm(cut.view(-1, count, pixels).transpose(0, 1), key)
-    score = score.permute(2, 1, 0).reshape(heads, batch, places, count)
-    if hidden is not None:
-        score = score.masked_fill(hidden.permute(3, 0, 1, 2), -torch.inf)
-    share = score.softmax(-1)
-    if hidden is not None:
-        # A sample without any variable: shares of nothing are nothing, not NaN.
-        share = share.masked_fill(hidden.permute(3, 0, 1, 2), 0.0)
-    weighed = share.unsqueeze(-1) * cut
-    mixed = torch.bmm(weighed.view(heads, batch * places, count * pixels), value)
-    return mixed.transpose(0, 1).flatten(1)
+def _of_heads(*of_all: Tensor) -> list[tuple[Tensor, ...]]:
+    """Tensors by head where there are caches to fill, all heads at once where there are cores."""
+    step = 1 if of_all[0].device.type == "cpu" else len(of_all[0])
+    return list(zip(*(torch.split(one, step) for one in of_all), strict=True))
 
 
 class FieldEmbedding(nn.Module):
