@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from catena.orbit_trainer.batches import Batch
 
-__all__ = ["Engine", "StepResult"]
+__all__ = [
+    "Call",
+    "Engine",
+    "Fill",
+    "Loss",
+    "ModelFactory",
+    "NotFinite",
+    "StepResult",
+    "call_orbit",
+]
+
+ModelFactory = Callable[[], nn.Module]
+"""Makes the whole model; called under ``torch.device("meta")``, so that it costs no memory."""
+
+Fill = Callable[[str, tuple[int, ...], torch.dtype], Tensor]
+"""First values of the parameter (or buffer) of a name, of its whole shape, on the CPU."""
+
+Call = Callable[[nn.Module, "Batch"], Tensor]
+"""Gives the model what it takes of a batch, returns what it predicts."""
+
+Loss = Callable[[Tensor, "Batch"], Tensor]
+"""Scalar of what was predicted for a batch; of equal parts of a batch, the mean is the whole's."""
+
+
+class NotFinite(ArithmeticError):
+    """Loss or gradient of a step are infinite or not a number, and settings say to stop then."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +65,26 @@ class Engine(Protocol):
     """A model, its optimiser and the processes that train it.
 
     All processes call all methods, in the same order.
-
-    Attributes
-    ----------
-    data_rank, data_ranks : int
-        Which share of each batch is this process's, of how many.
     """
 
-    data_rank: int
-    data_ranks: int
+    @property
+    def data_rank(self) -> int:
+        """Which share of each batch is this process's (:meth:`Batch.part`)."""
+        ...
+
+    @property
+    def data_ranks(self) -> int:
+        """Shares that each batch has."""
+        ...
 
     def step(self, batch: Batch, learning_rate: float) -> StepResult:
-        """Update the weights by this process's share of a batch and the others'."""
+        """Update the weights by this process's share of a batch and the others'.
+
+        Raises
+        ------
+        NotFinite
+            On all processes, where loss or gradient are not finite and ``settings.nan`` is "stop".
+        """
         ...
 
     def evaluate(self, batch: Batch) -> float:
@@ -93,3 +127,9 @@ class Engine(Protocol):
     def weights(self) -> dict[str, Tensor]:
         """All weights, whole, float32, on the CPU of the first process; empty on the others."""
         ...
+
+
+def call_orbit(model: nn.Module, batch: Batch) -> Tensor:
+    """Prediction of an :class:`catena.models.orbit.Orbit`."""
+    predicted: Tensor = model(batch.fields, batch.variables, batch.lead_hours, batch.present)
+    return predicted
