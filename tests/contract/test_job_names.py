@@ -162,9 +162,9 @@ GOLDEN: list[tuple[str, str, int, dict[str, Any], str]] = [
     (
         "data-ingest",
         "BuildCache",
-        1,
+        2,
         {"dataset": ref("dataset"), "half": True, "leads_s": [21600]},
-        "96ae34936175240a7b6b1cff713cef6e667fc4029833cb98c9942ab4dd2bceac",
+        "b74b9e3055cc721a7982321ec575d34fd7097cdbabe6f59a13a3b3b59db07bfc",
     ),
 ]
 

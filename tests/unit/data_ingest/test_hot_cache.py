@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import cftime
 import numpy as np
 import pytest
 import xarray as xr
@@ -322,6 +323,21 @@ def test_noleap_times(tmp_path: Path) -> None:
     assert cache.metadata.calendar == "noleap"
     assert cache.metadata.step_s == 86400
     assert len(cache.metadata.runs) == 1  # 29 February is no gap where there is none
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day"])
+@pytest.mark.parametrize(("freq", "months"), [("MS", 1), ("QS", 3), ("YS", 12)])
+def test_months_and_years_are_steps_that_follow_each_other(
+    tmp_path: Path, calendar: str, freq: str, months: int
+) -> None:
+    time = xr.date_range("1899-01-01", periods=24, freq=freq, calendar=calendar, use_cftime=True)
+    dataset = fields(23).assign_coords(time=np.delete(time, 9))
+    cache = write_hot_cache(dataset, tmp_path / "c")
+    year = {"standard": 365.25, "noleap": 365, "360_day": 360}[calendar]
+    assert cache.metadata.step_s == year * 86400 * months / 12
+    assert [(run.first, run.count) for run in cache.metadata.runs] == [(0, 9), (9, 14)]
+    true = cftime.date2num(np.delete(time, 9), "seconds since 1970-01-01", calendar=calendar)
+    assert np.abs(cache.times_s() - true).max() <= 2.6 * 86400
 
 
 def test_refusals_name_the_variable_and_both_values(tmp_path: Path) -> None:

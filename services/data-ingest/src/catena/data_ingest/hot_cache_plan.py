@@ -17,6 +17,7 @@ from catena.shared.errors import InvalidData
 from catena.shared.hot_cache import Channel, Metadata, Run
 
 _EPOCH = "seconds since 1970-01-01"
+_YEAR_DAYS = {"noleap": 365, "365_day": 365, "360_day": 360, "all_leap": 366, "366_day": 366}
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def make_plan(
     if not channels:
         raise InvalidData("hot cache: the dataset has no field on time, lat, lon")
     calendar = str(dataset["time"].dt.calendar)
-    step, runs = _runs(_seconds(dataset["time"], calendar))
+    step, runs = _runs(dataset["time"], calendar)
     wrong = [lead for lead in leads_s if step == 0 or lead <= 0 or lead % step]
     if wrong:
         raise InvalidData(
@@ -115,8 +116,13 @@ def _seconds(time: xr.DataArray, calendar: str) -> NDArray[np.int64]:
     return np.asarray(cftime.date2num(time.values, _EPOCH, calendar=calendar), dtype=np.int64)
 
 
-def _runs(times: NDArray[np.int64]) -> tuple[int, tuple[Run, ...]]:
-    """The step (the most frequent one) and the stretches in which it is kept."""
+def _runs(time: xr.DataArray, calendar: str) -> tuple[int, tuple[Run, ...]]:
+    """The step (the most frequent one) and the stretches in which it is kept.
+
+    Months and years differ in length. They count as equal steps all the same, of their mean
+    length: times that are told from the step are then right to two days.
+    """
+    times = _seconds(time, calendar)
     if not times.size:
         raise InvalidData("hot cache: the dataset has no time step")
     steps = np.diff(times)
@@ -128,6 +134,11 @@ def _runs(times: NDArray[np.int64]) -> tuple[int, tuple[Run, ...]]:
         )
     if not steps.size:
         return 0, (Run(0, int(times[0]), 1),)
+    months = np.diff(time.dt.year.values * 12 + time.dt.month.values)
+    mean_month = round(_YEAR_DAYS.get(calendar, 365.25) * 86400 / 12)
+    off = np.abs(steps - months * mean_month).max()
+    if months.min() >= 1 and off < 3.5 * 86400 and (steps != steps[0]).any():
+        steps = months * mean_month
     values, counts = np.unique(steps, return_counts=True)
     step = int(values[counts.argmax()])
     cuts = np.concatenate([[0], np.flatnonzero(steps != step) + 1, [times.size]])

@@ -229,7 +229,7 @@ def select_models(query: SelectModelsQuery, ctx: JobContext) -> ArtifactRef:
     )
 
 
-@job(service=SERVICE, method="BuildCache", query=BuildCacheQuery)
+@job(service=SERVICE, method="BuildCache", query=BuildCacheQuery, version=2)
 def build_cache(query: BuildCacheQuery, ctx: JobContext) -> ArtifactRef:
     """Hot cache for training."""
     artifact = ctx.open(query.dataset)
