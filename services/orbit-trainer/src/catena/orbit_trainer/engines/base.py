@@ -19,7 +19,6 @@ __all__ = [
     "Fill",
     "Loss",
     "ModelFactory",
-    "NotFinite",
     "StepResult",
     "call_orbit",
 ]
@@ -35,10 +34,6 @@ Call = Callable[[nn.Module, "Batch"], Tensor]
 
 Loss = Callable[[Tensor, "Batch"], Tensor]
 """Scalar of what was predicted for a batch; of equal parts of a batch, the mean is the whole's."""
-
-
-class NotFinite(ArithmeticError):
-    """Loss or gradient of a step are infinite or not a number, and settings say to stop then."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +75,7 @@ class Engine(Protocol):
     def step(self, batch: Batch, learning_rate: float) -> StepResult:
         """Update the weights by this process's share of a batch and the others'.
 
-        Raises
-        ------
-        NotFinite
-            On all processes, where loss or gradient are not finite and ``settings.nan`` is "stop".
+        Where the loss or its gradient is not finite, none is updated: all processes say so.
         """
         ...
 
