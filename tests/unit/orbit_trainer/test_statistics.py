@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.orbit_caches import cached, slow_fields, waves
 
-from catena.orbit_trainer.fields import Fields, latitude_weights
+from catena.orbit_trainer.fields import Fields
 from catena.orbit_trainer.periods import Period
 from catena.orbit_trainer.statistics import Statistics, measured
 from catena.shared.errors import InvalidData, InvalidRequest
@@ -106,13 +106,3 @@ def test_fields_come_by_name_whatever_their_order_in_the_file(tmp_path: Path) ->
     assert np.isnan(out[1]).all()
     assert np.allclose(out[0] * 150 + 5500, dataset["zg"].values[11], atol=1e-2)
     assert np.allclose(out[2] * 8 + 280, dataset["tas"].values[11], atol=1e-3)
-
-
-def test_latitude_weights_are_the_cells_areas() -> None:
-    lat = np.linspace(-90, 90, 65)[1::2]
-    weights = latitude_weights(lat.tolist())
-    assert weights.mean() == pytest.approx(1.0)
-    edges = np.sin(np.radians(np.linspace(-90, 90, 33)))
-    assert weights == pytest.approx(np.diff(edges) * 16, rel=2e-3)  # areas of bands, exactly
-    with pytest.raises(InvalidData, match="between -90 and 90"):
-        latitude_weights([91.0])

@@ -8,26 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catena.orbit_trainer.statistics import Statistics
-from catena.shared.errors import InvalidData
 from catena.shared.hot_cache import HotCache
 
-__all__ = ["Fields", "latitude_weights"]
-
-
-def latitude_weights(lat: Sequence[float]) -> NDArray[np.float32]:
-    """``cos(lat) / mean(cos(lat))`` of rows of a regular grid (degrees north), shape (H,).
-
-    Raises
-    ------
-    InvalidData
-        When a latitude lies beyond a pole.
-    """
-    degrees = np.asarray(lat, dtype=np.float64)
-    if not degrees.size or np.abs(degrees).max() > 90:
-        raise InvalidData(f"latitudes {list(lat)}; wanted degrees between -90 and 90")
-    area = np.cos(np.radians(degrees))
-    weights: NDArray[np.float32] = (area / area.mean()).astype(np.float32)
-    return weights
+__all__ = ["Fields"]
 
 
 class Fields:
