@@ -112,6 +112,28 @@ def test_ranks_share_a_batch_that_does_not_depend_on_them(
         assert same(made.batch(step, rank, ranks), whole.part(rank, ranks))
 
 
+def test_few_samples_are_spread_over_the_period_and_come_again_and_again(
+    cache: HotCache, statistics: Statistics
+) -> None:
+    made = stream(cache, statistics, size=4, samples=8)
+    mean, std = (column[:, None, None] for column in statistics.moments(NAMES))
+    normalised = (slow_fields(waves(NAMES, gaps=(20,)), NAMES) - mean) / std
+    assert made.samples == 8
+    epochs = [
+        [
+            start
+            for step in (2 * epoch, 2 * epoch + 1)
+            for start in steps_of(made.batch(step), normalised)
+        ]
+        for epoch in range(3)
+    ]
+    for epoch in epochs:
+        assert sorted(epoch) == sorted(epochs[0]) and len({*epoch}) == 8
+    assert min(epochs[0]) == 0 and max(epochs[0]) > 45, "the first steps alone are one season"
+    with pytest.raises(InvalidRequest, match="53 samples of a period with 52"):
+        stream(cache, statistics, samples=53)
+
+
 def test_every_pair_comes_once_an_epoch_in_another_order(
     cache: HotCache, statistics: Statistics
 ) -> None:

@@ -114,6 +114,8 @@ class BatchStream:
         Of the training period.
     ids : Tensor, (V,), int64, optional
         The inputs' rows in the model's tables; 0 .. V - 1 by default.
+    samples : int, optional
+        Only so many inputs of each cache, evenly spread over the period.
 
     Raises
     ------
@@ -135,6 +137,7 @@ class BatchStream:
         residual: bool,
         statistics: Statistics,
         ids: Tensor | None = None,
+        samples: int | None = None,
     ) -> None:
         if size < 1 or not leads_h or not outputs:
             raise InvalidRequest(
@@ -153,7 +156,7 @@ class BatchStream:
         self._output_rows = [self.variables.index(name) for name in outputs]
         self._leads_h = np.array(sorted(set(leads_h)), dtype=np.float64)
         self._parts = [
-            _Part(source, self.variables, self.outputs, self._leads_h, period, statistics)
+            _Part(source, self.variables, self.outputs, self._leads_h, period, statistics, samples)
             for source in sources_of(cache, (*self.variables, *self.outputs))
         ]
         self._deal = Deal([part.share for part in self._parts])
@@ -164,8 +167,8 @@ class BatchStream:
 
     @property
     def samples(self) -> int:
-        """Pairs of all caches together: an epoch, where there is one cache."""
-        return sum(len(part.pairs) for part in self._parts)
+        """Inputs of all caches together: an epoch, where there is one cache."""
+        return sum(part.count for part in self._parts)
 
     @property
     def lat(self) -> tuple[float, ...]:
@@ -231,6 +234,7 @@ class _Part:
         leads_h: NDArray[np.float64],
         period: Period,
         statistics: Statistics,
+        samples: int | None,
     ) -> None:
         self.cache, self.share = source.cache, source.share
         self.inputs = Fields(source.cache, variables, statistics)
@@ -246,15 +250,20 @@ class _Part:
                 f"no pair of fields {leads_h[-1]:g} h apart lies in the period {period}; choose a "
                 "longer period or shorter leads"
             )
+        self.count = len(self.pairs) if samples is None else samples
+        if not 1 <= self.count <= len(self.pairs):
+            raise InvalidRequest(
+                f"{samples} samples of a period with {len(self.pairs)}; wanted no more"
+            )
 
     def starts(self, turns: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
         """Steps of the inputs that this cache gives at its turns, counted over all epochs."""
         starts = np.empty(len(turns), np.int64)
-        epochs, places = np.divmod(turns, len(self.pairs))
+        epochs, places = np.divmod(turns, self.count)
         for epoch in np.unique(epochs).tolist():
             now = epochs == epoch
-            starts[now] = Order(len(self.pairs), seed, epoch).at(places[now])
-        return self.pairs.starts(starts)
+            starts[now] = Order(self.count, seed, epoch).at(places[now])
+        return self.pairs.starts(starts * len(self.pairs) // self.count)
 
 
 class Deal:
