@@ -5,10 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
+import torch.distributed as dist
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
 from catena.models.orbit_config import OrbitConfig
 from catena.shared.errors import FieldViolation, InvalidRequest
 
-__all__ = ["MeshShape"]
+__all__ = ["MESH_DIMENSIONS", "MeshShape", "build_mesh", "data_mesh"]
+
+MESH_DIMENSIONS = ("pp", "ddp", "fsdp", "sp", "tp")
+"""Directions of a mesh, from the one whose processes talk least to the one that talks most."""
 
 
 @dataclass(frozen=True)
@@ -93,3 +99,39 @@ class MeshShape:
             )
         if wrong:
             raise InvalidRequest("the model and the mesh do not fit", violations=wrong)
+
+
+def build_mesh(shape: MeshShape, device: str) -> DeviceMesh:
+    """Processes of the default group as a mesh with the names of :data:`MESH_DIMENSIONS`.
+
+    Parameters
+    ----------
+    shape : MeshShape
+    device : str
+        Kind of device, "cpu" or "cuda".
+
+    Raises
+    ------
+    InvalidRequest
+        When there are more or fewer processes than the mesh has places.
+    """
+    size = dist.get_world_size() if dist.is_initialized() else 1
+    if size != shape.size:
+        raise InvalidRequest(
+            f"a mesh of {shape.size} places for {size} processes; wanted equal numbers: start "
+            f"{shape.size} processes, or choose another mesh"
+        )
+    sides = tuple(getattr(shape, name) for name in MESH_DIMENSIONS)
+    return init_device_mesh(device, sides, mesh_dim_names=MESH_DIMENSIONS)
+
+
+def data_mesh(mesh: DeviceMesh) -> DeviceMesh:
+    """Processes that hold replicas ("ddp") of shards of weights ("fsdp"; with "sp", flattened).
+
+    Processes that share the tokens of a sample have all weights in common, as those that share
+    samples have; so they share the weights too.
+    """
+    shards = mesh["fsdp"] if mesh["sp"].size() == 1 else mesh["fsdp", "sp"]._flatten("fsdp_sp")
+    if mesh["ddp"].size() == 1:
+        return shards
+    return DeviceMesh._concatenate([mesh["ddp"], shards])

@@ -1,0 +1,279 @@
+"""Checkpoints that each process writes its part of, and that any other mesh can read.
+
+They are written by torch.distributed.checkpoint, with one difference: which part of which tensor
+lies where is said in JSON (``tensors.json``). Torch says it in a pickle, and to read a pickle is to
+run whatever its writer wanted. Parts of tensors are read with ``weights_only``, which refuses
+everything but numbers, and their checksums are looked at.
+
+A checkpoint is written under another name, in the background, and renamed when all of it is on
+disk (:func:`.checkpoint_folder.seal`): a kill or a full disk leaves the one before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import warnings
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
+from torch.distributed.checkpoint.filesystem import (
+    FileSystemReader,
+    FileSystemWriter,
+    _StorageInfo,
+)
+from torch.distributed.checkpoint.metadata import (
+    ChunkStorageMetadata,
+    Metadata,
+    MetadataIndex,
+    TensorProperties,
+    TensorStorageMetadata,
+)
+from torch.distributed.checkpoint.planner import LoadPlan
+from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.checkpoint.storage import WriteResult
+
+from catena.orbit_trainer.training.checkpoint_folder import read_meta, seal, unfinished
+from catena.shared.errors import FailedPrecondition
+
+__all__ = ["CheckpointWriter", "load_checkpoint"]
+
+_TENSORS = "tensors.json"
+_FORMAT = "catena sharded tensors 1"
+_DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (torch.float32, torch.float64, torch.bfloat16)
+}
+
+
+class CheckpointWriter:
+    """Writes checkpoints in the background, one at a time.
+
+    Parameters
+    ----------
+    group : ProcessGroup or None
+        All processes, for this alone: they talk while others of their groups train. None for one.
+    """
+
+    def __init__(self, group: dist.ProcessGroup | None) -> None:
+        self._group = group
+        # Copies are made while the training waits; a device's go to the host.
+        self._stager = DefaultStager(StagingOptions(False, False, False, False))
+        self._thread: threading.Thread | None = None
+        self._failure: FailedPrecondition | None = None
+
+    def save(self, folder: Path, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+        """Copy tensors, and begin to write them; `folder` appears when all is written.
+
+        Raises
+        ------
+        FailedPrecondition
+            When the checkpoint before could not be written.
+        """
+        self.wait()
+        staged = self._stager.stage(dict(state))
+        self._thread = threading.Thread(
+            target=self._write, args=(folder, staged, dict(meta)), name="checkpoint", daemon=True
+        )
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when the last checkpoint is written.
+
+        Raises
+        ------
+        FailedPrecondition
+            On all processes, when one could not write its part.
+        """
+        if self._thread is not None:
+            self._thread.join()
+        self._thread, failure, self._failure = None, self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _write(self, folder: Path, state: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        part, leads = unfinished(folder), _rank(self._group) == 0
+        try:
+            if leads:  # what a killed process left
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir(parents=True)
+            with _quiet():
+                save(
+                    state,
+                    storage_writer=_Writer(folder, meta),
+                    process_group=self._group,
+                    no_dist=self._group is None,
+                )
+        except (CheckpointException, OSError) as error:
+            cause = _cause(error)
+            self._failure = FailedPrecondition(
+                f"checkpoint {folder.name} could not be written ({cause}); the one before is "
+                "kept: make space, then start again"
+            )
+            if leads:
+                shutil.rmtree(part, ignore_errors=True)
+
+
+def load_checkpoint(
+    folder: Path, state: Mapping[str, Tensor], group: dist.ProcessGroup | None
+) -> dict[str, Any]:
+    """Read this process's part of a checkpoint into tensors; returns what was saved as `meta`.
+
+    Parameters
+    ----------
+    folder : Path
+    state : mapping of str to Tensor
+        Tensors to be filled, by name, distributed in any way; those of all processes together
+        must be those that were saved.
+    group : ProcessGroup or None
+        All processes.
+
+    Raises
+    ------
+    FailedPrecondition
+        On all processes, when the checkpoint is not whole, of another kind or of another model.
+        No tensor has changed then, unless numbers on the disk are damaged.
+    """
+    found: list[Any] = [None]
+    if _rank(group) == 0:
+        try:
+            found = [(read_meta(folder), _read_tensors(folder))]
+        except FailedPrecondition as error:
+            found = [error.message]
+    if group is not None:
+        dist.broadcast_object_list(found, src=0, group=group)
+    if isinstance(found[0], str):
+        raise FailedPrecondition(found[0])
+    meta, metadata = found[0]
+    try:
+        with _quiet():
+            load(
+                dict(state),
+                storage_reader=_Reader(folder, metadata),
+                planner=_AllOrNothing(),
+                process_group=group,
+                no_dist=group is None,
+            )
+    except CheckpointException as error:
+        raise FailedPrecondition(
+            f"{folder.name} cannot be read into this model: {_cause(error)}; go on from another "
+            "checkpoint, or with the model that wrote it"
+        ) from None
+    return dict(meta)
+
+
+class _Writer(FileSystemWriter):
+    """Says in JSON what is where, then gives the checkpoint its name."""
+
+    def __init__(self, folder: Path, meta: dict[str, Any]) -> None:
+        super().__init__(unfinished(folder))
+        self._folder, self._meta = folder, meta
+
+    def finish(self, metadata: Metadata, results: list[list[WriteResult]]) -> None:
+        where = {
+            (result.index.fqn, tuple(result.index.offset or ())): result.storage_data
+            for part in results
+            for result in part
+        }
+        tensors = {}
+        for name, tensor in metadata.state_dict_metadata.items():
+            assert isinstance(tensor, TensorStorageMetadata)
+            chunks = []
+            for chunk in tensor.chunks:
+                place = where[name, tuple(chunk.offsets)]
+                chunks.append(
+                    {
+                        "at": list(chunk.offsets),
+                        "shape": list(chunk.sizes),
+                        "file": place.relative_path,
+                        "offset": place.offset,
+                        "bytes": place.length,
+                    }
+                )
+            dtype = str(tensor.properties.dtype).removeprefix("torch.")
+            tensors[name] = {"dtype": dtype, "shape": list(tensor.size), "parts": chunks}
+        with (unfinished(self._folder) / _TENSORS).open("w") as file:
+            json.dump({"format": _FORMAT, "tensors": tensors}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        seal(self._folder, self._meta)
+
+
+class _Reader(FileSystemReader):
+    """Knows beforehand what is where."""
+
+    def __init__(self, folder: Path, metadata: Metadata) -> None:
+        super().__init__(folder)
+        self._metadata = metadata
+
+    def read_metadata(self) -> Metadata:
+        return self._metadata
+
+
+class _AllOrNothing(DefaultLoadPlanner):
+    """Refuses a checkpoint that has more than what all processes ask for."""
+
+    def create_global_plan(self, global_plan: list[LoadPlan]) -> list[LoadPlan]:
+        asked = {item.dest_index.fqn for plan in global_plan for item in plan.items}
+        assert self.metadata is not None
+        more = sorted(set(self.metadata.state_dict_metadata) - asked)
+        if more:
+            raise ValueError(f"it has {len(more)} tensors that the model lacks, e.g. {more[0]}")
+        return super().create_global_plan(global_plan)
+
+
+def _read_tensors(folder: Path) -> Metadata:
+    try:
+        said = json.loads((folder / _TENSORS).read_text())
+        if said["format"] != _FORMAT:
+            raise ValueError(f"format {said['format']!r}")
+        tensors: dict[str, Any] = {}
+        places: dict[MetadataIndex, _StorageInfo] = {}
+        for name, tensor in said["tensors"].items():
+            chunks = []
+            for part in tensor["parts"]:
+                if PurePath(part["file"]).name != part["file"]:
+                    raise ValueError(f"{name} lies outside, in {part['file']}")
+                at = torch.Size(part["at"])
+                chunks.append(ChunkStorageMetadata(at, torch.Size(part["shape"])))
+                places[MetadataIndex(name, at)] = _StorageInfo(
+                    part["file"], int(part["offset"]), int(part["bytes"])
+                )
+            properties = TensorProperties(_DTYPES[tensor["dtype"]])
+            tensors[name] = TensorStorageMetadata(properties, torch.Size(tensor["shape"]), chunks)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FailedPrecondition(
+            f"{folder.name} is no checkpoint of this engine: its {_TENSORS} is missing or damaged "
+            f"({type(error).__name__}: {error}); it may be of another engine or program"
+        ) from None
+    return Metadata(tensors, storage_data=places)
+
+
+def _rank(group: dist.ProcessGroup | None) -> int:
+    return 0 if group is None else dist.get_rank(group)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What went wrong first, of what all processes report."""
+    if isinstance(error, CheckpointException) and error.failures:
+        return error.failures[min(error.failures)][0]
+    return error
+
+
+@contextmanager
+def _quiet() -> Any:
+    """Without the warning that one process alone is one process alone."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
