@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from catena.orbit_trainer.evaluation.downscaling import DownscalingScores
+from catena.orbit_trainer.evaluation.evaluate_downscaling import DownscalingSkill
 from catena.orbit_trainer.evaluation.maps import Downscaled, downscaling_maps
-from catena.orbit_trainer.report_text import GENERATED, GLOSSARY, known, words
+from catena.orbit_trainer.report_text import GENERATED, GLOSSARY, date_words, known, words
 from catena.shared.report import (
     Facts,
     Finding,
@@ -24,25 +25,18 @@ from catena.shared.report import (
     unit_label,
 )
 
-__all__ = ["BICUBIC", "downscaling_page"]
+__all__ = ["downscaling_page"]
 
-BICUBIC = "bicubic"
+MAPS = 4
+"""Variables that are drawn."""
 
 
 def downscaling_page(
     title: str,
-    found: Mapping[str, DownscalingScores],
-    variables: Sequence[str],
-    units: Sequence[str],
-    examples: Sequence[Downscaled],
-    lat: Sequence[float],
-    lon: Sequence[float],
+    skill: DownscalingSkill,
     *,
-    factor: int,
-    samples: int,
     trained_on: str,
     judged_on: str,
-    generated: bool,
     notices: Sequence[str] = (),
 ) -> tuple[str, dict[str, Any]]:
     """Write the page.
@@ -50,22 +44,11 @@ def downscaling_page(
     Parameters
     ----------
     title : str
-    found : mapping of str to DownscalingScores
-        The model first, then others; :data:`BICUBIC` among them.
-    variables, units : sequence of str
-        What scores count.
-    examples : sequence of Downscaled
-        Rows of maps.
-    lat, lon : sequence of float
-        Of the fine grid.
-    factor : int
-        Fine cells in a coarse one, along each axis.
-    samples : int
-        Times that were judged.
+    skill : DownscalingSkill
     trained_on, judged_on : str
         Periods, in words.
-    generated : bool
     notices : sequence of str
+        What a reader must not miss.
 
     Returns
     -------
@@ -73,20 +56,25 @@ def downscaling_page(
     summary : dict
         The figures, as JSON.
     """
-    findings = _findings(found, variables)
+    found, factor = skill.scores, skill.factor
+    findings = _findings(found, skill.variables)
     facts = [
         ("Finer by", f"{factor} x {factor}"),
-        ("Fine grid", f"{len(lat)} x {len(lon)}"),
-        ("Times", f"{samples:,}"),
+        ("Fine grid", f"{len(skill.lat)} x {len(skill.lon)}"),
+        ("Times", f"{len(skill.times_s):,}"),
         ("Judged on", judged_on),
         ("Trained on", trained_on),
-        ("Variables", words(variables)),
+        ("Variables", words(skill.variables)),
+    ]
+    rows = [
+        Downscaled(label, units, skill.coarse[v], skill.predicted[v], skill.truth[v])
+        for v, (label, units) in enumerate(zip(skill.variables, skill.units, strict=True))
     ]
     page = Page(
         title=title,
         kicker="catena · ORBIT · downscaling",
         lead=f"Fields {factor} times finer than what went in, beside {words(list(found)[1:])}.",
-        notices=[*([GENERATED] if generated else []), *notices],
+        notices=[*([GENERATED] if skill.generated else []), *notices],
         sections=[
             Section("What was compared", [Facts(facts), Findings(findings)]),
             Section(
@@ -94,23 +82,24 @@ def downscaling_page(
                 [
                     Picture(
                         plot(
-                            downscaling_maps(examples, lat, lon),
+                            downscaling_maps(rows[:MAPS], skill.lat, skill.lon),
                             "maps",
                             alt="Maps of coarse, downscaled and true fields",
                         ),
-                        "What went in, what came out, and what it should be; the same colours.",
+                        f"Fields of {date_words(skill.shown_time_s, skill.calendar)}: what went "
+                        "in, what came out, and what it should be; the same colours.",
                     )
                 ],
             ),
-            Section("How good is it?", [_table(found, variables, units)]),
+            Section("How good is it?", [_table(found, skill.variables, skill.units)]),
             Section("Words", [Terms(GLOSSARY["downscaling"])]),
         ],
         footer="Written by catena. The page is complete in itself and loads nothing.",
     )
     summary = {
         "title": title,
-        "variables": list(variables),
-        "generated": generated,
+        "variables": list(skill.variables),
+        "generated": skill.generated,
         "factor": factor,
         "scores": {name: _summary(scores) for name, scores in found.items()},
         "findings": [{"status": f.status, "title": f.title, "said": f.said} for f in findings],

@@ -27,6 +27,15 @@ __all__ = ["PlannedMesh", "plan_page"]
 
 GIB = 2.0**30
 
+_PARTS = {
+    "gathered": "gathered weights",
+    "transient": "working memory",
+    "compute": "arithmetic",
+    "layers": "exchange inside layers",
+    "bubble": "pipeline bubble",
+}
+"""Names of parts of memory and of a step, where they say too little by themselves."""
+
 
 @dataclass(frozen=True)
 class PlannedMesh:
@@ -135,8 +144,8 @@ def plan_page(
 
 
 def _mesh_section(meshes: Sequence[PlannedMesh]) -> Section:
-    memory = {m.label: {part: size / GIB for part, size in m.memory.items()} for m in meshes}
-    times = {m.label: {part: 1e3 * size for part, size in m.seconds.items()} for m in meshes}
+    memory = {m.label: _named(m.memory, 1 / GIB) for m in meshes}
+    times = {m.label: _named(m.seconds, 1e3) for m in meshes}
     rows = [
         [
             m.label,
@@ -171,6 +180,10 @@ def _mesh_section(meshes: Sequence[PlannedMesh]) -> Section:
             ),
         ],
     )
+
+
+def _named(parts: Mapping[str, float], factor: float) -> dict[str, float]:
+    return {_PARTS.get(part, part): factor * size for part, size in parts.items()}
 
 
 def _scaling_section(
