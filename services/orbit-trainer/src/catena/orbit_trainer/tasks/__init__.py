@@ -1,0 +1,1 @@
+"""Fine-tunes: what a pre-trained model is made fit for, and how."""

@@ -1,0 +1,212 @@
+"""Fine-tune for spin-ups: what is known of a site to the pools of its equilibrium."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from catena.models.column_scale import ColumnScale
+from catena.models.orbit_config import OrbitConfig
+from catena.models.orbit_spin_up import InputKind, OrbitSpinUp, SpinUpConfig, initial_spin_up
+from catena.models.spin_up_emulator import SpinUpScales
+from catena.orbit_trainer.batches import Batch
+from catena.orbit_trainer.tasks.adapters import Adaptation, FineTune, fine_tune
+from catena.orbit_trainer.tasks.samples import SampleStream
+from catena.orbit_trainer.tasks.transfer import Pretrained
+from catena.shared.errors import InvalidData
+
+__all__ = [
+    "SpinUpSamples",
+    "SpinUpStream",
+    "call_spin_up",
+    "known_error",
+    "spin_up_config",
+    "spin_up_task",
+]
+
+MONTHS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class SpinUpSamples:
+    """Sites with their equilibria.
+
+    Parameters
+    ----------
+    inputs : mapping of str to array
+        (N, rows, features) where rows are alike (a series of months, plant types, soil levels), or
+        (N, numbers); NaN where missing.
+    targets : array, (N, K)
+        Pools; NaN where a site has none.
+    logarithmic : array of bool, (K,), or bool
+        Pools that are never negative and span orders of magnitude.
+    logarithmic_inputs : mapping of str to the same, optional
+        Of the features of inputs.
+
+    Raises
+    ------
+    InvalidData
+        When numbers of sites differ, or something is infinite.
+    """
+
+    inputs: Mapping[str, NDArray[Any]]
+    targets: NDArray[Any]
+    logarithmic: ArrayLike = True
+    logarithmic_inputs: Mapping[str, ArrayLike] | None = None
+
+    def __post_init__(self) -> None:
+        arrays = {**self.inputs, "targets": self.targets}
+        counts = {name: len(values) for name, values in arrays.items()}
+        if not self.inputs or len(set(counts.values())) != 1 or self.targets.ndim != 2:
+            raise InvalidData(
+                f"numbers of sites {counts}, targets of shape {self.targets.shape}; wanted inputs, "
+                "and (sites, pools), with as many sites in all"
+            )
+        for name, values in arrays.items():
+            if values.ndim not in (2, 3) or np.isinf(values).any():
+                raise InvalidData(
+                    f"{name} of shape {values.shape}; wanted (sites, rows, features) or (sites, "
+                    "numbers), and nothing infinite"
+                )
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def scales(self, rows: ArrayLike | None = None) -> SpinUpScales:
+        """Scales of inputs and targets, by the sites that are trained on.
+
+        Raises
+        ------
+        InvalidData
+            When something that is to have logarithms is negative.
+        """
+        sites = slice(None) if rows is None else np.asarray(rows)
+        chosen = self.logarithmic_inputs or {}
+        try:
+            inputs = {
+                name: ColumnScale.fitted(values[sites], chosen.get(name, False))
+                for name, values in self.inputs.items()
+            }
+            return SpinUpScales(inputs, ColumnScale.fitted(self.targets[sites], self.logarithmic))
+        except ValueError as error:
+            raise InvalidData(f"inputs or pools cannot be scaled: {error}") from error
+
+
+def spin_up_config(
+    samples: SpinUpSamples, backbone: OrbitConfig, per_token: int = 8
+) -> SpinUpConfig:
+    """Shape of an emulator for these samples on the blocks of an ORBIT model.
+
+    A year of a series is a token where it is made of whole years of months; else each row is, as
+    of plant types and levels; of plain numbers `per_token` share one.
+    """
+    kinds = []
+    for name, values in samples.inputs.items():
+        if values.ndim == 2:
+            kinds.append(InputKind.vector(name, values.shape[1], per_token))
+        else:
+            _, rows, features = values.shape
+            years = rows > MONTHS and rows % MONTHS == 0
+            kinds.append(InputKind(name, rows, features, MONTHS if years else 1))
+    return SpinUpConfig(
+        tuple(kinds),
+        samples.targets.shape[1],
+        backbone.width,
+        backbone.depth,
+        backbone.heads,
+        backbone.feed,
+        backbone.decoder_depth,
+        backbone.drop_path,
+    )
+
+
+def known_error(predicted: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error; targets that are not known (NaN) count as met.
+
+    The divisor is the number of all targets, so that the mean over equal parts of a batch is that
+    of the batch.
+    """
+    known = ~targets.isnan()
+    error = predicted - torch.where(known, targets, 0.0)
+    return torch.where(known, error.square(), 0.0).sum() / targets.numel()
+
+
+def call_spin_up(model: nn.Module, batch: Batch) -> Tensor:
+    """Normalised pools of a batch."""
+    made: Tensor = model(batch.extra)
+    return made
+
+
+def spin_up_task(
+    config: SpinUpConfig,
+    *,
+    pretrained: Pretrained | None = None,
+    adaptation: Adaptation | None = None,
+    seed: int = 0,
+) -> FineTune:
+    """A training of an emulator, on the blocks of a pre-trained model or from scratch.
+
+    Only blocks are taken over: encoders and head are new.
+
+    Raises
+    ------
+    InvalidRequest, InvalidData
+        See :func:`catena.orbit_trainer.tasks.adapters.fine_tune`.
+    """
+    return fine_tune(
+        lambda: OrbitSpinUp(config),
+        call_spin_up,
+        lambda predicted, batch: known_error(predicted, batch.targets),
+        config=None,
+        pretrained=pretrained,
+        taken=("blocks.",),
+        adaptation=adaptation or Adaptation(),
+        initial=initial_spin_up,
+        seed=seed,
+    )
+
+
+class SpinUpStream(SampleStream):
+    """Batches of sites.
+
+    Parameters
+    ----------
+    samples : SpinUpSamples
+    scales : SpinUpScales
+    size, seed : int
+        See :class:`SampleStream`.
+    rows : sequence of int, optional
+        Sites that are used; all by default.
+    """
+
+    def __init__(
+        self,
+        samples: SpinUpSamples,
+        scales: SpinUpScales,
+        size: int,
+        seed: int,
+        rows: Sequence[int] | NDArray[np.int64] | None = None,
+    ) -> None:
+        self.rows = np.arange(len(samples)) if rows is None else np.asarray(rows, np.int64)
+        super().__init__(len(self.rows), size, seed)
+        self._inputs = scales.normalised(samples.inputs)
+        self._targets = torch.from_numpy(scales.targets.normalised(samples.targets))
+
+    def made(self, places: NDArray[np.int64]) -> Batch:
+        """Batch of the sites at these places among `rows`."""
+        sites = torch.from_numpy(self.rows[places])
+        return Batch(
+            # There are no fields; the batch is counted by them.
+            torch.zeros(len(sites), 0),
+            self._targets[sites],
+            torch.zeros(0, dtype=torch.int64),
+            torch.zeros(len(sites)),
+            None,
+            {name: values[sites] for name, values in self._inputs.items()},
+        )
