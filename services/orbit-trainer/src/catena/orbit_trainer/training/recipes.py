@@ -1,0 +1,67 @@
+"""Settings that were found to work, each with what it was found on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from catena.models.orbit_config import OrbitConfig
+from catena.orbit_trainer.training.settings import TrainingSettings
+
+__all__ = ["PLANET", "Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model's shape, leads and settings of training that belong together.
+
+    Parameters
+    ----------
+    patch, width, depth, heads, decoder_depth : int
+        As in :class:`catena.models.orbit_config.OrbitConfig`.
+    leads_h : tuple of float
+        Hours.
+    settings : TrainingSettings
+    """
+
+    patch: int
+    width: int
+    depth: int
+    heads: int
+    decoder_depth: int
+    leads_h: tuple[float, ...]
+    settings: TrainingSettings
+
+    def config(
+        self, variables: Sequence[str], outputs: Sequence[str], grid: tuple[int, int]
+    ) -> OrbitConfig:
+        """Model for these fields; ValueError where the patch does not divide the grid."""
+        return OrbitConfig(
+            tuple(variables),
+            tuple(outputs),
+            grid,
+            patch=self.patch,
+            width=self.width,
+            depth=self.depth,
+            heads=self.heads,
+            decoder_depth=self.decoder_depth,
+        )
+
+    def changed(self, **changes: Any) -> Recipe:
+        """With other values, those of `settings` too."""
+        own = {name: value for name, value in changes.items() if hasattr(self, name)}
+        others = {name: value for name, value in changes.items() if name not in own}
+        return replace(self, **own, settings=replace(self.settings, **others))
+
+
+PLANET = Recipe(
+    patch=4,
+    width=128,
+    depth=4,
+    heads=4,
+    decoder_depth=1,
+    leads_h=(6.0, 12.0, 24.0),
+    settings=TrainingSettings(steps=2000, batch=16, learning_rate=2e-3, warmup=0.05),
+)
+"""For the generated planet at T21, 32 x 64, and ten minutes on one core."""
