@@ -1,0 +1,114 @@
+"""Emulators of spin-ups learn equilibria that are known functions of what a site is."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from support.orbit_training import trained
+
+from catena.models.orbit import Orbit, initialise
+from catena.models.orbit_config import OrbitConfig
+from catena.models.orbit_spin_up import SpinUpConfig
+from catena.models.spin_up_emulator import SpinUpEmulator, SpinUpScales
+from catena.orbit_trainer.tasks.adapters import Adaptation
+from catena.orbit_trainer.tasks.spin_up import (
+    SpinUpSamples,
+    SpinUpStream,
+    known_error,
+    spin_up_config,
+    spin_up_task,
+)
+from catena.orbit_trainer.tasks.transfer import Pretrained
+from catena.shared.errors import InvalidData
+
+BACKBONE = OrbitConfig(("a",), ("a",), (8, 16), width=32, depth=1, heads=2, decoder_depth=1)
+RNG = np.random.default_rng(0)
+
+
+def planted(count: int) -> SpinUpSamples:
+    """Pools of a linear cascade at equilibrium: C1 = input / k1, C2 = f C1 k1 / k2.
+
+    The input follows from the mean of the forcing, the decay from a site's temperature (Q10) and
+    from parameters; some sites have no second pool.
+    """
+    forcing = RNG.gamma(4.0, 1.0, (count, 24, 2)) + RNG.gamma(4.0, 1.0, (count, 1, 2))
+    static = np.stack([RNG.uniform(-5, 25, count), RNG.uniform(0, 1, count)], -1)
+    parameters = np.stack([RNG.uniform(0.5, 2, count), RNG.uniform(0.2, 0.8, count)], -1)[:, None]
+    decay = parameters[:, 0, 0] * 2.0 ** ((static[:, 0] - 10) / 10)
+    first = 100 * forcing[:, :, 0].mean(1) / decay
+    second = 20 * parameters[:, 0, 1] * forcing[:, :, 0].mean(1) * 1.5 ** (-static[:, 0] / 10)
+    second[RNG.random(count) < 0.1] = np.nan
+    return SpinUpSamples(
+        {"forcing": forcing, "static": static, "parameters": parameters},
+        np.stack([first, second], -1),
+    )
+
+
+def test_it_learns_a_cascade_on_pretrained_blocks() -> None:
+    samples, rows = planted(1200), np.arange(1000)
+    pretrained = Pretrained(BACKBONE, initialise(Orbit(BACKBONE), 1).state_dict())
+    scales = samples.scales(rows)
+    config = spin_up_config(samples, BACKBONE)
+    assert [kind.tokens for kind in config.inputs] == [2, 1, 1]
+    task = spin_up_task(config, pretrained=pretrained)
+    assert {name.split(".")[0] for name in task.transfer.weights} == {"blocks"}
+    stream = SpinUpStream(samples, scales, 64, 0, rows)
+    model = trained(task, stream, 150, rate=5e-3)
+    # What the coupler reads: JSON and weights.
+    stored = json.loads(json.dumps({"config": config.to_dict(), "scales": scales.to_dict()}))
+    emulator = SpinUpEmulator(
+        SpinUpConfig.from_dict(stored["config"]),
+        SpinUpScales.from_dict(stored["scales"]),
+        model.state_dict(),
+    )
+    made = emulator.predict({name: values[1000:] for name, values in samples.inputs.items()})
+    truth = samples.targets[1000:]
+    for pool in range(2):
+        known = np.isfinite(truth[:, pool])
+        error = ((made - truth)[known, pool] ** 2).mean() / truth[known, pool].var()
+        assert 1 - error > 0.95
+    assert (made >= 0).all()
+
+
+def test_unknown_targets_count_as_met() -> None:
+    predicted = torch.tensor([[1.0, 5.0], [2.0, 7.0]], requires_grad=True)
+    loss = known_error(predicted, torch.tensor([[0.0, torch.nan], [4.0, torch.nan]]))
+    assert loss.item() == pytest.approx((1 + 4) / 4)
+    loss.backward()
+    assert predicted.grad is not None
+    torch.testing.assert_close(predicted.grad, torch.tensor([[0.5, 0.0], [-1.0, 0.0]]))
+
+
+def test_frozen_blocks_from_scratch_are_refused_and_shares_are_parts() -> None:
+    samples = planted(40)
+    stream = SpinUpStream(samples, samples.scales(), 8, 0, rows=range(16))
+    batch = stream.batch(1)
+    part = stream.batch(1, 1, 2)
+    torch.testing.assert_close(part.targets, batch.part(1, 2).targets, equal_nan=True)
+    torch.testing.assert_close(part.extra["static"], batch.part(1, 2).extra["static"])
+    seen = torch.cat([stream.batch(step).extra["static"] for step in range(2)])
+    assert len(torch.unique(seen, dim=0)) == 16
+    pretrained = Pretrained(BACKBONE, initialise(Orbit(BACKBONE), 1).state_dict())
+    config = spin_up_config(samples, BACKBONE)
+    model = trained(
+        spin_up_task(config, pretrained=pretrained, adaptation=Adaptation("frozen")), stream, 2
+    )
+    for name, weight in model.named_parameters():
+        if name.startswith("blocks."):
+            assert torch.equal(weight, pretrained.weights[name]), name
+
+
+def test_bad_samples_are_refused() -> None:
+    samples = planted(10)
+    with pytest.raises(InvalidData, match="as many sites in all"):
+        SpinUpSamples(dict(samples.inputs), samples.targets[:9])
+    with pytest.raises(InvalidData, match="nothing infinite"):
+        SpinUpSamples(dict(samples.inputs), np.full((10, 2), np.inf))
+    with pytest.raises(InvalidData, match="cannot be scaled: column 0 has values down to -"):
+        SpinUpSamples(dict(samples.inputs), -samples.targets).scales()
+    emulator_scales = samples.scales()
+    with pytest.raises(ValueError, match="weights of another emulator"):
+        SpinUpEmulator(spin_up_config(samples, BACKBONE), emulator_scales, {})
