@@ -2,8 +2,8 @@
 
 They are written by torch.distributed.checkpoint, with one difference: which part of which tensor
 lies where is said in JSON (``tensors.json``). Torch says it in a pickle, and to read a pickle is to
-run whatever its writer wanted. Parts of tensors are read with ``weights_only``, which refuses
-everything but numbers, and their checksums are looked at.
+run whatever its writer wanted. Parts of tensors have their checksums there, and are read with
+``weights_only``, which refuses everything but numbers.
 
 A checkpoint is written under another name, in the background, and renamed when all of it is on
 disk (:func:`.checkpoint_folder.seal`): a kill or a full disk leaves the one before.
@@ -16,10 +16,13 @@ import os
 import shutil
 import threading
 import warnings
+import zlib
 from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path, PurePath
-from typing import Any
+from typing import IO, Any
 
 import torch
 import torch.distributed as dist
@@ -38,11 +41,12 @@ from torch.distributed.checkpoint.metadata import (
     TensorProperties,
     TensorStorageMetadata,
 )
-from torch.distributed.checkpoint.planner import LoadPlan
+from torch.distributed.checkpoint.planner import LoadPlan, SavePlan, SavePlanner
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.checkpoint.storage import WriteResult
+from torch.futures import Future
 
 from catena.orbit_trainer.training.checkpoint_folder import read_meta, seal, unfinished
 from catena.shared.errors import FailedPrecondition
@@ -173,12 +177,33 @@ def load_checkpoint(
     return dict(meta)
 
 
+@dataclass
+class _Place(_StorageInfo):
+    """Where a part of a tensor lies, with the checksum of its bytes (CRC-32)."""
+
+    checksum: int = 0
+
+
 class _Writer(FileSystemWriter):
     """Says in JSON what is where, then gives the checkpoint its name."""
 
     def __init__(self, folder: Path, meta: dict[str, Any]) -> None:
         super().__init__(unfinished(folder))
         self._folder, self._meta = folder, meta
+
+    def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
+        results = super().write_data(plan, planner).value()
+        checked: Future[list[WriteResult]] = Future()
+        checked.set_result([self._checked(result) for result in results])
+        return checked
+
+    def _checked(self, result: WriteResult) -> WriteResult:
+        place = result.storage_data
+        with (unfinished(self._folder) / place.relative_path).open("rb") as file:
+            file.seek(place.offset)
+            checksum = zlib.crc32(file.read(place.length))
+        found = _Place(place.relative_path, place.offset, place.length, checksum=checksum)
+        return replace(result, storage_data=found)
 
     def finish(self, metadata: Metadata, results: list[list[WriteResult]]) -> None:
         where = {
@@ -199,6 +224,7 @@ class _Writer(FileSystemWriter):
                         "file": place.relative_path,
                         "offset": place.offset,
                         "bytes": place.length,
+                        "crc32": place.checksum,
                     }
                 )
             dtype = str(tensor.properties.dtype).removeprefix("torch.")
@@ -220,6 +246,13 @@ class _Reader(FileSystemReader):
     def read_metadata(self) -> Metadata:
         return self._metadata
 
+    def _slice_file(self, file: IO[bytes], sinfo: _Place) -> IO[bytes]:  # type: ignore[override]
+        file.seek(sinfo.offset)
+        content = file.read(sinfo.length)
+        if zlib.crc32(content) != sinfo.checksum:
+            raise ValueError(f"{sinfo.relative_path} is damaged at byte {sinfo.offset} or after")
+        return BytesIO(content)
+
 
 class _AllOrNothing(DefaultLoadPlanner):
     """Refuses a checkpoint that has more than what all processes ask for."""
@@ -239,7 +272,7 @@ def _read_tensors(folder: Path) -> Metadata:
         if said["format"] != _FORMAT:
             raise ValueError(f"format {said['format']!r}")
         tensors: dict[str, Any] = {}
-        places: dict[MetadataIndex, _StorageInfo] = {}
+        places: dict[MetadataIndex, _Place] = {}
         for name, tensor in said["tensors"].items():
             chunks = []
             for part in tensor["parts"]:
@@ -247,8 +280,11 @@ def _read_tensors(folder: Path) -> Metadata:
                     raise ValueError(f"{name} lies outside, in {part['file']}")
                 at = torch.Size(part["at"])
                 chunks.append(ChunkStorageMetadata(at, torch.Size(part["shape"])))
-                places[MetadataIndex(name, at)] = _StorageInfo(
-                    part["file"], int(part["offset"]), int(part["bytes"])
+                places[MetadataIndex(name, at)] = _Place(
+                    part["file"],
+                    int(part["offset"]),
+                    int(part["bytes"]),
+                    checksum=int(part["crc32"]),
                 )
             properties = TensorProperties(_DTYPES[tensor["dtype"]])
             tensors[name] = TensorStorageMetadata(properties, torch.Size(tensor["shape"]), chunks)
