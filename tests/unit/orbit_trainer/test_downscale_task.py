@@ -10,11 +10,15 @@ import torch
 from support.orbit_caches import cached, waves
 from support.orbit_training import built, trained
 
+from catena.models.orbit import Orbit, initialise
+from catena.models.orbit_adapters import is_adapter
 from catena.models.orbit_config import OrbitConfig
-from catena.models.orbit_downscale import DownscaleConfig
+from catena.models.orbit_downscale import DownscaleConfig, OrbitDownscale
 from catena.models.orbit_tiles import Tiles
+from catena.orbit_trainer.engines.native import NativeEngine
 from catena.orbit_trainer.periods import Period
 from catena.orbit_trainer.statistics import Statistics, measured
+from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.downscale import (
     Downscaler,
     DownscaleStream,
@@ -23,6 +27,8 @@ from catena.orbit_trainer.tasks.downscale import (
     downscale_task,
     total_variation,
 )
+from catena.orbit_trainer.tasks.transfer import Pretrained
+from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
 
@@ -150,3 +156,25 @@ def test_it_learns_and_comes_back_in_units_whole_or_in_tiles(
     assert np.sqrt(((tiled - whole) ** 2).mean()) < 0.5 * error * statistics.std[1]
     with pytest.raises(InvalidData, match=r"wanted \(times, 2, rows, columns\): tas, psl"):
         Downscaler(model, statistics, 45.0).downscale(coarse[:, :1])  # type: ignore[arg-type]
+
+
+def test_an_engine_trains_adapters_alone(cache: HotCache, statistics: Statistics) -> None:
+    """What is trained with adapters is a downscaling like any other once they are merged."""
+    start = Pretrained(PRETRAINED, initialise(Orbit(PRETRAINED), 1).state_dict())
+    adaptation = Adaptation("lora", rank=2)
+    task = downscale_task(CONFIG, cache.metadata.lat, pretrained=start, adaptation=adaptation)
+    settings = TrainingSettings(steps=3, batch=4)
+    engine = NativeEngine(task.factory, settings, task.loss, "cpu", fill=task.fill, call=task.call)
+    stream = DownscaleStream(cache, CONFIG, Period(), 4, 0, statistics)
+    losses = [engine.step(stream.batch(step), 1e-3).loss for step in range(3)]
+    assert np.isfinite(losses).all()
+    weights = engine.weights()
+    kept = [name for name in weights if name.startswith("blocks.") and not is_adapter(name)]
+    assert all(torch.equal(weights[name], start.weights[name]) for name in kept)
+    assert any(weights[name].abs().max() > 0 for name in weights if name.endswith("adapter_out"))
+    model = OrbitDownscale(CONFIG)
+    model.load_state_dict(adaptation.merged(weights))
+    batch = stream.batch(3)
+    with torch.no_grad():
+        made = task.loss(task.call(model, batch), batch).item()
+    assert made == pytest.approx(engine.evaluate(batch), rel=1e-5)

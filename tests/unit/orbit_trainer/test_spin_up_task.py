@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +18,13 @@ from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.spin_up import (
     SpinUpSamples,
     SpinUpStream,
+    fit_emulator,
     known_error,
     spin_up_config,
     spin_up_task,
 )
 from catena.orbit_trainer.tasks.transfer import Pretrained
+from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.errors import InvalidData
 
 BACKBONE = OrbitConfig(("a",), ("a",), (8, 16), width=32, depth=1, heads=2, decoder_depth=1)
@@ -47,25 +50,29 @@ def planted(count: int) -> SpinUpSamples:
     )
 
 
-def test_it_learns_a_cascade_on_pretrained_blocks() -> None:
-    samples, rows = planted(1200), np.arange(1000)
+def test_it_learns_a_cascade_on_pretrained_blocks(tmp_path: Path) -> None:
+    samples, own, chosen_on = planted(1200), np.arange(1000), np.arange(1000, 1100)
     pretrained = Pretrained(BACKBONE, initialise(Orbit(BACKBONE), 1).state_dict())
-    scales = samples.scales(rows)
     config = spin_up_config(samples, BACKBONE)
     assert [kind.tokens for kind in config.inputs] == [2, 1, 1]
     task = spin_up_task(config, pretrained=pretrained)
     assert {name.split(".")[0] for name in task.transfer.weights} == {"blocks"}
-    stream = SpinUpStream(samples, scales, 64, 0, rows)
-    model = trained(task, stream, 150, rate=5e-3)
+    settings = TrainingSettings(steps=150, batch=64, learning_rate=5e-3, validate_every=75)
+    fitted, history = fit_emulator(
+        samples, BACKBONE, settings, tmp_path, pretrained=pretrained, rows=own, validation=chosen_on
+    )
+    assert (history.steps, len(history.validation)) == (150, 2)
     # What the coupler reads: JSON and weights.
-    stored = json.loads(json.dumps({"config": config.to_dict(), "scales": scales.to_dict()}))
+    stored = json.loads(
+        json.dumps({"config": fitted.config.to_dict(), "scales": fitted.scales.to_dict()})
+    )
     emulator = SpinUpEmulator(
         SpinUpConfig.from_dict(stored["config"]),
         SpinUpScales.from_dict(stored["scales"]),
-        model.state_dict(),
+        fitted.model.state_dict(),
     )
-    made = emulator.predict({name: values[1000:] for name, values in samples.inputs.items()})
-    truth = samples.targets[1000:]
+    made = emulator.predict({name: values[1100:] for name, values in samples.inputs.items()})
+    truth = samples.targets[1100:]
     for pool in range(2):
         known = np.isfinite(truth[:, pool])
         error = ((made - truth)[known, pool] ** 2).mean() / truth[known, pool].var()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,22 @@ from torch import Tensor, nn
 from catena.models.column_scale import ColumnScale
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_spin_up import InputKind, OrbitSpinUp, SpinUpConfig, initial_spin_up
-from catena.models.spin_up_emulator import SpinUpScales
+from catena.models.spin_up_emulator import SpinUpEmulator, SpinUpScales
 from catena.orbit_trainer.batches import Batch
+from catena.orbit_trainer.engines.native import NativeEngine
 from catena.orbit_trainer.tasks.adapters import Adaptation, FineTune, fine_tune
 from catena.orbit_trainer.tasks.samples import SampleStream
 from catena.orbit_trainer.tasks.transfer import Pretrained
+from catena.orbit_trainer.training.history import History
+from catena.orbit_trainer.training.loop import Progress, train
+from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.errors import InvalidData
 
 __all__ = [
     "SpinUpSamples",
     "SpinUpStream",
     "call_spin_up",
+    "fit_emulator",
     "known_error",
     "spin_up_config",
     "spin_up_task",
@@ -210,3 +216,62 @@ class SpinUpStream(SampleStream):
             None,
             {name: values[sites] for name, values in self._inputs.items()},
         )
+
+
+def fit_emulator(
+    samples: SpinUpSamples,
+    backbone: OrbitConfig,
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    pretrained: Pretrained | None = None,
+    adaptation: Adaptation | None = None,
+    rows: Sequence[int] | NDArray[np.int64] | None = None,
+    validation: Sequence[int] | NDArray[np.int64] = (),
+    device: torch.device | str = "cpu",
+    progress: Progress = lambda fraction, message: None,
+) -> tuple[SpinUpEmulator, History]:
+    """Train an emulator, and say how it went.
+
+    Parameters
+    ----------
+    samples : SpinUpSamples
+    backbone : OrbitConfig
+        Width, depth, heads and feed of the blocks: those of the pre-trained model, if there is one.
+    settings : TrainingSettings
+    folder : Path
+        Of this training's checkpoints: called again, it goes on.
+    pretrained, adaptation
+        See :func:`spin_up_task`.
+    rows : sequence of int, optional
+        Sites to train on, of which the scales are; all but those of validation by default.
+    validation : sequence of int
+        Sites that the best weights are chosen on: whole regions, not single sites among others.
+    device : torch.device or str
+    progress : callable
+
+    Raises
+    ------
+    InvalidRequest, InvalidData
+        See :func:`spin_up_task` and :class:`SpinUpSamples`.
+    FailedPrecondition
+        When the folder is another training's.
+    """
+    held_out = np.asarray(validation, np.int64)
+    own = np.setdiff1d(np.arange(len(samples)), held_out) if rows is None else np.asarray(rows)
+    scales, config = samples.scales(own), spin_up_config(samples, backbone)
+    task = spin_up_task(config, pretrained=pretrained, adaptation=adaptation, seed=settings.seed)
+    looks = []
+    if held_out.size:
+        looked_at = SpinUpStream(samples, scales, settings.batch, settings.seed, held_out)
+        looks = [looked_at.batch(n) for n in range(max(held_out.size // settings.batch, 1))]
+    made = train(
+        NativeEngine(task.factory, settings, task.loss, device, fill=task.fill, call=task.call),
+        SpinUpStream(samples, scales, settings.batch, settings.seed, own),
+        settings,
+        folder=folder,
+        progress=progress,
+        validation=looks,
+        about={"config": config.to_dict(), "sites": len(own)},
+    )
+    return SpinUpEmulator(config, scales, task.adaptation.merged(made.weights)), made.history
