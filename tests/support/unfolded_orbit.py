@@ -1,8 +1,8 @@
 """ORBIT in the order of its papers: every patch of every variable becomes a token first.
 
-Plain, and of nothing but torch's own layers (a convolution for each variable, multi-head attention
-with one query over the variables of a place, LayerNorm, Linear). With the model whose weights it
-takes it shares no arithmetic, only the names of the weights and what their rows mean.
+Plain, and of nothing but torch's own layers, as ClimaX publishes it: a convolution for each
+variable, and multi-head attention of one query over the variables of a place. With the model whose
+weights it takes it shares no arithmetic, only the names of the weights and what their rows mean.
 """
 
 from __future__ import annotations
@@ -29,49 +29,57 @@ class UnfoldedOrbit(nn.Module):
         present: Tensor | None = None,
     ) -> Tensor:
         config, weights = self.model.config, dict(self.model.named_parameters())
-        part = {name.removeprefix("embedding."): w for name, w in weights.items()}
+
+        def part(start: str) -> dict[str, Tensor]:
+            return {n.removeprefix(start): w for n, w in weights.items() if n.startswith(start)}
+
         if present is not None:
             fields = torch.where(present[:, :, None, None], fields, 0.0)
-        made = []
-        for channel, row in enumerate(variables.tolist()):
-            kernel = part["aggregation.tokeniser"][row].t().reshape(-1, 1, *2 * [config.patch])
-            bias = part["aggregation.offset"][row]  # of the tokeniser, and the variable's embedding
-            cut = F.conv2d(fields[:, channel : channel + 1], kernel, bias, stride=config.patch)
-            made.append(cut.flatten(2).transpose(1, 2))
-        tokens = _over_variables(torch.stack(made, 2), part, config.heads, present)
-        lead = F.linear(lead_hours[:, None] / 100.0, part["lead.weight"], part["lead.bias"])
-        tokens = tokens + part["position"] + lead[:, None]
+        aggregation = part("embedding.aggregation.")
+        every = self.tokens_of_all(fields, variables, aggregation)
+        tokens = self.over_variables(every, aggregation, present)
+        embedding = part("embedding.")
+        lead = F.linear(
+            lead_hours[:, None] / 100.0, embedding["lead.weight"], embedding["lead.bias"]
+        )
+        tokens = tokens + embedding["position"] + lead[:, None]
         for place in range(config.depth):
-            start = f"blocks.{place}."
-            part = {n.removeprefix(start): w for n, w in weights.items() if n.startswith(start)}
-            tokens = _block(tokens, part, config.heads)
-        part = {n.removeprefix("head."): w for n, w in weights.items() if n.startswith("head.")}
-        return _fields(tokens, part, config.grid, config.patch)
+            tokens = _block(tokens, part(f"blocks.{place}."), config.heads)
+        return _fields(tokens, part("head."), config.grid, config.patch)
 
+    def tokens_of_all(self, fields: Tensor, variables: Tensor, part: dict[str, Tensor]) -> Tensor:
+        """A token of every patch of every variable, (B, L, V, D)."""
+        patch, made = self.model.config.patch, []
+        for channel, row in enumerate(variables.tolist()):
+            kernel = part["tokeniser"][row].t().reshape(-1, 1, patch, patch)
+            # The bias is that of the tokeniser and the embedding of the variable together.
+            bias = part["offset"][row]
+            cut = F.conv2d(fields[:, channel : channel + 1], kernel, bias, stride=patch)
+            made.append(cut.flatten(2).transpose(1, 2))
+        return torch.stack(made, 2)
 
-def _over_variables(
-    tokens: Tensor, part: dict[str, Tensor], heads: int, present: Tensor | None
-) -> Tensor:
-    """One token of the V at each place: (B, L, V, D) to (B, L, D)."""
-    batch, places, count, width = tokens.shape
-    start = "aggregation."
-    asked = F.linear(
-        part[start + "query"], part[start + "to_query.weight"], part[start + "to_query.bias"]
-    )
-    key = F.linear(tokens, part[start + "to_key.weight"])
-    value = F.linear(tokens, part[start + "to_value.weight"], part[start + "to_value.bias"])
-    query = asked.view(1, heads, 1, -1).expand(batch * places, -1, -1, -1)
-    key, value = (t.view(batch * places, count, heads, -1).transpose(1, 2) for t in (key, value))
-    seen, some = None, None
-    if present is not None:
-        some = present.any(1)
-        # A softmax over nothing is NaN: samples without any variable look at one, for nothing.
-        seen = torch.where(some[:, None], present, True)
-        seen = seen.repeat_interleave(places, 0)[:, None, None]
-    mixed = F.scaled_dot_product_attention(query, key, value, seen).reshape(batch, places, width)
-    if some is not None:
-        mixed = torch.where(some[:, None, None], mixed, 0.0)
-    return F.linear(mixed, part[start + "out.weight"], part[start + "out.bias"])
+    def over_variables(
+        self, tokens: Tensor, part: dict[str, Tensor], present: Tensor | None
+    ) -> Tensor:
+        """One token of the V at each place: (B, L, V, D) to (B, L, D)."""
+        batch, places, _, width = tokens.shape
+        names = ("to_query", "to_key", "to_value")
+        weight = torch.cat([part[f"{name}.weight"] for name in names])
+        bias = part["to_query.bias"]
+        bias = torch.cat([bias, torch.zeros_like(bias), part["to_value.bias"]])
+        looked = tokens.flatten(0, 1).transpose(0, 1)  # (V, B L, D): the sequence comes first
+        query = part["query"].expand(1, batch * places, -1)
+        hidden, some = None, None
+        if present is not None:
+            some = present.any(1)
+            # A softmax over nothing is NaN: samples without any variable look at all, for nothing.
+            hidden = (~present & some[:, None]).repeat_interleave(places, 0)
+        mixed, _ = F.multi_head_attention_forward(
+            query, looked, looked, width, self.model.config.heads, weight, bias, None, None, False,
+            0.0, part["out.weight"], part["out.bias"], key_padding_mask=hidden,
+        )  # fmt: skip
+        mixed = mixed.view(batch, places, width)
+        return mixed if some is None else torch.where(some[:, None, None], mixed, part["out.bias"])
 
 
 def _block(tokens: Tensor, part: dict[str, Tensor], heads: int) -> Tensor:

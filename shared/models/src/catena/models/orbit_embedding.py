@@ -109,12 +109,13 @@ class VariableAggregation(nn.Module):
 
 def _shares(score: Tensor, present: Tensor | None) -> Tensor:
     """Softmax over the variables that are present, of scores (V, heads, B L); else 0."""
+    precise = torch.promote_types(score.dtype, torch.float32)
     if present is None:
-        return score.softmax(0)
+        return score.softmax(0, dtype=precise)
     hidden = ~present.T[:, None, :, None]
     score = score.view(*score.shape[:2], len(present), -1).masked_fill(hidden, -torch.inf)
     # Where a sample has no variable, the softmax over nothing is NaN, and shares are 0 even so.
-    return score.softmax(0).masked_fill(hidden, 0.0).flatten(2)
+    return score.softmax(0, dtype=precise).masked_fill(hidden, 0.0).flatten(2)
 
 
 class _Weighed(torch.autograd.Function):
