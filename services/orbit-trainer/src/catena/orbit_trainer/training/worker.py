@@ -1,0 +1,214 @@
+"""One process of a training, whoever started it.
+
+::
+
+    python -m catena.orbit_trainer.training.worker --task task.json
+    torchrun --nproc-per-node 8 -m catena.orbit_trainer.training.worker --task task.json
+    deepspeed --module catena.orbit_trainer.training.worker --task task.json
+
+Launchers say in the environment which process this is (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR,
+MASTER_PORT). All processes read the same file, and see the same folder of checkpoints; what was
+trained lies there in the end. A training that was killed goes on when it is started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
+
+from catena.orbit_trainer.training.history import History
+from catena.orbit_trainer.training.loop import Trained
+from catena.orbit_trainer.training.task import read_task
+from catena.orbit_trainer.trainings import run
+from catena.shared import errors
+from catena.shared.errors import CatenaError, FailedPrecondition
+
+__all__ = ["Progress", "joined", "read_failure", "read_trained", "work"]
+
+_WEIGHTS, _HISTORY = "trained.safetensors", "history.json"
+_PROGRESS, _FAILURE = "progress.json", "failure.json"
+_EVERY_S = 1.0
+PATIENCE = timedelta(minutes=30)
+"""Longest wait of a process for the others: the first batches and compilations take a while."""
+
+
+def work(task: Path, device: str = "cpu", *, say: bool = False) -> None:
+    """Do this process's part of a training, and leave what was trained in its folder.
+
+    Parameters
+    ----------
+    task : Path
+        See :mod:`catena.orbit_trainer.training.task`.
+    device : {"cpu", "cuda"}
+    say : bool
+        Print how far it is, where this is the first process.
+
+    Raises
+    ------
+    CatenaError
+        What the training raises; it is written down in the folder as well.
+    """
+    training, folder = read_task(task)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with joined(device) as place:
+            first = not dist.is_initialized() or dist.get_rank() == 0
+            progress = Progress(folder, say) if first else _silent
+            trained = run(training, folder, progress, device=place)
+            if first:
+                _write_trained(folder, trained)
+    except CatenaError as error:
+        _write(folder / _FAILURE, {"kind": type(error).__name__, "message": str(error)})
+        raise
+
+
+@contextmanager
+def joined(device: str = "cpu") -> Iterator[torch.device]:
+    """The device of this process, with the group of all of them if there are several.
+
+    One process alone has no group and needs no network.
+
+    Raises
+    ------
+    FailedPrecondition
+        When there is no GPU.
+    """
+    size, local = (int(os.environ.get(name, one)) for name, one in _ALONE)
+    place = torch.device(device)
+    if place.type == "cuda":
+        count = torch.cuda.device_count()
+        if not count:
+            raise FailedPrecondition("device cuda: this process sees no GPU; set device to cpu")
+        place = torch.device("cuda", local if local < count else 0)
+        torch.cuda.set_device(place)
+    if size == 1 or dist.is_initialized():
+        yield place
+        return
+    dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=PATIENCE)
+    yield place
+    # Not where something was raised: others may not get here, and would be waited for.
+    dist.destroy_process_group()
+
+
+_ALONE = (("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+
+
+class Progress:
+    """How far a training is, written down for whoever looks.
+
+    Parameters
+    ----------
+    folder : Path
+    say : bool
+        Print it too.
+    """
+
+    def __init__(self, folder: Path, say: bool = False) -> None:
+        self._path, self._say, self._last = folder / _PROGRESS, say, 0.0
+
+    def __call__(self, fraction: float, message: str) -> None:
+        """As the loop calls it."""
+        if fraction < 1.0 and time.monotonic() - self._last < _EVERY_S:
+            return
+        self._last = time.monotonic()
+        _write(self._path, {"fraction": fraction, "message": message})
+        if self._say:
+            sys.stdout.write(f"{message}\n")
+            sys.stdout.flush()
+
+    @staticmethod
+    def read(folder: Path) -> tuple[float, str]:
+        """What was written last."""
+        try:
+            said = json.loads((folder / _PROGRESS).read_text())
+        except (OSError, ValueError):
+            return 0.0, "starting processes"
+        return float(said["fraction"]), str(said["message"])
+
+
+def read_trained(folder: Path) -> Trained:
+    """What :func:`work` left.
+
+    Raises
+    ------
+    FailedPrecondition
+        When it has not come to its end.
+    """
+    try:
+        history = History.from_dict(json.loads((folder / _HISTORY).read_text()))
+        return Trained(load_file(folder / _WEIGHTS), history)
+    except (OSError, ValueError) as error:
+        raise FailedPrecondition(
+            f"the training has left no weights ({type(error).__name__}); start it again, it goes "
+            "on from its last checkpoint"
+        ) from None
+
+
+def read_failure(folder: Path) -> CatenaError | None:
+    """What a process raised, if it raised an error of catena's."""
+    try:
+        said = json.loads((folder / _FAILURE).read_text())
+    except (OSError, ValueError):
+        return None
+    kind = getattr(errors, str(said["kind"]), errors.InternalError)
+    error: CatenaError = kind(said["message"])
+    return error
+
+
+def forget(folder: Path) -> None:
+    """Remove what processes said before, so that what is read is news."""
+    for name in (_PROGRESS, _FAILURE, _HISTORY, _WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _write_trained(folder: Path, trained: Trained) -> None:
+    new = folder / f"{_WEIGHTS}.new"
+    save_file(trained.weights, new)
+    new.replace(folder / _WEIGHTS)
+    _write(folder / _HISTORY, trained.history.to_dict())
+
+
+def _write(path: Path, value: Any) -> None:
+    new = path.with_name(f"{path.name}.new-{os.getpid()}")
+    new.write_text(json.dumps(value))
+    new.replace(path)
+
+
+def _silent(fraction: float, message: str) -> None:
+    """Progress of all processes but the first."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m catena.orbit_trainer.training.worker",
+        description="One process of a training of ORBIT; start it with torchrun or deepspeed to "
+        "have several. Started again, it goes on from its last checkpoint.",
+    )
+    parser.add_argument("--task", type=Path, required=True, help="JSON file that says what to do")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    # What the deepspeed launcher adds; LOCAL_RANK says the same.
+    parser.add_argument("--local_rank", type=int, default=0, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    try:
+        work(given.task, given.device, say=True)
+    except CatenaError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
