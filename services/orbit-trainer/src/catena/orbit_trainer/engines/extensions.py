@@ -94,7 +94,7 @@ def _holder(lock: Path) -> int | None:
     wanted = str(lock.resolve())
     for opened in Path("/proc").glob("[0-9]*/fd/*"):
         try:
-            if os.readlink(opened) == wanted:
+            if str(opened.readlink()) == wanted:
                 return int(opened.parts[2])
         except OSError:  # another user's, or ended meanwhile
             continue

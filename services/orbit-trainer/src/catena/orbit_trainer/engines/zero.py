@@ -309,6 +309,7 @@ def _prepared(device: torch.device) -> Any:
     # Which extensions can be built here; what is not in it is not built, nor probed for.
     deepspeed.ops.__compatible_ops__ = {}
     if not dist.is_initialized():
-        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+        store = dist.HashStore()  # type: ignore[attr-defined]
+        dist.init_process_group("gloo", store=store, rank=0, world_size=1)
     deepspeed.comm.init_distributed(dist_backend=dist.get_backend(), auto_mpi_discovery=False)
     return deepspeed

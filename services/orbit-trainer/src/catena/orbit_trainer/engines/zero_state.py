@@ -65,9 +65,9 @@ class ZeroState:
         weight = self._weights[name]
         if self._stage < 3:
             return weight.detach().clone()
-        from deepspeed.zero import GatheredParameters
+        import deepspeed
 
-        with GatheredParameters([weight]):
+        with deepspeed.zero.GatheredParameters([weight]):
             return weight.detach().clone()
 
     def set_weight(self, name: str, value: Tensor) -> None:
@@ -80,9 +80,9 @@ class ZeroState:
             if self._stage and weight.requires_grad:
                 safe_set_full_fp32_param(weight, weight.detach())
             return
-        from deepspeed.zero import GatheredParameters
+        import deepspeed
 
-        with GatheredParameters([weight], modifier_rank=0):
+        with deepspeed.zero.GatheredParameters([weight], modifier_rank=0):
             weight.data.copy_(value)
         if weight.requires_grad:
             safe_set_local_fp32_param(weight, self._own(weight, value))
@@ -92,9 +92,8 @@ class ZeroState:
         from deepspeed.utils import safe_get_full_optimizer_state
 
         weight, key = self._weights[name], MOMENTS[kind]
-        if not self._stage:
-            return self._adamw.state[weight][key].clone()
-        found: Tensor = safe_get_full_optimizer_state(weight, key)
+        held = self._adamw.state[weight][key] if not self._stage else None
+        found: Tensor = safe_get_full_optimizer_state(weight, key) if held is None else held.clone()
         return found
 
     def set_moment(self, name: str, kind: str, value: Tensor) -> None:
