@@ -20,7 +20,7 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_embedding import FieldEmbedding, unpatched
 
-__all__ = ["Block", "FieldHead", "Orbit", "drawn", "initial", "initialise"]
+__all__ = ["Block", "FieldHead", "Orbit", "drawn", "initial", "initialise", "stacked_blocks"]
 
 SPREAD = 0.02
 """Standard deviation of the weights at the start (ViT)."""
@@ -104,6 +104,19 @@ class Block(nn.Module):
         return change * kept / (1.0 - self.skip)
 
 
+def stacked_blocks(
+    width: int, heads: int, feed: int, depth: int, drop_path: float
+) -> nn.ModuleDict:
+    """Blocks by their place in the whole model: a stage of a pipeline keeps the names.
+
+    The share of samples that skip a block rises from 0 in the first to `drop_path` in the last.
+    """
+    last = max(depth - 1, 1)
+    return nn.ModuleDict(
+        {str(place): Block(width, heads, feed, drop_path * place / last) for place in range(depth)}
+    )
+
+
 class FieldHead(nn.Module):
     """Tokens to fields."""
 
@@ -136,15 +149,8 @@ class Orbit(nn.Module):
         super().__init__()
         self.config = config
         self.embedding: FieldEmbedding | None = FieldEmbedding(config)
-        last = max(config.depth - 1, 1)
-        # Keyed by their place in the whole model: a stage of a pipeline keeps the names.
-        self.blocks = nn.ModuleDict(
-            {
-                str(place): Block(
-                    config.width, config.heads, config.feed, config.drop_path * place / last
-                )
-                for place in range(config.depth)
-            }
+        self.blocks = stacked_blocks(
+            config.width, config.heads, config.feed, config.depth, config.drop_path
         )
         self.head: FieldHead | None = FieldHead(config)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pixel_shuffle
 
-from catena.models.orbit import Block, initial
+from catena.models.orbit import initial, stacked_blocks
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_embedding import VariableAggregation, patches, unpatched
 from catena.models.orbit_grids import REACH, padded, resized_positions, upsampled
@@ -181,14 +181,8 @@ class OrbitDownscale(nn.Module):
         self.config = config
         coarse = config.coarse
         self.embedding = CoarseEmbedding(coarse)
-        last = max(coarse.depth - 1, 1)
-        self.blocks = nn.ModuleDict(
-            {
-                str(place): Block(
-                    coarse.width, coarse.heads, coarse.feed, coarse.drop_path * place / last
-                )
-                for place in range(coarse.depth)
-            }
+        self.blocks = stacked_blocks(
+            coarse.width, coarse.heads, coarse.feed, coarse.depth, coarse.drop_path
         )
         self.head = FeatureHead(config)
         known = len(coarse.variables) + config.features

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
-from catena.models.orbit import SPREAD, Block, drawn
+from catena.models.orbit import SPREAD, drawn, stacked_blocks
 
 __all__ = ["InputKind", "OrbitSpinUp", "SpinUpConfig", "initial_spin_up"]
 
@@ -169,14 +169,8 @@ class OrbitSpinUp(nn.Module):
         self.config = config
         self.encoders = nn.ModuleList(KindEncoder(kind, config.width) for kind in config.inputs)
         self.readout = nn.Parameter(torch.empty(config.width))
-        last = max(config.depth - 1, 1)
-        self.blocks = nn.ModuleDict(
-            {
-                str(place): Block(
-                    config.width, config.heads, config.feed, config.drop_path * place / last
-                )
-                for place in range(config.depth)
-            }
+        self.blocks = stacked_blocks(
+            config.width, config.heads, config.feed, config.depth, config.drop_path
         )
         self.norm = nn.LayerNorm(config.width)
         self.hidden = nn.ModuleList(
