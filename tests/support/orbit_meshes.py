@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from catena.models.orbit import Orbit, initial
+from catena.models.orbit_adapters import add_adapters
 from catena.models.orbit_config import OrbitConfig
 from catena.orbit_trainer.batches import Batch
 from catena.orbit_trainer.engines.native import NativeEngine
@@ -40,22 +40,22 @@ def label(shape: MeshShape) -> str:
 
 def config_for(shape: MeshShape) -> OrbitConfig:
     """A model whose heads, tokens and blocks such a mesh can share."""
-    odd = shape.size if shape.size in (5, 7) else 6
+    share = next(count for count in (8, 6, 5, 7) if count % shape.size == 0)
     return OrbitConfig(
         variables=("a", "b", "c"),
         outputs=("c", "a"),
-        grid=(8, 4 * odd),
+        grid=(4, 2 * share),
         patch=2,
-        width=8 * 4 * odd // 2 if odd == 6 else 8 * odd,
+        width=4 * share,
         depth=max(shape.pp, 2),
-        heads=4 * odd if odd == 6 else odd,
+        heads=share,
         decoder_depth=1,
     )
 
 
 def batch_for(config: OrbitConfig, step: int) -> Batch:
     """The whole batch of a step: some variables missing, some targets unknown."""
-    size = 24 if config.heads == 24 else config.heads
+    size = config.heads
     random = torch.Generator().manual_seed(step)
     fields = torch.randn(size, 3, *config.grid, generator=random)
     targets = fields[:, [2, 0]].roll(1, -1) + 0.1 * torch.randn(
@@ -72,8 +72,10 @@ def loss_of(predicted: Tensor, batch: Batch) -> Tensor:
     return latitude_loss(predicted, batch.targets, torch.linspace(0.5, 1.5, predicted.shape[-2]))
 
 
-def engine_for(shape: MeshShape, config: OrbitConfig | None = None, **more: Any) -> NativeEngine:
-    """Engine of a small model on a mesh of the present processes."""
+def engine_for(
+    shape: MeshShape, config: OrbitConfig | None = None, adapters: int = 0, **more: Any
+) -> NativeEngine:
+    """Engine of a small model, with adapters of a rank or none, on the present processes."""
     config = config or config_for(shape)
     values = {
         "steps": 20,
@@ -88,9 +90,11 @@ def engine_for(shape: MeshShape, config: OrbitConfig | None = None, **more: Any)
     def fill(name: str, sides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return initial(config, name, sides, 3, dtype)
 
-    return NativeEngine(
-        partial(Orbit, config), TrainingSettings(**values), loss_of, "cpu", fill=fill
-    )
+    def make() -> Orbit:
+        model = Orbit(config)
+        return add_adapters(model, adapters) if adapters else model
+
+    return NativeEngine(make, TrainingSettings(**values), loss_of, "cpu", fill=fill)
 
 
 def steps_of(engine: NativeEngine, config: OrbitConfig, steps: range) -> list[tuple[float, float]]:
@@ -135,6 +139,8 @@ def resumed(
     if source is None:
         steps_of(engine, config, range(3))
     else:
+        # other weights than those that are loaded were in use before
+        engine.evaluate(batch_for(config, 0).part(engine.data_rank, engine.data_ranks))
         assert engine.load(source)["next"] == 3
     weights = engine.weights()
     engine.save(folder, {"next": 3})

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from time import process_time
 from typing import Any
 
-PATIENCE_S = 240
+PATIENCE_S = 500
 """Longest wait for one function."""
 
 
@@ -64,6 +65,10 @@ class Ranks:
                         raise AssertionError(f"rank {rank} of {self.size}:\n{results[rank]}")
                     del left[rank]
         return [results[rank] for rank in range(self.size)]
+
+    def seconds(self) -> float:
+        """CPU time of all processes so far."""
+        return sum(self.run(process_time))
 
     def close(self) -> None:
         """End the processes."""

@@ -118,7 +118,7 @@ def engine_of(make: Callable[[], nn.Module], **more: Any) -> NativeEngine:
     def fill(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return initial(CONFIG, name, shape, 3, dtype)
 
-    settings = TrainingSettings(steps=5, batch=24, **more)
+    settings = TrainingSettings(steps=5, batch=8, **more)
     return NativeEngine(make, settings, loss_of, "cpu", fill=fill)
 
 
@@ -152,7 +152,7 @@ def test_values_of_the_wrong_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"embedding.*came to fill it"):
         NativeEngine(
             partial(Orbit, CONFIG),
-            TrainingSettings(1, 24),
+            TrainingSettings(1, 8),
             loss_of,
             "cpu",
             fill=lambda name, shape, dtype: torch.zeros(3),
@@ -190,5 +190,5 @@ def test_a_mesh_for_more_processes_than_there_are_is_refused() -> None:
 
 def test_a_part_of_a_batch_that_microbatches_do_not_divide_is_refused() -> None:
     engine = engine_for(ONE, microbatches=4)
-    with pytest.raises(ValueError, match="6 samples on this rank in 4 microbatches"):
+    with pytest.raises(ValueError, match="2 samples on this rank in 4 microbatches"):
         engine.step(batch_for(CONFIG, 0).part(0, 4), RATE)

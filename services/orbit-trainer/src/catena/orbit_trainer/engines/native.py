@@ -30,7 +30,7 @@ from catena.orbit_trainer.parallel.parallelize import (
     shards_data,
 )
 from catena.orbit_trainer.parallel.pipeline import Pipeline
-from catena.orbit_trainer.parallel.shard import reduce_in_last
+from catena.orbit_trainer.parallel.shard import reduce_in_last, release
 from catena.orbit_trainer.parallel.tensor import partial_gradients, sum_gradients
 from catena.orbit_trainer.training.sharded_checkpoint import CheckpointWriter, load_checkpoint
 
@@ -167,6 +167,7 @@ class NativeEngine:
                 loss = self._pipeline.evaluate(batch)
             else:
                 loss = self._loss(self._call(self.model, batch).float(), batch)
+        release(self.model)
         return self._agreed(loss, {})[0]
 
     def save(self, folder: Path, meta: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from catena.orbit_trainer.parallel.blocks import blocks_of
 
-__all__ = ["reduce_in_last", "shard_weights"]
+__all__ = ["reduce_in_last", "release", "shard_weights"]
 
 
 def shard_weights(model: nn.Module, mesh: DeviceMesh, *, bf16: bool, keep: bool) -> None:
@@ -36,3 +36,10 @@ def reduce_in_last(model: nn.Module, last: bool) -> None:
     """Whether replicas sum their gradients now: of several microbatches only the last needs to."""
     if isinstance(model, FSDPModule):
         model.set_requires_all_reduce(last)
+
+
+def release(model: nn.Module) -> None:
+    """Give gathered weights back: after a forward pass alone they would outlive their shards."""
+    for part in model.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
