@@ -120,7 +120,7 @@ def _runs(time: xr.DataArray, calendar: str) -> tuple[int, tuple[Run, ...]]:
     """The step (the most frequent one) and the stretches in which it is kept.
 
     Months and years differ in length. They count as equal steps all the same, of their mean
-    length: times that are told from the step are then right to two days.
+    length: times that are told from the step are then right to three days.
     """
     times = _seconds(time, calendar)
     if not times.size:
