@@ -47,7 +47,7 @@ class Memory:
     @property
     def total(self) -> float:
         """Bytes altogether."""
-        return sum(asdict(self).values())
+        return float(sum(asdict(self).values()))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""

@@ -127,14 +127,14 @@ def _pretended(ranks: int, rank: int) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Makes floating-point tensors fake ones, and notes what is exchanged.
 
     Integers stay real: a mesh is made of them, and looked at.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.fake = FakeTensorMode(allow_non_fake_inputs=True)
         self.seen: list[Collective] = []
         self._directions: dict[str, tuple[str, int]] = {}
@@ -159,9 +159,14 @@ class _Recorder(TorchDispatchMode):
             return func(*args, **kwargs)
         if any(issubclass(one, DTensor) for one in types):
             return NotImplemented
-        if func.namespace in ("c10d", "_c10d_functional"):
-            self._note(func, args)
         tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
+        if func.namespace in ("c10d", "_c10d_functional"):
+            if all(one.is_floating_point() for one in tensors):
+                self._note(func, args)
+            elif func is torch.ops.c10d.recv_.default:
+                # Before their first step stages ask each other whether all know their shapes.
+                for one in tensors:
+                    one.fill_(1)
         if func is torch.ops.aten._local_scalar_dense.default and isinstance(args[0], FakeTensor):
             return 1.0  # a loss and a length that are finite
         device = kwargs.get("device")
