@@ -19,19 +19,19 @@ HELD_H = 120.0
 """Gap before a period: five days, after which the planet has forgotten where it was."""
 
 
-def planet_cache(days: int = DAYS) -> HotCache:
-    """T21 of seed 0: 18 fields every 6 hours, normalised float16.
+def planet_cache(days: int = DAYS, seed: int = 0) -> HotCache:
+    """T21 of a seed: 18 fields every 6 hours, normalised float16.
 
     It takes .18 CPU seconds a day the first time; a run that was broken off goes on.
     """
     home = os.environ.get("BENCH_PLANET", "")
     folder = Path(home) if home else Path(__file__).resolve().parents[2] / ".catena" / "bench"
-    folder = folder / f"planet-t21-seed0-{days}d"
+    folder = folder / f"planet-t21-seed{seed}-{days}d"
     try:
         return HotCache.open(folder)
     except NotFound:
         started = time.process_time()
-    source = GeneratedPlanet(latitudes=32, days=days, seed=0)
+    source = GeneratedPlanet(latitudes=32, days=days, seed=seed)
     [entry] = source.search().entries
     dataset = source.open(None, entry)
 
