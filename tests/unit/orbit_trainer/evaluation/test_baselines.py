@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from support.orbit_caches import cached
 
+from catena.data_ingest.hot_cache import write_hot_cache
 from catena.orbit_trainer.evaluation.baselines import Climatology, year_phase
 from catena.orbit_trainer.periods import Period
 from catena.shared.errors import InvalidData, InvalidRequest
+from catena.shared.hot_cache import HotCache
 
 DAY = 86_400
 
@@ -29,6 +30,10 @@ def seasons(years: int, *, noise: float = 0.0, hours: int = 12, start: int = 200
         {"tas": (("time", "lat", "lon"), values, {"units": "K"})},
         coords={"time": time, "lat": [-60.0, -20.0, 20.0, 60.0], "lon": np.arange(6) * 60.0},
     )
+
+
+def cached(dataset: xr.Dataset, folder: Path) -> HotCache:
+    return write_hot_cache(dataset, folder, dtype="float32", normalise=False, block_steps=999)
 
 
 def planted(seconds: np.ndarray) -> np.ndarray:

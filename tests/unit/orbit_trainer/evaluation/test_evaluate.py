@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from support.orbit_caches import cached, slow_fields, waves
 
 from catena.orbit_trainer.evaluation import scores
@@ -140,6 +141,8 @@ def test_a_roll_out_steps_through_all_leads_once_and_keeps_other_inputs() -> Non
         if count == 1:
             np.testing.assert_allclose(first[0], wanted, rtol=1e-6)
     np.testing.assert_allclose(second[0], wanted, rtol=1e-6)
+    whole = list(RollOut(model, 6.0).run(fields, (6.0, 12.0)))
+    np.testing.assert_allclose(whole[0][0], np.roll(fields, 1, -1) + 1.0, rtol=1e-6)
     with pytest.raises(InvalidRequest, match="lead of 9 h by steps of 6 h"):
         list(RollOut(model, 6.0).run(fields, (9.0,)))
 
@@ -176,8 +179,6 @@ def test_an_ensemble_is_scored_as_one(cache: HotCache) -> None:
 
 
 def test_all_of_it_goes_into_a_file_and_a_summary(cache: HotCache, tmp_path: Path) -> None:
-    import xarray as xr
-
     found = evaluate(
         {"m": Direct(Shifted())}, cache, TEST, (6.0, 12.0), climatology_of(cache), variables=NAMES
     )

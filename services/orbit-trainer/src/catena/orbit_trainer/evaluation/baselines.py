@@ -23,6 +23,7 @@ WINDOW_DAYS = 61.0
 """Width of the window of WeatherBench 2."""
 
 _BIN_DAYS = 5.0
+_CHUNK = 64  # steps in memory
 _YEAR_DAYS = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 366.0}
 """Days of the years that are all alike; others are those of the Gregorian calendar."""
 
@@ -108,11 +109,17 @@ class Climatology:
         total, count = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         # Sums of small numbers keep their digits in float32: those about the mean.
         middle, scale = _standard(cache, chosen)
-        for number, slot, place in zip(range(start, stop), slots, places, strict=True):
-            sample = cache.physical(cache.sample(number))[chosen]
-            known = np.isfinite(sample)
-            total[slot, place] += np.where(known, (sample - middle) / scale, 0.0)
-            count[slot, place] += known
+        for first in range(start, stop, _CHUNK):
+            part = slice(first - start, min(first + _CHUNK, stop) - start)
+            numbers = np.arange(start, stop)[part]
+            values = (cache.physical(cache.gather(numbers))[:, chosen] - middle) / scale
+            known = np.isfinite(values)
+            values[~known] = 0.0
+            keys = np.stack([slots[part], places[part]])
+            for slot, place in np.unique(keys, axis=1).T:
+                rows = (keys[0] == slot) & (keys[1] == place)
+                total[slot, place] += values[rows].sum(axis=0)
+                count[slot, place] += known[rows].sum(axis=0)
         mean = _smoothed(total, count, 0.0 if window_days is None else window_days / days)
         return cls(tuple(labels), calendar, hours, mean * scale + middle)
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
+from catena.models.orbit_grids import upsampled
 from catena.orbit_trainer.evaluation.scores import known_mean
 from catena.shared.errors import InvalidData
 
@@ -165,12 +166,5 @@ def bicubic(coarse: Fields, factor: int, *, periodic: bool = False) -> NDArray[n
     """
     images = torch.from_numpy(np.ascontiguousarray(coarse, np.float32))
     images = images.reshape(-1, 1, *coarse.shape[-2:])
-    reach = 2 if periodic else 0
-    if periodic:
-        images = torch.cat([images[..., -reach:], images, images[..., :reach]], dim=-1)
-    fine = torch.nn.functional.interpolate(
-        images, scale_factor=factor, mode="bicubic", align_corners=False
-    )
-    cut = reach * factor
-    fine = fine[..., cut : fine.shape[-1] - cut]
+    fine = upsampled(images, factor, "bicubic", periodic)
     return np.asarray(fine.numpy().reshape(*coarse.shape[:-2], *fine.shape[-2:]))

@@ -1,7 +1,7 @@
 """Scores any number of forecasters over a period of a hot cache, beside the two references.
 
-Initial times go through in small batches; memory holds sums, and one number for each initial time,
-lead and variable, whatever the length of the period.
+Initial times go through in small batches; memory holds sums (24 bytes for each forecaster, lead,
+variable and cell) and a few numbers for each initial time, whatever the length of the period.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class _Tally:
         grid = metadata.sample_shape[1:]
         self.error = np.zeros((*all_, *grid))
         self.square = np.zeros((*all_, *grid))
-        self.counts = np.zeros((*all_, *grid), np.int64)
+        self.counts = np.zeros((*all_, *grid), np.int32)
         waves = (len(BANDS), grid[1] // 2 + 1)
         self.power = _Mean((*all_, *waves))
         self.truth_power = _Mean((*here, *waves))

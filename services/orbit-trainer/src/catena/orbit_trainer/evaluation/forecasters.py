@@ -112,11 +112,11 @@ class RollOut:
         for count in counts:
             for _ in range(count - done):
                 made = _called(self.forecaster, state, self.step_h)
-                state[:, self._places(state)] = made
+                state[:, self._places()] = made
             done = count
-            yield state[:, self._places(state)][None]
+            yield state[:, self._places()][None].copy()  # the state goes on
 
-    def _places(self, state: Fields) -> Sequence[int] | slice:
+    def _places(self) -> Sequence[int] | slice:
         return slice(None) if self.places is None else list(self.places)
 
 

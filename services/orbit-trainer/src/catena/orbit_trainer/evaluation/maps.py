@@ -100,7 +100,7 @@ def forecast_maps(
             forecast, _ = readable(row.forecast, row.units)
             error = np.asarray(forecast - truth)
             shared = colour_scale(np.stack([truth, forecast]), units)
-            apart = colour_scale(_symmetric(error), "", 10)
+            apart = _around_zero(error)
             for axes, field, scale in (
                 (across[0], truth, shared),
                 (across[1], forecast, shared),
@@ -108,7 +108,7 @@ def forecast_maps(
             ):
                 _draw(axes, cells, field, scale)
             rmse = float(np.sqrt(area_mean(error**2, weights)))
-            _head(across, row.label, ("", "", f"RMSE {number(rmse)}"))
+            _head(across, row.label, ("", f"RMSE {number(rmse)}"))
             _bar(figure, across[:2], shared, with_units("", units))
             _bar(figure, across[2:], apart, with_units("", units))
         _columns(panels, (*names, "error"))
@@ -151,7 +151,7 @@ def downscaling_maps(
             for axes, field in zip(across, (blocks, predicted, truth), strict=True):
                 _draw(axes, cells, field, scale)
             rmse = float(np.sqrt(np.nanmean((predicted - truth) ** 2)))
-            _head(across, row.label, ("", f"RMSE {number(rmse)}", ""))
+            _head(across, row.label, (f"RMSE {number(rmse)}", ""))
             _bar(figure, across, scale, with_units("", units))
         _columns(panels, ("coarse", "downscaled", "truth"))
     return figure
@@ -173,7 +173,7 @@ def error_maps(
         figure, panels = _panels(-(-len(rows) // 3), cells)
         for axes, (label, units, field) in zip(panels.ravel(), rows, strict=False):
             values, shown = readable(field, units)
-            scale = colour_scale(_symmetric(values), "", 10)
+            scale = _around_zero(values)
             _draw(axes, cells, values, scale)
             axes.set_title(label, loc="left", fontsize=9, color=SOFT, parse_math=False)
             _bar(figure, [axes], scale, with_units("", shown))
@@ -213,8 +213,8 @@ def _panels(rows: int, cells: _Cells) -> tuple[Figure, NDArray[Any]]:
     height, width = np.ptp(cells.lat), np.ptp(cells.lon)
     middle = np.radians(cells.lat.mean())
     stretch = 1.0 if width > 180 else 1.0 / max(np.cos(middle), 0.2)
-    tall = min((WIDTH - 0.8) / 3 * height * stretch / width, 4.5)
-    figure = Figure(figsize=(WIDTH, rows * (tall + 0.75) + 0.2), layout="constrained")
+    tall = min((WIDTH - 1.7) / 3 * height * stretch / width, 4.5)
+    figure = Figure(figsize=(WIDTH, rows * (tall + 0.4) + 0.4), layout="constrained")
     panels = figure.subplots(rows, 3, squeeze=False, sharex=True, sharey=True)
     for axes in panels.ravel():
         axes.set_aspect(stretch)
@@ -246,8 +246,8 @@ def _draw(axes: Axes, cells: _Cells, field: Fields, scale: Scale) -> None:
 
 def _head(across: Sequence[Axes], label: str, notes: Sequence[str]) -> None:
     across[0].set_title(label, loc="left", fontsize=9, fontweight="bold", parse_math=False)
-    for axes, note in zip(across, notes, strict=True):
-        axes.set_title(note, loc="right", fontsize=8, color=SOFT)
+    for axes, note in zip(across[1:], notes, strict=True):
+        axes.set_title(note, loc="left", fontsize=8, color=SOFT)
 
 
 def _columns(panels: NDArray[Any], names: Sequence[str]) -> None:
@@ -264,18 +264,30 @@ def _bar(figure: Figure, across: Sequence[Axes], scale: Scale, label: str) -> No
         spacing="uniform",
         fraction=0.04,
         pad=0.01,
-        aspect=18,
+        aspect=16,
+        shrink=0.9,
     )
     bar.outline.set_visible(False)
-    bar.set_ticks(norm.boundaries[:: 1 + len(norm.boundaries) // 7].tolist())
+    bar.set_ticks(_ticks(norm.boundaries))
     bar.minorticks_off()
     bar.ax.tick_params(length=0, labelsize=7, labelcolor=INK)
     bar.ax.set_title(label.strip(" ()"), fontsize=7, color=SOFT, parse_math=False)
 
 
-def _symmetric(values: Fields) -> Fields:
-    """Values and their negatives: a scale of these has zero in its middle."""
-    return np.stack([values, -values])
+def _around_zero(values: Fields) -> Scale:
+    """Colours for errors: none for those near zero, alike on both sides of it."""
+    colours, norm, ends = colour_scale(np.stack([values, -values]), "", 10)
+    edges = norm.boundaries[norm.boundaries != 0]
+    return colours, BoundaryNorm(edges, colours.N, extend=ends), ends
+
+
+def _ticks(edges: NDArray[np.float64]) -> list[float]:
+    """Some of the edges of colours, alike on both sides where the scale is."""
+    if np.allclose(edges, -edges[::-1]):
+        above = edges[edges > 0]
+        above = above[:: 1 + len(above) // 4]
+        return [*-above[::-1], *above]
+    return list(edges[:: 1 + len(edges) // 7])
 
 
 def _check(fields: Sequence[tuple[str, Fields, tuple[int, int]]]) -> None:
