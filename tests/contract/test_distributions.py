@@ -83,11 +83,18 @@ DISTRIBUTIONS = {
         ("catena.forecaster.server", "catena.forecaster.jobs"),
         ("prefect", "ray"),
     ),
+    "catena-orbit-trainer": Distribution(
+        "services/orbit-trainer",
+        ("catena-shared", "catena-models"),
+        ("catena.orbit_trainer.server", "catena.orbit_trainer.jobs"),
+        ("prefect", "ray", "deepspeed", "sklearn"),
+    ),
     "catena-flows": Distribution(
         "deploy/flows",
         ("catena-shared",),
         (
             "catena.flows.calibrate_site",
+            "catena.flows.finetune_orbit",
             "catena.flows.forecast_basins",
             "catena.flows.ingest",
             "catena.flows.run",
@@ -207,6 +214,7 @@ OURS = {
     "calibrator": "catena-calibrator",
     "ensemble_runner": "catena-ensemble-runner",
     "forecaster": "catena-forecaster",
+    "orbit_trainer": "catena-orbit-trainer",
     "coupler": "catena-coupler",
     "flows": "catena-flows",
 }

@@ -349,6 +349,63 @@ GOLDEN += [
     ),
 ]
 
+TRAINED = {"start": "2001-01-01", "end": "2010-12-31"}
+GOLDEN += [
+    (
+        "orbit-trainer",
+        "Pretrain",
+        1,
+        {
+            "caches": [ref("hot_cache")],
+            "leads_h": [6, 24],
+            "training_days": TRAINED,
+            "shape": {"size": "115m"},
+            "training": {"steps": 500, "batch": 32, "mesh": {"fsdp": 4, "tp": 2}},
+            "seed": 3,
+        },
+        "5d3fe4ec279eefb41a97e6eadc715a975019e57c69d0efe226c16b76ffa01268",
+    ),
+    (
+        "orbit-trainer",
+        "Pretrain",
+        1,
+        {"caches": [ref("hot_cache")]},
+        "7260915a4609dd38de0223f275e922c04c9f91ef88638f81c9f77355f7acffe5",
+    ),
+    (
+        "orbit-trainer",
+        "FineTune",
+        1,
+        {
+            "checkpoint": ref("checkpoint"),
+            "task": "downscale",
+            "cache": ref("hot_cache"),
+            "factor": 2,
+            "adapter": "lora",
+        },
+        "7ec8b010ce7107cf53c51498411031104cc3e8caf420d0907abf522e90a6c19c",
+    ),
+    (
+        "orbit-trainer",
+        "EvaluateCheckpoint",
+        1,
+        {
+            "checkpoint": ref("checkpoint"),
+            "cache": ref("hot_cache"),
+            "days": TRAINED,
+            "roll_out": True,
+        },
+        "c9c015676a8429b577c9f6465987315fa35d237e47f04e3c7bffbfc128510203",
+    ),
+    (
+        "orbit-trainer",
+        "PlanTraining",
+        1,
+        {"shape": {"size": "10b"}, "cluster": {"preset": "h200"}, "gpus": 512},
+        "3cf3d5efaa8a5e745fb6c2e2a9fba0597fad94d561ae74590b73cd02b171fcb3",
+    ),
+]
+
 
 def package(service: str, module: str) -> Any:
     return import_module(f"catena.{service.replace('-', '_')}.{module}")

@@ -25,6 +25,7 @@ from catena.calibrator.jobs import import_ensemble
 from catena.calibrator.queries import ImportEnsembleQuery
 from catena.calibrator.server import add_services
 from catena.forecaster.server import add_services as add_forecaster
+from catena.orbit_trainer.server import add_services as add_orbit_trainer
 from catena.shared import contracts
 from catena.shared.requests import request_from_dict
 from catena.shared.testing import run_job
@@ -239,6 +240,54 @@ def forecaster_requests() -> dict[str, Message]:
     return {name: request_from_dict("forecaster", name, data) for name, data in plain.items()}
 
 
+def orbit_requests() -> dict[str, Message]:
+    """A right request for each rpc of the trainer; all but the plan name what is not there."""
+
+    def ref(kind: str) -> dict[str, str]:
+        return {"uri": f"jobs/{kind}", "digest": "sha256:" + "0" * 64, "kind": kind}
+
+    days = {"start": "2005-01-01", "end": "2006-01-01"}
+    training = {"steps": 10, "batch": 8, "mesh": {"fsdp": 2, "tp": 2}, "precision": "bf16"}
+    plain: dict[str, dict[str, Any]] = {
+        "ListCheckpoints": {"page_size": 5},
+        "Predict": {
+            "checkpoint": ref("checkpoint"),
+            "fields": [{"name": "tas", "units": "K", "values": [280.0, 281.5]}],
+            "lead_h": 6.0,
+        },
+        "Pretrain": {
+            "caches": [ref("hot_cache")],
+            "leads_h": [6.0, 12.0],
+            "training_days": days,
+            "shape": {"size": "115m", "width": 64, "heads": 4},
+            "training": training,
+        },
+        "FineTune": {
+            "checkpoint": ref("checkpoint"),
+            "task": "downscale",
+            "cache": ref("hot_cache"),
+            "factor": 2,
+            "training_days": days,
+            "adapter": "lora",
+            "training": training,
+        },
+        "EvaluateCheckpoint": {
+            "checkpoint": ref("checkpoint"),
+            "cache": ref("hot_cache"),
+            "days": days,
+            "leads_h": [6.0],
+            "members": 2,
+        },
+        "PlanTraining": {
+            "shape": {"size": "10b"},
+            "cluster": {"preset": "h200", "gpus": 1024, "rings": True},
+            "gpus": 512,
+            "batch": 512,
+        },
+    }
+    return {name: request_from_dict("orbit-trainer", name, data) for name, data in plain.items()}
+
+
 def rpcs(service: str) -> set[str]:
     """Names of a service's rpcs."""
     return {rpc.name for one in contracts.services(service) for rpc in one.methods}
@@ -307,6 +356,11 @@ def test_thousands_of_wrong_requests_leave_the_forecaster_as_it_was() -> None:
         answers(running, Fuzzer(forecaster_requests(), seed=20261129), REQUESTS // 2)
 
 
+def test_thousands_of_wrong_requests_leave_the_trainer_as_it_was() -> None:
+    with serving(add_orbit_trainer, service="orbit-trainer") as running:
+        answers(running, Fuzzer(orbit_requests(), seed=20261130), REQUESTS // 4)
+
+
 def test_connections_full_of_noise_leave_the_server_as_it_was(calibrator: Running) -> None:
     assert calibrator.client().health() == "SERVING"
     before = psutil.Process().num_fds()
@@ -333,6 +387,7 @@ def test_the_same_seed_makes_the_same_requests() -> None:
     right = right_requests(ArtifactRef(uri="jobs/e", digest="sha256:" + "0" * 64, kind="ensemble"))
     assert set(right) == rpcs("calibrator")
     assert set(forecaster_requests()) == rpcs("forecaster")
+    assert set(orbit_requests()) == rpcs("orbit-trainer")
     one, two = (list(Fuzzer(right, seed=3).requests(200)) for _ in range(2))
     assert one == two
     assert len({raw for _, raw in one}) > 150

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from catena.shared.errors import InvalidRequest
 
-SERVICE_NAMES = ("data-ingest", "ensemble-runner", "calibrator", "forecaster")
+SERVICE_NAMES = ("data-ingest", "ensemble-runner", "calibrator", "forecaster", "orbit-trainer")
 """Services of this release, in the order in which ``catena up`` starts them."""
 
 

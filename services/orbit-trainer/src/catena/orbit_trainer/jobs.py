@@ -1,0 +1,347 @@
+"""The trainer's jobs: one function per long rpc, from a request to an artifact.
+
+Each opens its inputs, calls the science and commits. Raise a job's `version` when its science
+changes: results of the old version are then not reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
+from catena.models.orbit_downscale import DownscaleConfig
+from catena.orbit_trainer import storage
+from catena.orbit_trainer.evaluation.baselines import WINDOW_DAYS, Climatology
+from catena.orbit_trainer.evaluation.evaluate import evaluate
+from catena.orbit_trainer.evaluation.evaluate_downscaling import evaluate_downscaling
+from catena.orbit_trainer.evaluation.forecasters import (
+    Direct,
+    Ensemble,
+    RollOut,
+    Trajectory,
+    random_field_perturbations,
+)
+from catena.orbit_trainer.periods import Period as Stretch
+from catena.orbit_trainer.plan.scaling import plan_training as planned
+from catena.orbit_trainer.plan_job import page_of, traced
+from catena.orbit_trainer.predict import Predictor
+from catena.orbit_trainer.preflight import fine_tuned_config
+from catena.orbit_trainer.queries import (
+    EvaluateCheckpointQuery,
+    FineTuneQuery,
+    PlanTrainingQuery,
+    PretrainQuery,
+)
+from catena.orbit_trainer.report_downscaling import downscaling_page
+from catena.orbit_trainer.report_evaluation import evaluation_page
+from catena.orbit_trainer.spin_up_job import fit_and_commit
+from catena.orbit_trainer.statistics import measured
+from catena.orbit_trainer.storage import About
+from catena.orbit_trainer.tasks.adapters import Adaptation
+from catena.orbit_trainer.tasks.transfer import Pretrained
+from catena.orbit_trainer.training_job import train_and_commit
+from catena.orbit_trainer.trainings import Training, run
+from catena.orbit_trainer.vocabulary import DEFAULT_LEADS_H, Period
+from catena.shared.artifacts import Artifact
+from catena.shared.hot_cache import HotCache
+from catena.shared.jobs import JobContext, job
+
+SERVICE = "orbit-trainer"
+
+
+# ------------------------------------------------------------------ training
+
+
+@job(service=SERVICE, method="Pretrain", query=PretrainQuery)
+def pretrain(query: PretrainQuery, ctx: JobContext) -> ArtifactRef:
+    """Random weights to a checkpoint, in the job's own process."""
+    training, about, sources = _pretraining(query, ctx)
+    return train_and_commit(training, about, sources, ctx, run)
+
+
+@job(service=SERVICE, method="Pretrain", query=PretrainQuery, cpus=0)
+def pretrain_together(query: PretrainQuery, ctx: JobContext) -> ArtifactRef:
+    """The same in the processes of a mesh, through Ray Train."""
+    from catena.orbit_trainer.training.launch import train_on_ray
+
+    training, about, sources = _pretraining(query, ctx)
+    return train_and_commit(training, about, sources, ctx, train_on_ray)
+
+
+@job(service=SERVICE, method="FineTune", query=FineTuneQuery)
+def fine_tune(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
+    """A checkpoint to one for a task, in the job's own process."""
+    if query.task == "spin_up":
+        return fit_and_commit(query, ctx)
+    training, about, sources = _fine_tuning(query, ctx)
+    return train_and_commit(training, about, sources, ctx, run)
+
+
+@job(service=SERVICE, method="FineTune", query=FineTuneQuery, cpus=0)
+def fine_tune_together(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
+    """The same in the processes of a mesh, through Ray Train."""
+    from catena.orbit_trainer.training.launch import train_on_ray
+
+    training, about, sources = _fine_tuning(query, ctx)
+    return train_and_commit(training, about, sources, ctx, train_on_ray)
+
+
+def _pretraining(
+    query: PretrainQuery, ctx: JobContext
+) -> tuple[Training, About, Sequence[Artifact]]:
+    ctx.progress(0.0, "opening the caches")
+    sources = [ctx.open(ref) for ref in query.caches]
+    caches = [storage.open_cache(source) for source in sources]
+    known = list(dict.fromkeys(one.label for cache in caches for one in cache.channels))
+    variables = query.variables or tuple(known)
+    metadata = caches[0].metadata
+    config = query.shape.config(variables, query.outputs or variables, _grid(caches[0]))
+    period = _stretch(query.training_days)
+    ctx.progress(0.0, "taking statistics of the days of training")
+    training = Training(
+        folders=tuple(cache.folder for cache in caches),
+        config=config,
+        statistics=measured(caches, variables, query.leads_h, period),
+        settings=query.training.settings(query.seed),
+        leads_h=query.leads_h,
+        period=period,
+        validation=None if query.validation_days is None else query.validation_days.stretch(),
+    )
+    about = About(
+        task="pretrain",
+        title=query.title or f"ORBIT, pre-trained on {len(caches)} caches",
+        config=config,
+        statistics=training.statistics,
+        leads_h=tuple(sorted(query.leads_h)),
+        residual=True,
+        lat=metadata.lat,
+        lon=metadata.lon,
+        step_s=metadata.step_s,
+        seen=tuple(_seen(source, query.training_days) for source in sources),
+        generated=any(cache.metadata.generated for cache in caches),
+        parameters=0,
+    )
+    return training, about, sources
+
+
+def _fine_tuning(
+    query: FineTuneQuery, ctx: JobContext
+) -> tuple[Training, About, Sequence[Artifact]]:
+    assert query.cache is not None  # the query has one for these tasks
+    ctx.progress(0.0, "opening the cache")
+    source = ctx.open(query.cache)
+    cache = storage.open_cache(source)
+    metadata = cache.metadata
+    before = None
+    if query.checkpoint is not None:
+        before = storage.read_checkpoint(ctx.open(query.checkpoint))
+    config = fine_tuned_config(query, metadata, None if before is None else before.about.fields)
+    leads = query.leads_h
+    if query.task == "forecast" and not leads:
+        leads = DEFAULT_LEADS_H if before is None else before.about.leads_h
+    period = _stretch(query.training_days)
+    ctx.progress(0.0, "taking statistics of the days of training")
+    known = config.coarse if isinstance(config, DownscaleConfig) else config
+    statistics = measured(cache, known.variables, leads, period)
+    training = Training(
+        folders=(cache.folder,),
+        config=config,
+        statistics=statistics,
+        settings=query.training.settings(query.seed),
+        leads_h=leads,
+        period=period,
+        validation=None if query.validation_days is None else query.validation_days.stretch(),
+        samples=query.samples,
+        pretrained=None if before is None else Pretrained(before.about.fields, before.weights),
+        adaptation=Adaptation(query.adapter, query.rank),
+    )
+    seen = () if before is None else before.about.seen
+    about = About(
+        task=query.task,
+        title=query.title or f"ORBIT for {query.task}",
+        config=config,
+        statistics=statistics,
+        leads_h=tuple(sorted(leads)),
+        residual=query.task == "forecast",
+        lat=metadata.lat,
+        lon=metadata.lon,
+        step_s=metadata.step_s,
+        seen=(*seen, _seen(source, query.training_days)),
+        generated=metadata.generated or (before is not None and before.about.generated),
+        parameters=0,
+    )
+    return training, about, [source]
+
+
+def _stretch(days: Period | None) -> Stretch:
+    return Stretch() if days is None else days.stretch()
+
+
+def _seen(source: Artifact, days: Period | None) -> tuple[str, str, str]:
+    start, end = ("", "") if days is None else (days.start, days.end)
+    return source.manifest.digest, start, end
+
+
+def _grid(cache: HotCache) -> tuple[int, int]:
+    _, rows, columns = cache.metadata.sample_shape
+    return rows, columns
+
+
+# ------------------------------------------------------------------ evaluation
+
+
+@job(service=SERVICE, method="EvaluateCheckpoint", query=EvaluateCheckpointQuery)
+def evaluate_checkpoint(query: EvaluateCheckpointQuery, ctx: JobContext) -> ArtifactRef:
+    """A checkpoint and days that it has not seen to scores, maps and a page."""
+    ctx.progress(0.0, "opening the checkpoint")
+    predictor = Predictor.read(ctx.open(query.checkpoint))
+    source = ctx.open(query.cache)
+    cache = storage.open_cache(source)
+    title = query.title or f"Skill of {predictor.about.title}"
+    if predictor.about.task == "downscale":
+        page, summary = _downscaling(query, predictor, cache, title, ctx)
+    else:
+        page, summary = _forecasts(query, predictor, source, cache, title, ctx)
+    ctx.writer.write_json("evaluation.json", summary)
+    ctx.writer.write_bytes("report.html", page.encode())
+    units = {channel.label: channel.units for channel in cache.channels}
+    return ctx.commit(kind="evaluation", units=units, title=title)
+
+
+def _forecasts(
+    query: EvaluateCheckpointQuery,
+    predictor: Predictor,
+    source: Artifact,
+    cache: HotCache,
+    title: str,
+    ctx: JobContext,
+) -> tuple[str, dict[str, Any]]:
+    """Scores of forecasts."""
+    about, fields = predictor.about, predictor.about.fields
+    leads = query.leads_h or about.leads_h
+    learned = _learned(about, source)
+    days = query.days.stretch()
+    runs: dict[str, Trajectory] = {}
+    if set(leads) <= set(about.leads_h):
+        runs["ORBIT"] = Direct(predictor.forecaster)
+    if query.roll_out:
+        places = [fields.variables.index(name) for name in fields.outputs]
+        step_h = min(about.leads_h)
+        runs["ORBIT, roll-out"] = RollOut(predictor.forecaster, step_h, places)
+    if query.members:
+        first = next(iter(runs.values()))
+        changes = random_field_perturbations(
+            cache, fields.variables, learned, pairs=query.members // 2, seed=query.seed
+        )
+        runs["ORBIT, ensemble"] = Ensemble([first], changes)
+    ctx.progress(0.02, "taking the climatology of the days of training")
+    climatology = Climatology.fit(cache, fields.outputs, learned, window_days=_window(cache))
+    skill = evaluate(
+        runs,
+        cache,
+        days,
+        leads,
+        climatology,
+        variables=fields.variables,
+        outputs=fields.outputs,
+        stride=query.stride,
+        progress=lambda share, message: ctx.progress(0.05 + 0.85 * share, message),
+    )
+    ctx.progress(0.9, "drawing the page")
+    ctx.writer.write_dataset("skill.zarr", skill.to_xarray())
+    page, summary = evaluation_page(
+        title,
+        skill,
+        trained_on=about.days(),
+        judged_on=str(query.days),
+        shown=_shown(fields.outputs),
+        notices=_notices(about, cache),
+    )
+    return page, summary
+
+
+def _downscaling(
+    query: EvaluateCheckpointQuery,
+    predictor: Predictor,
+    cache: HotCache,
+    title: str,
+    ctx: JobContext,
+) -> tuple[str, dict[str, Any]]:
+    """Scores of downscaled fields."""
+    fields = predictor.about.fields
+    skill = evaluate_downscaling(
+        "ORBIT",
+        predictor.downscaler,
+        cache,
+        query.days.stretch(),
+        predictor.about.grid[0] // fields.grid[0],
+        variables=fields.variables,
+        outputs=fields.outputs,
+        stride=query.stride,
+        progress=lambda share, message: ctx.progress(0.9 * share, message),
+    )
+    return downscaling_page(
+        title,
+        skill,
+        trained_on=predictor.about.days(),
+        judged_on=str(query.days),
+        notices=_notices(predictor.about, cache),
+    )
+
+
+def _learned(about: About, source: Artifact) -> Stretch:
+    """Days of a cache that a checkpoint was trained on; all where it has seen another cache."""
+    for digest, start, end in reversed(about.seen):
+        if digest == source.manifest.digest and start:
+            return Period(start=start, end=end).stretch()
+    return Stretch()
+
+
+def _window(cache: HotCache) -> float | None:
+    """Width of the climatology's window; none on the generated planet, which has no seasons."""
+    return None if cache.metadata.generated else WINDOW_DAYS
+
+
+def _notices(about: About, cache: HotCache) -> list[str]:
+    if about.generated and not cache.metadata.generated:
+        return ["Weights of this model have seen GENERATED fields, which nobody has observed."]
+    return []
+
+
+def _shown(channels: Sequence[str]) -> list[str]:
+    """Channels that a page shows first: one of each variable, at the level in the middle."""
+    levels: dict[str, list[str]] = {}
+    for channel in channels:
+        levels.setdefault(channel.partition("_")[0], []).append(channel)
+    return [names[len(names) // 2] for names in levels.values()]
+
+
+# ------------------------------------------------------------------ plans
+
+
+@job(service=SERVICE, method="PlanTraining", query=PlanTrainingQuery)
+def plan_training(query: PlanTrainingQuery, ctx: JobContext) -> ArtifactRef:
+    """A model and a cluster to a plan and a page."""
+    size = query.shape.size.upper()
+    cluster = query.cluster.cluster()
+    ctx.progress(0.05, f"looking for meshes of {query.used:,} GPUs")
+    plan = planned(
+        query.config(),
+        cluster,
+        query.used,
+        query.samples_a_step,
+        query.samples,
+        bytes_per_sample=query.bytes_per_sample,
+        precision=query.precision,
+    )
+    collectives = []
+    if query.trace:
+        ctx.progress(0.5, "tracing a step of the trainer as one rank of the mesh")
+        collectives = traced(plan, query.precision)
+    ctx.progress(0.9, "drawing the page")
+    title = query.title or f"ORBIT {size} on {query.used:,} GPUs of {cluster.name}"
+    page, summary = page_of(title, size, plan, collectives)
+    ctx.writer.write_json("plan.json", summary)
+    ctx.writer.write_bytes("report.html", page.encode())
+    return ctx.commit(kind="plan", title=title)

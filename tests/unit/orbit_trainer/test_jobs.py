@@ -1,0 +1,161 @@
+"""Jobs: caches to checkpoints, checkpoints to scores; what was begun is gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from support import orbit as small
+
+from catena.models.orbit_spin_up import SpinUpConfig
+from catena.models.spin_up_emulator import SpinUpEmulator, SpinUpScales
+from catena.orbit_trainer import jobs, storage
+from catena.orbit_trainer.training_job import HISTORY, TRAINING
+from catena.shared.errors import InvalidData
+from catena.shared.testing import Killed
+
+
+def opened(ref: small.Ref) -> Any:
+    return small.made().store.open(ref["uri"])
+
+
+def test_a_pretraining_learns_and_says_how() -> None:
+    artifact = opened(small.pretrained())
+    assert artifact.manifest.kind == "checkpoint"
+    assert artifact.manifest.units == {"tas": "K", "psl": "Pa", "ua": "m s-1"}
+    assert artifact.manifest.lineage.seed == 1
+    history = artifact.read_json(HISTORY)
+    assert len(history["loss"]) == small.STEPS["steps"]
+    assert np.mean(history["loss"][-8:]) < 0.95 * np.mean(history["loss"][:8])
+    page = artifact.read_bytes("report.html").decode()
+    assert "pre-training" in page and "2001-01-01" in page
+    assert not Path(small.made().store.local(artifact.uri), TRAINING).exists(), "it has ended"
+
+
+def test_a_killed_training_goes_on_to_the_same_weights() -> None:
+    request = small.pretrain_request(small.waves_cache(), title="killed")
+    seen: list[str] = []
+
+    def kill(fraction: float, message: str) -> None:
+        seen.append(message)
+        if message.startswith("step 25 "):
+            raise Killed
+
+    with pytest.raises(Killed):
+        small.made().run(jobs.pretrain, request, report=kill)
+    seen.clear()
+    ref = small.made().run(jobs.pretrain, request, report=lambda _, said: seen.append(said))
+    steps = [said.split()[1] for said in seen if said.startswith("step ")]
+    # Checkpoints are written beside the training: the newest may not have been whole.
+    assert steps[0] in ("11", "21")
+    killed, whole = (storage.read_checkpoint(opened(one)) for one in (ref, small.pretrained()))
+    assert all(torch.equal(one, killed.weights[name]) for name, one in whole.weights.items())
+    assert "went on from a checkpoint" in opened(ref).read_bytes("report.html").decode().lower()
+
+
+def test_a_forecast_is_scored_beside_the_references() -> None:
+    ref = small.made().evaluate(small.forecast(), leads_h=[6, 24], roll_out=True, members=2)
+    artifact = opened(ref)
+    summary = artifact.read_json("evaluation.json")
+    assert summary["forecasters"] == [
+        "ORBIT",
+        "ORBIT, roll-out",
+        "ORBIT, ensemble",
+        "persistence",
+        "climatology",
+    ]
+    rmse = {name: np.array(values) for name, values in summary["scores"]["rmse"].items()}
+    # At the shortest lead a roll-out is the direct forecast.
+    assert np.allclose(rmse["ORBIT"][0], rmse["ORBIT, roll-out"][0], rtol=1e-5)
+    assert not np.allclose(rmse["ORBIT"][1], rmse["ORBIT, roll-out"][1], rtol=1e-3)
+    skill = artifact.open_dataset("skill.zarr")
+    assert np.allclose(skill.rmse.sel(forecaster="ORBIT"), rmse["ORBIT"])
+    page = artifact.read_bytes("report.html").decode()
+    assert "2001-02-02 to 2001-02-09" in page and "GENERATED" not in page
+
+
+def test_leads_beyond_training_are_reached_by_steps_alone() -> None:
+    ref = small.made().evaluate(small.pretrained(), leads_h=[6, 48], roll_out=True)
+    names = opened(ref).read_json("evaluation.json")["forecasters"]
+    assert names == ["ORBIT, roll-out", "persistence", "climatology"]
+
+
+def test_a_downscaling_is_scored_beside_bicubic() -> None:
+    about = storage.read_about(opened(small.downscale()))
+    assert about.grid == small.GRID and about.fields.grid == (6, 12)
+    summary = opened(small.made().evaluate(small.downscale())).read_json("evaluation.json")
+    assert set(summary["scores"]) == {"ORBIT", "bicubic"} and summary["factor"] == 2
+    ours, theirs = (np.array(summary["scores"][name]["rmse"]) for name in ("ORBIT", "bicubic"))
+    # It begins as an interpolation: a few steps do not make it much worse.
+    assert (ours < 1.1 * theirs).all()
+
+
+def test_low_rank_additions_are_merged_into_an_ordinary_model() -> None:
+    ref = small.made().fine_tune("forecast", small.pretrained(), adapter="lora", rank=2)
+    tuned, before = (storage.read_checkpoint(opened(one)) for one in (ref, small.pretrained()))
+    assert tuned.weights.keys() == before.weights.keys()
+    name = "blocks.0.attention.qkv.weight"
+    change = (tuned.weights[name] - before.weights[name]).double()
+    assert 0 < torch.linalg.matrix_rank(change, atol=1e-6) <= 2
+
+
+def test_from_scratch_is_from_random_weights_of_the_shape() -> None:
+    ref = small.made().fine_tune("forecast", None, shape=small.SHAPE, leads_h=[6], samples=8)
+    about = storage.read_about(opened(ref))
+    assert about.fields.width == 32 and about.record["samples"] == 8
+    assert len(about.seen) == 1
+
+
+def test_an_emulator_of_spin_ups_is_judged_on_sites_it_has_not_seen(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    known = random.uniform(1, 2, (60, 3)).astype(np.float32)
+    pools = np.stack([100 * known[:, 0] / known[:, 1], 5 * known[:, 2]], -1)
+    save_file({"inputs.static": known, "targets": pools}, tmp_path / "sites.safetensors")
+    files = small.plain(small.made().store.put_files([tmp_path / "sites.safetensors"]))
+    sites = {"files": files, "file": "sites.safetensors", "pools": ["wood", "litter"]}
+    request = {
+        "task": "spin_up",
+        "sites": sites,
+        "checkpoint": small.pretrained(),
+        "training": {"steps": 30, "batch": 16, "learning_rate": 0.005},
+    }
+    artifact = opened(small.made().run(jobs.fine_tune, request))
+    about = artifact.read_json("emulator.json")
+    assert about["sites"] == {"training": 42, "validation": 9, "test": 9}
+    weights = artifact.read_arrays("weights.safetensors")
+    emulator = SpinUpEmulator(
+        SpinUpConfig.from_dict(about["config"]),
+        SpinUpScales.from_dict(about["scales"]),
+        {name: torch.from_numpy(values) for name, values in weights.items()},
+    )
+    error = emulator.predict({"static": known[51:]}) - pools[51:]
+    for place, pool in enumerate(sites["pools"]):
+        r2 = 1 - (error[:, place] ** 2).mean() / pools[51:, place].var()
+        assert about["skill"][pool]["r2"] == pytest.approx(r2, abs=1e-4)
+        assert r2 > 0.5
+    with pytest.raises(InvalidData, match="2 pools, the request names 1"):
+        small.made().run(jobs.fine_tune, request | {"sites": sites | {"pools": ["wood"]}})
+
+
+def test_a_plan_says_what_a_cluster_would_take() -> None:
+    request = {
+        "shape": {"size": "115m"},
+        "variables": 48,
+        "cluster": {"preset": "h200", "gpus": 64},
+        "gpus": 16,
+        "batch": 64,
+        "samples": 100_000,
+        "trace": True,
+    }
+    artifact = opened(small.made().run(jobs.plan_training, request))
+    plan = artifact.read_json("plan.json")
+    best = plan["proposals"][0]
+    assert np.prod(list(best["mesh"].values())) == 16
+    assert plan["epoch"]["steps"] == 1563
+    assert {one["dimension"] for one in plan["collectives"]} and plan["collectives"]
+    page = artifact.read_bytes("report.html").decode()
+    assert "nothing was run on these GPUs" in page and "h200" in page
