@@ -35,7 +35,7 @@ STARTED := $(shell date +%s)
 TOOLS := hatchling editables pytest pytest-timeout pytest-xdist hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
 	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid
 
-.PHONY: help setup demo demo-ingest demo-forecast test test-fast lint lint-python lint-proto proto \
+.PHONY: help setup demo demo-ingest demo-forecast demo-orbit test test-fast lint lint-python lint-proto proto \
 	proto-baseline versions bench-calibration bench-ingest bench-ensemble bench-callmip \
 	bench-intervals bench-forecast bench-training-speed bench-ungauged clean
 
@@ -61,6 +61,10 @@ demo: setup ## Calibrate a site end to end and write its report
 demo-ingest: setup ## Ingest samples of real archives into one catalog and write its report
 	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh ingest cmip6 \
 		deploy/ingest/samples.yaml deploy/ingest/generated.yaml
+
+demo-orbit: setup ## Train a foundation model on a generated planet, for forecasts and downscaling
+	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh finetune_orbit . \
+		deploy/orbit/planet.yaml deploy/orbit/planet.yaml
 
 demo-forecast: setup ## Forecast streamflow of a dozen basins and write the report of its skill
 	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh train_forecaster camels_us \

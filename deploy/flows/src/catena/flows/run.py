@@ -9,6 +9,8 @@ from catena.flows.archives import Archives, check_datasets
 from catena.flows.environment import prepare
 from catena.flows.forecast_steps import check_forecasting
 from catena.flows.forecasts import Forecasting
+from catena.flows.orbit import OrbitTraining
+from catena.flows.orbit_steps import check_orbit
 from catena.flows.site import Site
 from catena.flows.steps import check_sections
 from catena.flows.submission import Submission
@@ -87,3 +89,26 @@ def _checked(config: Path, issue: str = "") -> Forecasting:
     check_forecasting(forecasting, datetime.now(UTC).date().isoformat())
     prepare(Settings())
     return forecasting
+
+
+def pretrain_orbit(config: Path) -> None:
+    """Run the flow ``pretrain_orbit`` in this process with the settings in the file `config`."""
+    training = _checked_orbit(config)
+    from catena.flows import pretrain_orbit as module
+
+    module.pretrain_orbit(training)
+
+
+def finetune_orbit(config: Path) -> None:
+    """Run the flow ``finetune_orbit`` in this process with the settings in the file `config`."""
+    training = _checked_orbit(config)
+    from catena.flows import finetune_orbit as module
+
+    module.finetune_orbit(training)
+
+
+def _checked_orbit(config: Path) -> OrbitTraining:
+    training = OrbitTraining.from_file(config)
+    check_orbit(training, datetime.now(UTC).date().isoformat())
+    prepare(Settings())
+    return training
