@@ -35,9 +35,9 @@ STARTED := $(shell date +%s)
 TOOLS := hatchling editables pytest pytest-timeout pytest-xdist hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
 	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid
 
-.PHONY: help setup demo demo-ingest demo-forecast demo-orbit test test-fast lint lint-python lint-proto proto \
-	proto-baseline versions bench-calibration bench-ingest bench-ensemble bench-callmip \
-	bench-intervals bench-forecast bench-training-speed bench-ungauged clean
+.PHONY: help setup demo demo-ingest demo-forecast demo-orbit test test-fast test-slow \
+	lint lint-python lint-proto proto proto-baseline versions bench-calibration bench-ingest bench-ensemble bench-callmip \
+	bench-intervals bench-forecast bench-training-speed bench-ungauged bench-orbit bench-orbit-gpu clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,13 +62,13 @@ demo-ingest: setup ## Ingest samples of real archives into one catalog and write
 	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh ingest cmip6 \
 		deploy/ingest/samples.yaml deploy/ingest/generated.yaml
 
-demo-orbit: setup ## Train a foundation model on a generated planet, for forecasts and downscaling
-	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh finetune_orbit . \
-		deploy/orbit/planet.yaml deploy/orbit/planet.yaml
-
 demo-forecast: setup ## Forecast streamflow of a dozen basins and write the report of its skill
 	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh train_forecaster camels_us \
 		deploy/forecast/camels.yaml deploy/forecast/generated.yaml
+
+demo-orbit: setup ## Train a foundation model on a generated planet, for forecasts and downscaling
+	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh finetune_orbit . \
+		deploy/orbit/planet.yaml deploy/orbit/planet.yaml
 
 test: lint ## Lint and all tests
 	@$(PYTEST) -m "not slow" tests
@@ -77,6 +77,9 @@ test: lint ## Lint and all tests
 
 test-fast: setup ## The tests that take seconds
 	@$(PYTEST) -m "not slow" tests
+
+test-slow: setup ## The slow tests, with every mesh of up to eight processes
+	@CATENA_ALL_MESHES=1 $(PYTEST) --no-loadscope-reorder -m slow tests
 
 lint: lint-python lint-proto ## ruff, mypy, import-linter, buf
 	@echo "lint: clean"
@@ -141,6 +144,12 @@ bench-training-speed: setup ## Training speed beside neuralhydrology, as one JSO
 
 bench-ungauged: setup ## Basins without a gauge against their targets, as one JSON line
 	@$(BIN)/python -W ignore tests/bench/ungauged.py
+
+bench-orbit: setup ## The foundation model against its targets on a CPU, as one JSON line
+	@$(BIN)/python -W ignore tests/bench/orbit.py
+
+bench-orbit-gpu: setup ## The foundation model on a GPU, as one JSON line
+	@$(BIN)/python -W ignore tests/bench/orbit_gpu.py
 
 clean: ## Remove everything that was made here, the environment included
 	@if [ -x $(BIN)/catena ]; then CATENA_HOME=$(DEMO_HOME) $(BIN)/catena down; fi
