@@ -63,6 +63,7 @@ def finetune_orbit(config: OrbitTraining | Path) -> list[str]:
         begin = None if one.from_scratch else made.checkpoint
         results[name] = fine_tune(config, name, cache, begin)
         pages[name] = evaluate(config, one.evaluation, results[name], cache, name)
+        results[f"{name} skill"] = pages[name]
     if config.plan is not None:
         results["plan"] = pages["plan"] = plan_training(config)
     paths = [

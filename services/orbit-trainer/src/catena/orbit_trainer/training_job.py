@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,6 @@ from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.orbit_trainer import storage
 from catena.orbit_trainer.report_training import model_facts, training_page
 from catena.orbit_trainer.storage import About, Checkpoint
-from catena.orbit_trainer.training.checkpoint_folder import CheckpointFolder
 from catena.orbit_trainer.training.history import History
 from catena.orbit_trainer.training.loop import Trained
 from catena.orbit_trainer.trainings import Training
@@ -27,6 +27,7 @@ TRAINING = "training"
 """Folder of the sharded checkpoints of a training that is under way."""
 HISTORY = "history.json"
 LOOK_S = 2.0
+_SEALED = re.compile(r"step-(\d+)")
 
 
 Run = Callable[[Training, Path, Callable[[float, str], None]], Trained]
@@ -77,7 +78,6 @@ class Reporter:
 
     def __init__(self, ctx: JobContext, folder: Path) -> None:
         self._ctx, self._folder = ctx, folder
-        self._checkpoints = CheckpointFolder(folder)
         saved = ctx.checkpoint.load()
         self.resumed: list[int] = list(saved[1]["resumed"]) if saved else []
         self._step = self._newest()
@@ -101,8 +101,9 @@ class Reporter:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _newest(self) -> int:
-        found = self._checkpoints.newest()
-        return 0 if found is None else History.from_dict(found[1]["history"]).steps
+        # By name alone: what is in them grows with the training.
+        sealed = (_SEALED.fullmatch(path.name) for path in self._folder.glob("step-*"))
+        return max((int(match[1]) for match in sealed if match), default=0)
 
 
 def training_folder(ctx: JobContext) -> Path:
