@@ -168,16 +168,15 @@ def crps(members: Fields, truth: Fields, *, fair: bool = False) -> Array:
     Array, (...)
         With one member the absolute error; NaN when `fair`. NaN where a member or the truth is.
     """
+    count = len(members)
+    if count == 1:
+        error = np.abs(np.subtract(members[0], truth, dtype=np.float64))
+        return np.full(error.shape, np.nan) if fair else error
     ordered = np.sort(np.asarray(members, np.float64), axis=0)
-    count = len(ordered)
     places = 2.0 * np.arange(1, count + 1) - count - 1.0
     pairs = np.tensordot(places, ordered, axes=1)
     error = np.abs(ordered - truth).mean(axis=0)
-    if not fair:
-        return np.asarray(error - pairs / count**2)
-    if count == 1:
-        return np.full(error.shape, np.nan)
-    return np.asarray(error - pairs / (count * (count - 1)))
+    return np.asarray(error - pairs / (count * (count - 1 if fair else count)))
 
 
 def ensemble_variance(members: Fields) -> Array:
