@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PARTS = ("speed", "loader", "planet", "transfer")
+PARTS = ("speed", "loader", "planet", "transfer", "plan")
 
 TARGETS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "train_step_ratio_fp32": (">= 4", lambda v: v >= 4),
