@@ -230,7 +230,7 @@ class ClusterFields(QueryModel):
 _Any = Annotated[float, AllowInfNan(True)]
 
 MOST_INLINE = 120_000
-"""Numbers of one inline request or reply: 8 bytes each stay under 1 MiB. More travels by reference."""
+"""Numbers of one inline request or reply: 8 bytes each stay under 1 MiB. More goes by reference."""
 
 
 class FieldValues(QueryModel):
