@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from support.orbit_caches import cached, waves
 
 from catena.models.orbit_config import OrbitConfig
@@ -19,6 +21,7 @@ from catena.orbit_trainer.statistics import measured
 from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training import worker
+from catena.orbit_trainer.training.checkpoint_folder import seal, unfinished
 from catena.orbit_trainer.training.launch import train_on_ray
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.orbit_trainer.training.task import read_task, write_task
@@ -151,6 +154,47 @@ def test_what_a_process_raises_is_written_down(
     worker.forget(tmp_path / "run")
     assert worker.read_failure(tmp_path / "run") is None
     assert worker.Progress.read(tmp_path / "run") == (0.0, "starting processes")
+
+
+def test_processes_begin_at_the_same_checkpoint(tmp_path: Path) -> None:
+    worker.seen(tmp_path, "", timeout_s=0.0)
+    with pytest.raises(FailedPrecondition, match=r"from step-000000002, this one sees no checkpoi"):
+        worker.seen(tmp_path, "step-000000002", timeout_s=0.0)
+
+    def late() -> None:
+        unfinished(tmp_path / "step-000000002").mkdir()
+        seal(tmp_path / "step-000000002", {})
+
+    timer = threading.Timer(0.3, late)
+    timer.start()
+    worker.seen(tmp_path, "step-000000002", timeout_s=20.0)
+    timer.join()
+    with pytest.raises(FailedPrecondition, match=r"from the beginning, this one sees step-0000000"):
+        worker.seen(tmp_path, "", timeout_s=0.0)
+
+
+def test_processes_that_start_again_do_not_meet_the_dead_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    for name, value in {
+        "RANK": "0",
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(kept.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",  # torchrun's own, one for all starts
+        "TORCHELASTIC_MAX_RESTARTS": "3",
+        "TORCHELASTIC_RESTART_COUNT": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    before, rank, size = worker._meeting()
+    before.set("address", "of a process that is killed")
+    assert (rank, size) == (0, 2) and before.check(["address"])
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert not worker._meeting()[0].check(["address"])
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
+    with pytest.raises(FailedPrecondition, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"):
+        worker._meeting()
 
 
 def test_a_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
+from torch.distributed.rendezvous import rendezvous
 
+from catena.orbit_trainer.training.checkpoint_folder import CheckpointFolder
 from catena.orbit_trainer.training.history import History
 from catena.orbit_trainer.training.loop import Trained
 from catena.orbit_trainer.training.task import read_task
@@ -35,7 +37,7 @@ from catena.orbit_trainer.trainings import run
 from catena.shared import errors
 from catena.shared.errors import CatenaError, FailedPrecondition
 
-__all__ = ["Progress", "joined", "read_failure", "read_trained", "work"]
+__all__ = ["Progress", "forget", "joined", "read_failure", "read_trained", "seen", "work"]
 
 _WEIGHTS, _HISTORY = "trained.safetensors", "history.json"
 _PROGRESS, _FAILURE = "progress.json", "failure.json"
@@ -65,6 +67,8 @@ def work(task: Path, device: str = "cpu", *, say: bool = False) -> None:
     try:
         with joined(device) as place:
             first = not dist.is_initialized() or dist.get_rank() == 0
+            if dist.is_initialized():
+                _begin_together(folder)
             progress = Progress(folder, say) if first else _silent
             trained = run(training, folder, progress, device=place)
             if first:
@@ -96,13 +100,45 @@ def joined(device: str = "cpu") -> Iterator[torch.device]:
     if size == 1 or dist.is_initialized():
         yield place
         return
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=PATIENCE)
+    store, rank, size = _meeting()
+    dist.init_process_group(
+        "nccl" if place.type == "cuda" else "gloo",
+        store=store,
+        rank=rank,
+        world_size=size,
+        timeout=PATIENCE,
+    )
     yield place
     # Not where something was raised: others may not get here, and would be waited for.
     dist.destroy_process_group()
 
 
 _ALONE = (("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+
+
+def _meeting() -> tuple[Any, int, int]:
+    """Where the processes tell each other their addresses; which this is, of how many.
+
+    torchrun has one such place for all its restarts, and the addresses of dead processes stay in
+    it. Each start gets a part of its own, by the number of restarts, which is known on one machine
+    only: another machine's torchrun counts its own.
+    """
+    said = os.environ.get
+    shared = said("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    if (
+        shared
+        and int(said("GROUP_WORLD_SIZE", "1")) > 1
+        and said("TORCHELASTIC_MAX_RESTARTS") != "0"
+    ):
+        raise FailedPrecondition(
+            "torchrun on several machines would start processes again that meet dead ones; set "
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for torchrun, or --max-restarts=0"
+        )
+    store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+    store.set_timeout(PATIENCE)
+    start = said("TORCHELASTIC_RESTART_COUNT", "0")
+    part = dist.PrefixStore(f"start-{start}", store)  # type: ignore[attr-defined]
+    return part, rank, size
 
 
 class Progress:
@@ -171,6 +207,38 @@ def forget(folder: Path) -> None:
     """Remove what processes said before, so that what is read is news."""
     for name in (_PROGRESS, _FAILURE, _HISTORY, _WEIGHTS):
         (folder / name).unlink(missing_ok=True)
+
+
+def _begin_together(folder: Path) -> None:
+    """Return when all processes see the checkpoint that the first one will go on from."""
+    found = CheckpointFolder(folder).newest()
+    told = [found[0].name if found else ""]
+    dist.broadcast_object_list(told, src=0)
+    seen(folder, told[0])
+
+
+def seen(folder: Path, name: str, timeout_s: float = 60.0) -> None:
+    """Return when the newest whole checkpoint has this name; "" is none.
+
+    File systems that machines share may show late what another machine wrote.
+
+    Raises
+    ------
+    FailedPrecondition
+        When it has not after `timeout_s`: it is another folder, for one.
+    """
+    ends = time.monotonic() + timeout_s
+    while True:
+        found = CheckpointFolder(folder).newest()
+        newest = found[0].name if found else ""
+        if newest == name:
+            return
+        if time.monotonic() >= ends:
+            raise FailedPrecondition(
+                f"the first process goes on from {name or 'the beginning'}, this one sees "
+                f"{newest or 'no checkpoint'}; put checkpoints where all processes see them"
+            )
+        time.sleep(0.1)
 
 
 def _write_trained(folder: Path, trained: Trained) -> None:
