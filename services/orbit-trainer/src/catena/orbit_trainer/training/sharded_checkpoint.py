@@ -119,7 +119,7 @@ class CheckpointWriter:
                     process_group=self._group,
                     no_dist=self._group is None,
                 )
-        except (CheckpointException, OSError) as error:
+        except (CheckpointException, OSError, RuntimeError) as error:  # the last: a lost process
             cause = _cause(error)
             self._failure = FailedPrecondition(
                 f"checkpoint {folder.name} could not be written ({cause}); the one before is "
