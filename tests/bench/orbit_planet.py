@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # of the tests: the r
 
 import numpy as np
 import torch
-from orbit_planet_series import planet_cache, planet_periods
+from orbit_planet_series import DAYS, planet_cache, planet_periods
 from support.unfolded_orbit import UnfoldedOrbit
 from torch import nn
 
@@ -146,10 +146,12 @@ def figures_of(skill: Skill) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
-def run(recipe: Recipe, budget_s: float, *, test: bool, unfolded: bool) -> dict[str, float]:
+def run(
+    recipe: Recipe, budget_s: float, *, test: bool, unfolded: bool, days: int = DAYS
+) -> dict[str, float]:
     """Train within the budget and judge."""
     torch.set_num_threads(1)
-    cache = planet_cache()
+    cache = planet_cache(days)
     periods = planet_periods(cache)
     names = [channel.label for channel in cache.channels]
     statistics = measured(cache, names, recipe.leads_h, periods.train)
@@ -182,6 +184,7 @@ def main() -> None:
     """Try a recipe on the validation period."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--budget", type=float, default=BUDGET_S, help="CPU seconds")
+    parser.add_argument("--days", type=int, default=DAYS, help="length of the series")
     parser.add_argument("--test", action="store_true", help="judge on the test period")
     parser.add_argument("--unfolded", action="store_true", help="the order of the papers")
     for name in ("patch", "width", "depth", "heads", "decoder_depth", "batch"):
@@ -190,10 +193,11 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=float)
     parser.add_argument("--leads_h", type=lambda text: tuple(map(float, text.split(","))))
     given = vars(parser.parse_args())
-    budget, test, unfolded = (given.pop(name) for name in ("budget", "test", "unfolded"))
+    budget = given.pop("budget")
+    how = {name: given.pop(name) for name in ("days", "test", "unfolded")}
     changes = {name: value for name, value in given.items() if value is not None}
-    figures = run(PLANET.changed(**changes), budget, test=test, unfolded=unfolded)
-    print(json.dumps({"changes": changes, "test": test, "unfolded": unfolded, **figures}))
+    figures = run(PLANET.changed(**changes), budget, **how)
+    print(json.dumps({"changes": changes, **how, **figures}))
 
 
 if __name__ == "__main__":
