@@ -119,9 +119,22 @@ def _pretended(ranks: int, rank: int) -> Iterator[None]:
     def fake_group(*arguments: Any, **named: Any) -> Any:
         return real(*arguments, **{**named, "backend": "fake"})
 
+    join = DeviceMesh._concatenate
+    joined: dict[tuple[int, ...], tuple[DeviceMesh, list[DeviceMesh]]] = {}
+
+    def joined_once(meshes: list[DeviceMesh]) -> DeviceMesh:
+        # FSDP2 joins the same two meshes for every weight, and each time lists all ranks.
+        key = tuple(map(id, meshes))
+        if key not in joined:
+            joined[key] = (join(meshes), meshes)
+        return joined[key][0]
+
     dist.init_process_group("fake", rank=rank, world_size=ranks, store=FakeStore())
     try:
-        with patch.object(dist, "new_group", fake_group):
+        with (
+            patch.object(dist, "new_group", fake_group),
+            patch.object(DeviceMesh, "_concatenate", staticmethod(joined_once)),
+        ):
             yield
     finally:
         dist.destroy_process_group()
