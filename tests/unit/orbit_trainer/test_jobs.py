@@ -120,7 +120,7 @@ def test_an_emulator_of_spin_ups_is_judged_on_sites_it_has_not_seen(tmp_path: Pa
     request = {
         "task": "spin_up",
         "sites": sites,
-        "checkpoint": small.pretrained(),
+        "shape": small.SHAPE,
         "training": {"steps": 30, "batch": 16, "learning_rate": 0.005},
     }
     artifact = opened(small.made().run(jobs.fine_tune, request))

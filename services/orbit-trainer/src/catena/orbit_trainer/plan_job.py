@@ -54,12 +54,15 @@ def page_of(
     collectives : sequence of Collective
         As they were traced; may be empty.
     """
-    epoch = plan.epoch
+    epoch, energy = plan.epoch, plan.epoch.energy_kwh
     days = epoch.seconds / 86_400
+    # Channels of a plan have numbers for names.
+    facts = model_facts(plan.config, round(plan.parameters))[:-2]
     page, _ = plan_page(
         title,
         model=[
-            *model_facts(plan.config, round(plan.parameters)),
+            *facts,
+            ("Channels in and out", f"{len(plan.config.variables)}"),
             ("TFLOP a sample", number(plan.flops_per_sample / 1e12)),
             ("in the order of ClimaX", number(plan.reference_flops_per_sample / 1e12)),
         ],
@@ -67,7 +70,10 @@ def page_of(
         epoch=[
             ("Samples of an epoch", f"{plan.samples:,}"),
             ("Time of an epoch", f"{number(days)} days" if days >= 1 else f"{days * 24:.1f} h"),
-            ("Energy of an epoch", f"{number(epoch.energy_kwh / 1e3)} MWh"),
+            (
+                "Energy of an epoch",
+                f"{number(energy / 1e3)} MWh" if energy >= 1e3 else f"{number(energy)} kWh",
+            ),
             ("Read from storage", f"{number(epoch.read_bytes_per_s / 1e9)} GB/s"),
         ],
         meshes=[_mesh(one) for one in plan.proposals],
