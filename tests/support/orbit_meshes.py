@@ -15,6 +15,7 @@ from catena.models.orbit import Orbit, initial
 from catena.models.orbit_adapters import add_adapters
 from catena.models.orbit_config import OrbitConfig
 from catena.orbit_trainer.batches import Batch
+from catena.orbit_trainer.engines.base import Fill
 from catena.orbit_trainer.engines.native import NativeEngine
 from catena.orbit_trainer.parallel.mesh import MESH_DIMENSIONS, MeshShape
 from catena.orbit_trainer.parallel.parallelize import local
@@ -72,6 +73,19 @@ def loss_of(predicted: Tensor, batch: Batch) -> Tensor:
     return latitude_loss(predicted, batch.targets, torch.linspace(0.5, 1.5, predicted.shape[-2]))
 
 
+def fill_for(config: OrbitConfig) -> Fill:
+    """First weights; larger ones in blocks than models begin with.
+
+    Attention would else hardly matter at so small a width, and no mistake in it be seen.
+    """
+
+    def fill(name: str, sides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        drawn = initial(config, name, sides, 3, dtype)
+        return drawn * 8 if name.startswith("blocks.") and drawn.ndim > 1 else drawn
+
+    return fill
+
+
 def engine_for(
     shape: MeshShape, config: OrbitConfig | None = None, adapters: int = 0, **more: Any
 ) -> NativeEngine:
@@ -87,14 +101,11 @@ def engine_for(
         **more,
     }
 
-    def fill(name: str, sides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        return initial(config, name, sides, 3, dtype)
-
     def make() -> Orbit:
         model = Orbit(config)
         return add_adapters(model, adapters) if adapters else model
 
-    return NativeEngine(make, TrainingSettings(**values), loss_of, "cpu", fill=fill)
+    return NativeEngine(make, TrainingSettings(**values), loss_of, "cpu", fill=fill_for(config))
 
 
 def steps_of(engine: NativeEngine, config: OrbitConfig, steps: range) -> list[tuple[float, float]]:
@@ -115,12 +126,23 @@ def trained(
     return steps_of(engine_for(shape, config, **more), config, range(steps))
 
 
-def trained_without_sum(shape: MeshShape, steps: int) -> list[tuple[float, float]]:
-    """As :func:`trained`, but norms of queries and keys keep the gradient of the local heads."""
-    config = config_for(shape)
+def compared(
+    shape: MeshShape, steps: int = 20, config: OrbitConfig | None = None, sums: bool = True
+) -> tuple[list[tuple[float, float]], dict[str, Tensor]]:
+    """Losses and lengths of gradients of the first steps, and the gradient of the first.
+
+    Without `sums`, norms of queries and keys keep the gradient of the local heads.
+    """
+    config = config or config_for(shape)
     engine = engine_for(shape, config)
-    engine._partial = []
-    return steps_of(engine, config, range(steps))
+    if not sums:
+        engine._partial = []
+    first = steps_of(engine, config, range(1))
+    # After one step the first moment is the gradient, up to a factor.
+    weights, engine._weights = engine._weights, engine._optimizer.first
+    gradient = engine.weights()
+    engine._weights = weights
+    return first + steps_of(engine, config, range(1, steps)), gradient
 
 
 def resumed(

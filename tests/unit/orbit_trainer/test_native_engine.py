@@ -12,7 +12,7 @@ import torch
 from support.orbit_meshes import RATE, batch_for, config_for, engine_for, loss_of, steps_of
 from torch import Tensor, nn
 
-from catena.models.orbit import Orbit, initial, initialise
+from catena.models.orbit import Orbit, initial
 from catena.orbit_trainer.engines.adamw import decays
 from catena.orbit_trainer.engines.base import call_orbit
 from catena.orbit_trainer.engines.native import NativeEngine
@@ -27,7 +27,8 @@ CONFIG = config_for(ONE)
 
 
 def test_steps_are_those_of_a_plain_loop_with_torch() -> None:
-    model = initialise(Orbit(CONFIG), 3)
+    engine, model = engine_for(ONE), Orbit(CONFIG)
+    model.load_state_dict(engine.weights())
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, weight in model.named_parameters():
         table = name in ("embedding.position", "embedding.aggregation.offset")
@@ -48,7 +49,6 @@ def test_steps_are_those_of_a_plain_loop_with_torch() -> None:
         norm = nn.utils.clip_grad_norm_(model.parameters(), 0.02)
         optimizer.step()
         expected.append((loss.item(), norm.item()))
-    engine = engine_for(ONE)
     for mine, theirs in zip(steps_of(engine, CONFIG, range(4)), expected, strict=True):
         assert mine == pytest.approx(theirs, rel=1e-5)
     weights = engine.weights()
