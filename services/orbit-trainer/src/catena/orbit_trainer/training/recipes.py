@@ -1,4 +1,4 @@
-"""Settings that were found to work, each with what it was found on."""
+"""Settings that belong together, each with what it was tried on."""
 
 from __future__ import annotations
 
@@ -57,11 +57,15 @@ class Recipe:
 
 PLANET = Recipe(
     patch=4,
-    width=128,
+    width=192,
     depth=4,
     heads=4,
     decoder_depth=1,
     leads_h=(6.0, 12.0, 24.0),
-    settings=TrainingSettings(steps=2000, batch=16, learning_rate=2e-3, warmup=0.05),
+    settings=TrainingSettings(steps=1300, batch=8, learning_rate=2e-3, warmup=0.05),
 )
-"""For the generated planet at T21, 32 x 64, and ten minutes on one core."""
+"""For the generated planet at T21, 32 x 64, and ten minutes on one core.
+
+Tried for 100 CPU seconds (209 steps) on 340 days: RMSE .94 of persistence at 6 h, .92 at 24 h and .92
+of climatology, ACC .53 at 24 h, on 40 days held out. Other settings were not compared yet.
+"""
