@@ -49,13 +49,12 @@ def test_models_are_trained_and_scored(system: System) -> None:
     for heading in ("How good are the forecasts?", "Where?", "Do the intervals hold?"):
         assert heading in page
     assert "evaluation" in done.stdout
-    again = system("flow", "run", "train_forecaster", "--config", "tiny.yaml")
-    assert again.stdout.count("was there already") == 5, again.stdout
 
 
 def test_each_day_is_forecast_with_what_was_seen_until_then(system: System) -> None:
     done = system("flow", "run", "forecast_basins", "--config", "tiny.yaml")
-    assert "was there already" in done.stdout, "nothing is trained anew"
+    there = done.stdout.count("was there already")
+    assert there >= 4, "archive, models and intervals are not made anew"
     first = system.folder / "reports" / "tiny-2006-08-01.html"
     assert "observations up to 2006-08-01" in first.read_text(encoding="utf-8")
     words = ["flow", "run", "forecast_basins", "--config", "tiny.yaml", "--issue", "2006-08-02"]
