@@ -18,6 +18,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor
+from torch.distributed.tensor.debug import _clear_sharding_prop_cache
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -129,6 +130,8 @@ def _pretended(ranks: int, rank: int) -> Iterator[None]:
             joined[key] = (join(meshes), meshes)
         return joined[key][0]
 
+    # Meshes alike are equal, so DTensor would go on with groups of a trace before.
+    _clear_sharding_prop_cache()
     dist.init_process_group("fake", rank=rank, world_size=ranks, store=FakeStore())
     try:
         with (
@@ -158,8 +161,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._name(mesh[name].get_group(), name)
         if mesh["sp"].size() > 1:
             self._name(mesh["fsdp", "sp"]._flatten("fsdp_sp").get_group(), "fsdp+sp")
+        self._name(dist.group.WORLD, "all")
 
-    def _name(self, group: dist.ProcessGroup, name: str) -> None:
+    def _name(self, group: Any, name: str) -> None:
         if group.size() > 1:
             self._directions.setdefault(group.group_name, (name, group.size()))
 
@@ -195,7 +199,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note(self, func: Any, args: Sequence[Any]) -> None:
         name = func._schema.name.split("::")[-1]
-        if name in _BESIDE:
+        if name in _BESIDE or not self._directions:
             return
         if name not in _KINDS:
             raise RuntimeError(f"the step calls {func}, which the trace does not know")
@@ -212,13 +216,12 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _group(self, args: Sequence[Any]) -> tuple[str, int]:
         for one in args:
-            if isinstance(one, str) and one in self._directions:
-                return self._directions[one]
+            name = one
             if isinstance(one, torch.ScriptObject):
                 try:
-                    group = dist.ProcessGroup.unbox(one)
+                    name = dist.ProcessGroup.unbox(one).group_name
                 except RuntimeError:
                     continue  # the operator of a reduction
-                known = self._directions.get(group.group_name)
-                return known or ("all", group.size())
-        return "all", dist.get_world_size()
+            if isinstance(name, str) and name in self._directions:
+                return self._directions[name]
+        raise RuntimeError(f"a collective of {args} is along no direction of the mesh")
