@@ -131,7 +131,7 @@ def _pretended(ranks: int, rank: int) -> Iterator[None]:
         return joined[key][0]
 
     # Meshes alike are equal, so DTensor would go on with groups of a trace before.
-    _clear_sharding_prop_cache()
+    _clear_sharding_prop_cache()  # type: ignore[no-untyped-call]
     dist.init_process_group("fake", rank=rank, world_size=ranks, store=FakeStore())
     try:
         with (
