@@ -1,0 +1,52 @@
+"""Small trainings under DeepSpeed, and by the native engine for comparison."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from support.orbit_meshes import batch_for, loss_of, steps_of
+from torch import Tensor
+
+from catena.models.orbit import Orbit, initial
+from catena.models.orbit_config import OrbitConfig
+from catena.orbit_trainer.engines.native import NativeEngine
+from catena.orbit_trainer.engines.zero import ZeroEngine
+from catena.orbit_trainer.parallel.mesh import MeshShape
+from catena.orbit_trainer.training.settings import TrainingSettings
+
+CONFIG = OrbitConfig(
+    ("a", "b", "c"), ("c", "a"), (8, 16), patch=4, width=32, depth=2, heads=4, decoder_depth=1
+)
+VALUES: dict[str, Any] = {
+    "steps": 20,
+    "batch": len(batch_for(CONFIG, 0)),
+    "weight_decay": 0.1,
+    "clip": 0.02,
+}
+
+
+def fill(name: str, sides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    drawn = initial(CONFIG, name, sides, 3, dtype)
+    # Of a width as this, attention would else hardly matter, and no mistake in it be seen.
+    return drawn * 8 if name.startswith("blocks.") and drawn.ndim > 1 else drawn
+
+
+def native() -> NativeEngine:
+    """The native engine in this process."""
+    return NativeEngine(
+        partial(Orbit, CONFIG), TrainingSettings(**VALUES), loss_of, "cpu", fill=fill
+    )
+
+
+def zero(stage: int, ranks: int = 1, **more: Any) -> ZeroEngine:
+    """DeepSpeed in the present processes."""
+    own = {"mesh": MeshShape(fsdp=ranks), "engine": "deepspeed", "zero_stage": stage}
+    settings = TrainingSettings(**VALUES | own | more)
+    return ZeroEngine(partial(Orbit, CONFIG), settings, loss_of, "cpu", fill=fill)
+
+
+def taken(engine: Any, first: int, stop: int) -> list[tuple[float, float]]:
+    """Losses and lengths of gradients of some steps."""
+    return steps_of(engine, CONFIG, range(first, stop))
