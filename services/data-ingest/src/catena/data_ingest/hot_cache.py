@@ -20,10 +20,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catena.data_ingest.hot_cache_plan import Plan, make_plan, matched
-from catena.shared.moments import Moments
 from catena.shared.errors import FailedPrecondition, InvalidData
 from catena.shared.hot_cache import Channel, HotCache
 from catena.shared.hot_cache_format import METADATA, block_name
+from catena.shared.moments import Moments
 
 Block = NDArray[np.float32]
 Progress = Callable[[float, str], None]

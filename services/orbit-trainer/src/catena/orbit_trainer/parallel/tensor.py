@@ -73,7 +73,7 @@ def _share(
     def leave(_: nn.Module, output: Any, mesh: DeviceMesh) -> Any:
         return output.redistribute(placements=[given]).to_local()
 
-    distribute_module(layer, mesh, spread, enter, leave)  # type: ignore[arg-type]
+    distribute_module(layer, mesh, spread, enter, leave)
 
 
 def partial_gradients(model: nn.Module) -> list[nn.Parameter]:
