@@ -183,7 +183,8 @@ def test_long_forecasts_leave_the_other_rpcs_alone(
     running: Running, client: ServiceClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forecast(client, **PLACE)
-    with held(monkeypatch) as (_, parts), ThreadPoolExecutor(16) as pool:
+    # What is held is let go before the pool waits for it.
+    with ThreadPoolExecutor(16) as pool, held(monkeypatch) as (_, parts):
         asked = [pool.submit(forecast, running.client(), **PLACE) for _ in range(10)]
         wait_until(lambda: len(parts) == COMPUTING)
         begun = time.monotonic()
