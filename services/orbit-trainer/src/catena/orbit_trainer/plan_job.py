@@ -14,7 +14,6 @@ from catena.orbit_trainer.plan.cluster import Cluster
 from catena.orbit_trainer.plan.collectives import Collective
 from catena.orbit_trainer.plan.propose import Proposal
 from catena.orbit_trainer.plan.scaling import Plan, ScalePoint
-from catena.orbit_trainer.plan.trace import trace_step
 from catena.orbit_trainer.report_plan import PlannedMesh, plan_page
 from catena.orbit_trainer.report_training import model_facts
 from catena.orbit_trainer.training.settings import TrainingSettings
@@ -37,6 +36,9 @@ def traced(plan: Plan, precision: str) -> list[Collective]:
         recompute=best.recompute,
         precision="bf16" if precision == "bf16" else "fp32",
     )
+    # It brings torch's compiler with it, which a server would start with for nothing.
+    from catena.orbit_trainer.plan.trace import trace_step
+
     return trace_step(plan.config, settings)
 
 

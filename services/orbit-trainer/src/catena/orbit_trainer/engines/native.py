@@ -29,13 +29,13 @@ from catena.orbit_trainer.parallel.parallelize import (
     parallelize,
     shards_data,
 )
-from catena.orbit_trainer.parallel.pipeline import Pipeline
 from catena.orbit_trainer.parallel.shard import reduce_in_last, release
 from catena.orbit_trainer.parallel.tensor import partial_gradients, sum_gradients
 from catena.orbit_trainer.training.sharded_checkpoint import CheckpointWriter, load_checkpoint
 
 if TYPE_CHECKING:
     from catena.orbit_trainer.batches import Batch
+    from catena.orbit_trainer.parallel.pipeline import Pipeline
     from catena.orbit_trainer.training.settings import TrainingSettings
 
 __all__ = ["NativeEngine"]
@@ -106,6 +106,9 @@ class NativeEngine:
         self._autocast = low and not sharded
         self._pipeline: Pipeline | None = None
         if self._mesh is not None and sent is not None and shape.pp > 1:
+            # It brings torch's compiler with it, which servers would start with for nothing.
+            from catena.orbit_trainer.parallel.pipeline import Pipeline
+
             self._pipeline = Pipeline(
                 model,
                 self._mesh["pp"].get_group(),

@@ -12,7 +12,6 @@ from torch.distributed.tensor._utils import compute_local_shape_and_global_offse
 
 from catena.orbit_trainer.parallel.blocks import blocks_of, compiled, recomputed
 from catena.orbit_trainer.parallel.mesh import MeshShape, data_mesh
-from catena.orbit_trainer.parallel.pipeline import cut_stage
 from catena.orbit_trainer.parallel.sequence import share_tokens
 from catena.orbit_trainer.parallel.shard import shard_weights
 from catena.orbit_trainer.parallel.tensor import share_layers
@@ -66,6 +65,9 @@ def parallelize(
         When the model does not fit the mesh.
     """
     if mesh is not None and shape.pp > 1:
+        # It brings torch's compiler with it, which servers would start with for nothing.
+        from catena.orbit_trainer.parallel.pipeline import cut_stage
+
         cut_stage(model, mesh["pp"].get_local_rank(), shape.pp)
     if mesh is not None and shape.tp > 1:
         share_layers(model, mesh["tp"])

@@ -14,7 +14,6 @@ from catena.orbit_trainer.plan.cluster import CLUSTERS, Cluster
 from catena.orbit_trainer.plan.collectives import Collective, step_collectives
 from catena.orbit_trainer.plan.flops import parameters, step_flops
 from catena.orbit_trainer.plan.propose import Proposal, propose
-from catena.orbit_trainer.plan.trace import trace_step
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.errors import FieldViolation, InvalidRequest
 
@@ -222,6 +221,9 @@ def plan_training(
         channels = len(config.variables) + len(config.outputs)
         bytes_per_sample = 2.0 * channels * math.prod(config.grid)
     if trace:
+        # It brings torch's compiler with it, which a server would start with for nothing.
+        from catena.orbit_trainer.plan.trace import trace_step
+
         settings = TrainingSettings(
             steps=1,
             batch=batch,
