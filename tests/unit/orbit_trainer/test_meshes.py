@@ -1,7 +1,7 @@
 """A training is the same on every mesh of processes.
 
-A chosen few meshes of 2 and 4 processes by default; all of up to 8 with CATENA_ALL_MESHES=1, which prints a
-table (``pytest -s``).
+A chosen few meshes of 2 and 4 processes by default; all of up to 8 with CATENA_ALL_MESHES=1, which
+prints a table (``pytest -s``).
 """
 
 from __future__ import annotations
