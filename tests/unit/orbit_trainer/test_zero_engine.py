@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from support.orbit_meshes import RATE, batch_for
 from support.zero_engines import CONFIG, native, taken, zero
 
 from catena.shared.errors import FailedPrecondition, InvalidRequest
 
 CLOSE = 1e-6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_group_is_left() -> Iterator[None]:
+    """DeepSpeed cannot be without a process group; tests of other files are."""
+    yield
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def near(found: list[tuple[float, float]], wanted: list[tuple[float, float]]) -> None:
