@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from dataclasses import replace
 from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -169,6 +172,23 @@ def resumed(
     later = steps_of(engine, config, range(3, 5))
     engine.wait()
     return weights, later
+
+
+def said_of_saving(shape: MeshShape, config: OrbitConfig, folder: Path, late_s: float) -> str:
+    """What is said of a checkpoint whose folder the first process is late to prepare."""
+    engine, remove = engine_for(shape, config), shutil.rmtree
+
+    def slowly(*args: Any, **more: Any) -> None:
+        remove(*args, **more)
+        time.sleep(late_s)
+
+    with mock.patch("shutil.rmtree", slowly):
+        engine.save(folder, {})
+        try:
+            engine.wait()
+        except FailedPrecondition as error:
+            return error.message
+    return "it was written"
 
 
 def refusal(shape: MeshShape, config: OrbitConfig, source: Path) -> str:

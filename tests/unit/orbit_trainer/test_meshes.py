@@ -22,6 +22,7 @@ from support.orbit_meshes import (
     meshes,
     refusal,
     resumed,
+    said_of_saving,
     skipping,
     state_in,
     trained,
@@ -30,6 +31,7 @@ from support.orbit_ranks import Ranks
 
 from catena.models.orbit_config import OrbitConfig
 from catena.orbit_trainer.parallel.mesh import MeshShape
+from catena.orbit_trainer.training.checkpoint_folder import read_meta
 
 pytestmark = pytest.mark.slow
 
@@ -164,7 +166,6 @@ def first(ranks, tmp_path_factory) -> tuple[Path, dict[str, torch.Tensor], list]
     return folder / "step-000000003", *everyone[0]
 
 
-@pytest.mark.skipif(not ALL, reason="with CATENA_ALL_MESHES=1: it once failed beside other tests")
 def test_a_resumed_training_is_the_same_to_the_last_bit(ranks, first, tmp_path: Path) -> None:
     source, _, later = first
     shape = MeshShape(pp=2, tp=2)
@@ -172,7 +173,6 @@ def test_a_resumed_training_is_the_same_to_the_last_bit(ranks, first, tmp_path: 
     assert all(seen == later for _, seen in again)
 
 
-@pytest.mark.skipif(not ALL, reason="with CATENA_ALL_MESHES=1: it once failed beside other tests")
 @pytest.mark.parametrize("shape", RESUMED, ids=label)
 def test_checkpoints_go_from_mesh_to_mesh_unchanged(
     ranks, first, shape: MeshShape, tmp_path: Path
@@ -185,12 +185,27 @@ def test_checkpoints_go_from_mesh_to_mesh_unchanged(
     assert farthest(everyone[0][1], later, 0) < CLOSE
 
 
-@pytest.mark.skipif(not ALL, reason="with CATENA_ALL_MESHES=1: it once failed beside other tests")
 def test_a_checkpoint_of_another_model_is_refused_on_all_ranks(ranks, first) -> None:
     deeper = replace(config_for(MeshShape(pp=2, tp=2)), depth=3)
     told = ranks(4).run(refusal, MeshShape(fsdp=2, tp=2), deeper, first[0])
     assert told == [told[0]] * 4
     assert "blocks.2" in told[0]
+
+
+def test_a_checkpoint_waits_for_the_process_that_prepares_its_folder(ranks, tmp_path: Path) -> None:
+    """The others made it first, and the first one said that it was there already."""
+    shape, folder = MeshShape(fsdp=2), tmp_path / "step-000000003"
+    told = ranks(2).run(said_of_saving, shape, config_for(shape), folder, 1.0)
+    assert told == ["it was written"] * 2
+    assert read_meta(folder)
+
+
+def test_a_folder_that_the_first_process_cannot_make_is_said_by_all(ranks, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    shape, folder = MeshShape(fsdp=2), tmp_path / "file" / "step-000000003"
+    told = ranks(2).run(said_of_saving, shape, config_for(shape), folder, 0.0)
+    assert told == [told[0]] * 2
+    assert "step-000000003 could not be written (NotADirectoryError" in told[0]
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:

@@ -107,11 +107,7 @@ class CheckpointWriter:
             raise failure
 
     def _write(self, folder: Path, state: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        part, leads = unfinished(folder), _rank(self._group) == 0
         try:
-            if leads:  # what a killed process left
-                shutil.rmtree(part, ignore_errors=True)
-                part.mkdir(parents=True)
             with _quiet():
                 save(
                     state,
@@ -119,14 +115,15 @@ class CheckpointWriter:
                     process_group=self._group,
                     no_dist=self._group is None,
                 )
-        except (CheckpointException, OSError, RuntimeError) as error:  # the last: a lost process
+        # Anything, a lost process too: what is not raised here would pass for written.
+        except (CheckpointException, Exception) as error:
             cause = _cause(error)
             self._failure = FailedPrecondition(
-                f"checkpoint {folder.name} could not be written ({cause}); the one before is "
-                "kept: make space, then start again"
+                f"checkpoint {folder.name} could not be written ({type(cause).__name__}: {cause}); "
+                "the one before is kept: make space, or mend what is said, then start again"
             )
-            if leads:
-                shutil.rmtree(part, ignore_errors=True)
+            if _rank(self._group) == 0:
+                shutil.rmtree(unfinished(folder), ignore_errors=True)
 
 
 def load_checkpoint(
@@ -190,6 +187,17 @@ class _Writer(FileSystemWriter):
     def __init__(self, folder: Path, meta: dict[str, Any]) -> None:
         super().__init__(unfinished(folder))
         self._folder, self._meta = folder, meta
+
+    def prepare_local_plan(self, plan: SavePlan) -> SavePlan:
+        # Torch's makes the folder on each process: while the first one removes what was left there.
+        return plan
+
+    def prepare_global_plan(self, plans: list[SavePlan]) -> list[SavePlan]:
+        # On the first process alone, while all others wait for it; its errors reach all of them.
+        part = unfinished(self._folder)
+        shutil.rmtree(part, ignore_errors=True)  # what a killed process left
+        part.mkdir(parents=True)
+        return super().prepare_global_plan(plans)
 
     def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
         results = super().write_data(plan, planner).value()
