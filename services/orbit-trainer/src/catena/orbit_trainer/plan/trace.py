@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.distributed import device_mesh
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.debug import _clear_sharding_prop_cache
@@ -115,20 +116,33 @@ def _pretended(ranks: int, rank: int) -> Iterator[None]:
         raise RuntimeError(
             "this process is a rank of a process group already; trace in a process of its own"
         )
-    real = dist.new_group
+    real, made_by = dist.new_group, device_mesh.new_group
 
     def fake_group(*arguments: Any, **named: Any) -> Any:
         return real(*arguments, **{**named, "backend": "fake"})
 
-    join = DeviceMesh._concatenate
-    joined: dict[tuple[int, ...], tuple[DeviceMesh, list[DeviceMesh]]] = {}
+    def own_group(*, ranks: Sequence[int], **named: Any) -> Any:
+        # Of the groups along a direction this rank is in one; the others, up to as many as there
+        # are ranks, are not looked at again.
+        return made_by(ranks=ranks, **named) if rank in ranks else None
 
+    join, pick = DeviceMesh._concatenate, DeviceMesh.__getitem__
+    joined: dict[tuple[int, ...], tuple[DeviceMesh, list[DeviceMesh]]] = {}
+    picked: dict[tuple[int, Any], tuple[DeviceMesh, DeviceMesh]] = {}
+
+    # FSDP2 joins the same two meshes for every weight, and takes the same directions out of one;
+    # each time all ranks are listed. What a key is of is kept, so that it stays that one's.
     def joined_once(meshes: list[DeviceMesh]) -> DeviceMesh:
-        # FSDP2 joins the same two meshes for every weight, and each time lists all ranks.
         key = tuple(map(id, meshes))
         if key not in joined:
             joined[key] = (join(meshes), meshes)
         return joined[key][0]
+
+    def picked_once(mesh: DeviceMesh, names: str | tuple[str, ...]) -> DeviceMesh:
+        key = (id(mesh), names)
+        if key not in picked:
+            picked[key] = (pick(mesh, names), mesh)
+        return picked[key][0]
 
     # Meshes alike are equal, so DTensor would go on with groups of a trace before.
     _clear_sharding_prop_cache()  # type: ignore[no-untyped-call]
@@ -136,7 +150,9 @@ def _pretended(ranks: int, rank: int) -> Iterator[None]:
     try:
         with (
             patch.object(dist, "new_group", fake_group),
+            patch.object(device_mesh, "new_group", own_group),
             patch.object(DeviceMesh, "_concatenate", staticmethod(joined_once)),
+            patch.object(DeviceMesh, "__getitem__", picked_once),
         ):
             yield
     finally:
@@ -176,8 +192,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **kwargs)
         if any(issubclass(one, DTensor) for one in types):
             return NotImplemented
-        tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
         if func.namespace in ("c10d", "_c10d_functional"):
+            tensors = _tensors(args, kwargs)
             if all(one.is_floating_point() for one in tensors):
                 self._note(func, args)
             elif func is torch.ops.c10d.recv_.default:
@@ -187,6 +203,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func is torch.ops.aten._local_scalar_dense.default and isinstance(args[0], FakeTensor):
             return 1.0  # a loss and a length that are finite
         device = kwargs.get("device")
+        if device is None and args and isinstance(args[0], Tensor):
+            return func(*args, **kwargs)  # nearly all of them: what comes in says what it gives
+        tensors = _tensors(args, kwargs)
         on_cpu = device is None or torch.device(device).type == "cpu"
         whole = kwargs.get("dtype") in (torch.int32, torch.int64, torch.bool)
         made = not tensors and on_cpu and not whole and "arange" not in str(func)
@@ -225,3 +244,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(name, str) and name in self._directions:
                 return self._directions[name]
         raise RuntimeError(f"a collective of {args} is along no direction of the mesh")
+
+
+def _tensors(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
+    return [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
