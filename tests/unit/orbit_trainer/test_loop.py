@@ -219,6 +219,14 @@ def test_a_full_disk_for_the_best_weights_is_said(
     assert not list(tmp_path.glob("best*"))
 
 
+def test_best_weights_that_are_gone_are_said(tmp_path: Path) -> None:
+    trained(tmp_path)
+    best = tmp_path / "best.safetensors"
+    best.write_bytes(best.read_bytes()[:-3])
+    with pytest.raises(FailedPrecondition, match=r"best weights, of step 32, cannot be read again"):
+        trained(tmp_path)
+
+
 def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
     trained(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [

@@ -6,12 +6,14 @@ a model, a loss and a stream of batches here; how it is trained is the engines' 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from catena.models.orbit_config import OrbitConfig, variable_ids
 from catena.models.orbit_downscale import DownscaleConfig
@@ -116,7 +118,9 @@ class Training:
             "caches": [HotCache.open(folder).metadata.digests for folder in self.folders],
             "leads_h": self.leads_h,
             "period": [self.period.first, self.period.stop],
+            "validation": self.validation and [self.validation.first, self.validation.stop],
             "samples": self.samples,
+            "pretrained": self.pretrained and _checksum(self.pretrained.weights),
             "adaptation": [self.adaptation.kind, self.adaptation.rank],
         }
 
@@ -143,6 +147,15 @@ class Training:
             variable_ids(self.config, names),
             samples=samples,
         )
+
+
+def _checksum(weights: Mapping[str, Tensor]) -> int:
+    """Of the names and numbers of weights (CRC-32)."""
+    found = 0
+    for name in sorted(weights):
+        numbers = weights[name].detach().cpu().reshape(-1).view(torch.uint8)
+        found = zlib.crc32(numbers.numpy().tobytes(), zlib.crc32(name.encode(), found))
+    return found
 
 
 def run(

@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +105,17 @@ class CheckpointFolder:
 
     def newest(self) -> tuple[Path, dict[str, Any]] | None:
         """The last whole checkpoint and what was saved with it; None if there is none."""
+        return next(self.whole(), None)
+
+    def whole(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Whole checkpoints with what was saved with them, newest first."""
         for step in reversed(self._steps()):
             try:
-                return self.place(step), read_meta(self.place(step))
+                found = self.place(step), read_meta(self.place(step))
             except FailedPrecondition as error:
                 log.warning("%s", error)
-        return None
+                continue
+            yield found
 
     def tidy(self) -> None:
         """Remove all but the newest `keep` whole ones, and what killed processes left.

@@ -145,20 +145,26 @@ class _Run:
         self.identity = json.loads(json.dumps({"settings": fixed, **about}))
 
     def resume(self) -> None:
-        """Go on from the newest whole checkpoint, if there is one."""
-        found = self.checkpoints.newest()
-        if found is None:
+        """Go on from the newest checkpoint that can be read, if there is one."""
+        damaged: FailedPrecondition | None = None
+        for place, meta in self.checkpoints.whole():
+            differences = _differences(meta.get("training", {}), self.identity)
+            if differences:
+                raise FailedPrecondition(
+                    f"the checkpoint {place.name} belongs to another training: "
+                    f"{'; '.join(differences)}. Give this one a folder of its own"
+                )
+            try:
+                self.engine.load(place)
+            except FailedPrecondition as error:  # on all processes alike
+                log.warning("%s", error)
+                damaged = damaged or error
+                continue
+            self.history = History.from_dict(meta["history"])
+            log.info("going on from %s", place.name)
             return
-        place, meta = found
-        differences = _differences(meta.get("training", {}), self.identity)
-        if differences:
-            raise FailedPrecondition(
-                f"the checkpoint {place.name} belongs to another training: "
-                f"{'; '.join(differences)}. Give this one a folder of its own"
-            )
-        self.engine.load(place)
-        self.history = History.from_dict(meta["history"])
-        log.info("going on from %s", place.name)
+        if damaged is not None:  # weights may be half read: not to begin with
+            raise damaged
 
     def go(self, stream: Stream, progress: Progress) -> None:
         """All steps that are left."""
@@ -192,7 +198,13 @@ class _Run:
         last = self.engine.weights()
         if not last or self.history.best is None:
             return last
-        return load_file(self.folder / _BEST)
+        try:
+            return load_file(self.folder / _BEST)
+        except (OSError, SafetensorError) as error:
+            raise FailedPrecondition(
+                f"the best weights, of step {self.history.best[0]}, cannot be read again "
+                f"({error}); remove the training's folder and start again"
+            ) from None
 
     def _finite(self, result: StepResult, step: int) -> None:
         if not result.skipped:

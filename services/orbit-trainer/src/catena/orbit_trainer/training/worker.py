@@ -19,13 +19,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.distributed.rendezvous import rendezvous
 
@@ -74,7 +75,9 @@ def work(task: Path, device: str = "cpu", *, say: bool = False) -> None:
             if first:
                 _write_trained(folder, trained)
     except CatenaError as error:
-        _write(folder / _FAILURE, {"kind": type(error).__name__, "message": str(error)})
+        # A disk that is full has no place for this either; then the launcher hears of it.
+        with suppress(OSError):
+            _write(folder / _FAILURE, {"kind": type(error).__name__, "message": str(error)})
         raise
 
 
@@ -159,7 +162,8 @@ class Progress:
         if fraction < 1.0 and time.monotonic() - self._last < _EVERY_S:
             return
         self._last = time.monotonic()
-        _write(self._path, {"fraction": fraction, "message": message})
+        with suppress(OSError):  # a full disk ends a training when something is lost by it
+            _write(self._path, {"fraction": fraction, "message": message})
         if self._say:
             sys.stdout.write(f"{message}\n")
             sys.stdout.flush()
@@ -185,7 +189,7 @@ def read_trained(folder: Path) -> Trained:
     try:
         history = History.from_dict(json.loads((folder / _HISTORY).read_text()))
         return Trained(load_file(folder / _WEIGHTS), history)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise FailedPrecondition(
             f"the training has left no weights ({type(error).__name__}); start it again, it goes "
             "on from its last checkpoint"
@@ -243,15 +247,26 @@ def seen(folder: Path, name: str, timeout_s: float = 60.0) -> None:
 
 def _write_trained(folder: Path, trained: Trained) -> None:
     new = folder / f"{_WEIGHTS}.new"
-    save_file(trained.weights, new)
-    new.replace(folder / _WEIGHTS)
-    _write(folder / _HISTORY, trained.history.to_dict())
+    try:
+        save_file(trained.weights, new)
+        new.replace(folder / _WEIGHTS)
+        _write(folder / _HISTORY, trained.history.to_dict())
+    except (OSError, SafetensorError) as error:
+        new.unlink(missing_ok=True)
+        raise FailedPrecondition(
+            f"what was trained could not be written ({error}); free some space and start again, it "
+            "goes on from its last checkpoint"
+        ) from error
 
 
 def _write(path: Path, value: Any) -> None:
     new = path.with_name(f"{path.name}.new-{os.getpid()}")
-    new.write_text(json.dumps(value))
-    new.replace(path)
+    try:
+        new.write_text(json.dumps(value))
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _silent(fraction: float, message: str) -> None:
