@@ -46,6 +46,15 @@ def refused(**values: Any) -> list[str]:
         ("mesh.tp", {"mesh": {"tp": 0}}),
         ("mesh.cp", {"mesh": {"cp": 2}}),
         ("stepz", {"stepz": 3}),
+        ("steps", {"steps": "10"}),
+        ("batch", {"batch": 8.0}),
+        ("clip", {"clip": None}),
+        ("offload", {"engine": "deepspeed", "zero_stage": 1, "offload": 1}),
+        ("precision", {"precision": ["bf16"]}),
+        ("betas", {"betas": 0.9}),
+        ("betas", {"betas": [0.9, "x"]}),
+        ("mesh", {"mesh": 2}),
+        ("mesh.tp", {"mesh": {"tp": "2"}}),
     ],
 )
 def test_what_is_wrong_is_named(field: str, values: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from catena.orbit_trainer.statistics import measured
 from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training import worker
-from catena.orbit_trainer.training.checkpoint_folder import seal, unfinished
+from catena.orbit_trainer.training.checkpoint_folder import CheckpointFolder, seal, unfinished
 from catena.orbit_trainer.training.launch import train_on_ray
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.orbit_trainer.training.task import read_task, write_task
@@ -96,6 +97,11 @@ def test_a_task_by_hand_needs_little_and_has_paths_of_its_own_folder(
         (lambda task: task.pop("settings"), "settings: is missing"),
         (lambda task: task.update(step=1), "step: there is no such field"),
         (lambda task: task.update(task="spin"), "task: 'spin'; wanted forecast or downscale"),
+        (lambda task: task.update(task=["forecast"]), "wanted forecast or downscale"),
+        (lambda task: task.update(settings=5), "settings are 5; wanted an object"),
+        (lambda task: task.update(caches="waves"), "caches is 'waves'; wanted a list of folders"),
+        (lambda task: task.update(samples="all"), "samples is 'all'; wanted a whole number"),
+        (lambda task: task.update(period={"stop": 2001}), "wanted dates in quotes"),
         (lambda task: task["settings"].update(batch=0), "batch: 0; wanted at least 1"),
         (lambda task: task["model"].update(patch=3), "grid 8 x 16 is not divisible by the patch"),
         (lambda task: task["model"].pop("grid"), "KeyError: 'grid'"),
@@ -195,6 +201,58 @@ def test_processes_that_start_again_do_not_meet_the_dead_ones(
     monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
     with pytest.raises(FailedPrecondition, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"):
         worker._meeting()
+
+
+def full(*args: Any, **more: Any) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_on_a_full_disk_the_training_goes_on_and_its_end_is_said(
+    training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_task(tmp_path / "task.json", training, tmp_path / "run")
+    monkeypatch.setattr(Path, "write_text", full)  # progress, and what went wrong
+    with pytest.raises(FailedPrecondition, match=r"trained could not be written.*No space left"):
+        worker.work(tmp_path / "task.json")
+    monkeypatch.undo()
+    found = CheckpointFolder(tmp_path / "run").newest()
+    assert found is not None and found[0].name == "step-000000004"
+    assert worker.Progress.read(tmp_path / "run") == (0.0, "starting processes")
+    worker.work(tmp_path / "task.json")  # now there is space
+    assert worker.read_trained(tmp_path / "run").history.steps == 4
+
+
+def test_a_checkpoint_with_damaged_numbers_is_passed_over_for_the_one_before(
+    training: Training, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = run(training, tmp_path)
+    [numbers] = (tmp_path / "step-000000004").glob("*.distcp")
+    content = bytearray(numbers.read_bytes())
+    content[len(content) // 2] ^= 1
+    numbers.write_bytes(content)
+    again = run(training, tmp_path)
+    assert again.history.loss == whole.history.loss
+    assert all(torch.equal(again.weights[name], one) for name, one in whole.weights.items())
+    assert "step-000000004 cannot be read into this model" in caplog.text
+    for numbers in tmp_path.glob("step-*/*.distcp"):
+        numbers.write_bytes(bytes(numbers.stat().st_size))
+    with pytest.raises(FailedPrecondition, match="step-000000004 cannot be read"):
+        run(training, tmp_path)
+
+
+def test_a_training_from_other_weights_or_with_other_days_is_another_one(
+    training: Training, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, steps=1)
+    before = {name: one + 1.0 for name, one in run(training, tmp_path / "first").weights.items()}
+    tuned = replace(training, settings=settings, pretrained=Pretrained(CONFIG, before))
+    run(tuned, tmp_path / "run")
+    run(tuned, tmp_path / "run")
+    other = replace(tuned, pretrained=None, validation=Period("2001-01-13"))
+    with pytest.raises(FailedPrecondition) as caught:
+        run(other, tmp_path / "run")
+    assert "pretrained was" in caught.value.message
+    assert "validation was ['2001-01-12T12', '']" in caught.value.message
 
 
 def test_a_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

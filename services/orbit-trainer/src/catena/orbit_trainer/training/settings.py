@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 from catena.models.orbit_config import OrbitConfig
@@ -19,6 +20,10 @@ _CHOICES = {
     "nan": ("skip", "stop"),
     "zero_stage": (0, 1, 2, 3),
 }
+_WHOLE = ["steps", "batch", "seed", "zero_stage", "microbatches"]
+_WHOLE += ["checkpoint_every", "validate_every"]
+_NUMBERS = ("learning_rate", "weight_decay", "warmup", "clip")
+_FLAGS = ("offload", "recompute", "compile")
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,20 @@ class TrainingSettings:
     nan: Literal["skip", "stop"] = "skip"
 
     def __post_init__(self) -> None:
-        wrong = [*self._numbers(), *self._together()]
+        wrong = self._kinds() or [*self._numbers(), *self._together()]
         if wrong:
             raise InvalidRequest("these settings do not make a training", violations=wrong)
+
+    def _kinds(self) -> list[FieldViolation]:
+        """What is of another kind than it should be: files may hold anything."""
+        kinds: dict[str, tuple[type, str]] = dict.fromkeys(_WHOLE, (Integral, "a whole number"))
+        kinds |= dict.fromkeys(_NUMBERS, (Real, "a number"))
+        kinds |= dict.fromkeys(_FLAGS, (bool, "true or false"))
+        return [
+            FieldViolation(name, f"{getattr(self, name)!r}; wanted {said}")
+            for name, (kind, said) in kinds.items()
+            if not _is(getattr(self, name), kind)
+        ]
 
     def _numbers(self) -> list[FieldViolation]:
         """What is wrong with single fields."""
@@ -110,8 +126,11 @@ class TrainingSettings:
             wrong.append(
                 FieldViolation("warmup", f"{self.warmup:g}; a share of the steps, in [0, 1)")
             )
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            wrong.append(FieldViolation("betas", f"{self.betas}; wanted two numbers in [0, 1)"))
+        betas: object = self.betas
+        if not isinstance(betas, (tuple, list)) or not (
+            len(betas) == 2 and all(_is(beta, Real) and 0 <= beta < 1 for beta in betas)
+        ):
+            wrong.append(FieldViolation("betas", f"{betas}; wanted two numbers in [0, 1)"))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 said = " or ".join(map(str, choices))
@@ -199,6 +218,10 @@ class TrainingSettings:
         InvalidRequest
             When a name is unknown or missing, or a value makes no training.
         """
+        if not isinstance(values, Mapping):
+            raise InvalidRequest(
+                f"settings are {values!r}; wanted an object with steps and batch at least"
+            )
         given = dict(values)
         known = {one.name for one in fields(cls)}
         wrong = [
@@ -210,18 +233,33 @@ class TrainingSettings:
         ]
         if wrong:
             raise InvalidRequest("these settings do not make a training", violations=wrong)
-        if "betas" in given:
+        if isinstance(given.get("betas"), list):
             given["betas"] = tuple(given["betas"])
-        if isinstance(given.get("mesh"), Mapping):
-            sides = {one.name for one in fields(MeshShape)}
-            odd = sorted(set(given["mesh"]) - sides)
-            if odd:
-                raise InvalidRequest(
-                    "these settings do not make a training",
-                    violations=[
-                        FieldViolation(f"mesh.{name}", f"wanted one of {', '.join(sorted(sides))}")
-                        for name in odd
-                    ],
-                )
-            given["mesh"] = MeshShape(**given["mesh"])
+        if "mesh" in given and not isinstance(given["mesh"], MeshShape):
+            given["mesh"] = _mesh(given["mesh"])
         return cls(**given)
+
+
+def _mesh(values: Any) -> MeshShape:
+    """Mesh of a JSON object."""
+    sides = {one.name for one in fields(MeshShape)}
+    said = ", ".join(sorted(sides))
+    if not isinstance(values, Mapping):
+        wrong = [FieldViolation("mesh", f"{values!r}; wanted an object with some of {said}")]
+    else:
+        wrong = [
+            FieldViolation(f"mesh.{name}", f"wanted one of {said}")
+            for name in sorted(set(values) - sides)
+        ] + [
+            FieldViolation(f"mesh.{name}", f"{count!r}; wanted a whole number")
+            for name, count in values.items()
+            if not _is(count, Integral)
+        ]
+    if wrong:
+        raise InvalidRequest("these settings do not make a training", violations=wrong)
+    return MeshShape(**values)
+
+
+def _is(value: object, kind: type) -> bool:
+    """Whether a value is of a kind; true and false are no numbers."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

@@ -94,7 +94,7 @@ def read_task(path: Path) -> tuple[Training, Path]:
     for name in plain.keys() - {*_NEEDED, *_OTHERS}:
         known = ", ".join((*_NEEDED, *_OTHERS))
         wrong.append(FieldViolation(name, f"there is no such field; there are {known}"))
-    if not wrong and plain["task"] not in _MODELS:
+    if not wrong and plain["task"] not in list(_MODELS):
         wrong.append(FieldViolation("task", f"{plain['task']!r}; wanted {' or '.join(_MODELS)}"))
     if wrong:
         raise InvalidRequest(f"task {path.name} makes no training", violations=wrong)
@@ -112,9 +112,14 @@ def read_task(path: Path) -> tuple[Training, Path]:
 def _training(plain: Mapping[str, Any], settings: TrainingSettings, folder: Path) -> Training:
     config = _MODELS[plain["task"]].from_dict(plain["model"])
     known = config.coarse if isinstance(config, DownscaleConfig) else config
+    samples = plain.get("samples")
+    if not isinstance(plain["caches"], list):
+        raise ValueError(f"caches is {plain['caches']!r}; wanted a list of folders")
+    if samples is not None and type(samples) is not int:
+        raise ValueError(f"samples is {samples!r}; wanted a whole number")
     folders = tuple(folder / name for name in plain["caches"])
     leads = tuple(float(lead) for lead in plain.get("leads_h", ()))
-    period = Period(**plain.get("period", {}))
+    period = _period(plain.get("period", {}))
     if "statistics" in plain:
         statistics = Statistics.from_dict(plain["statistics"])
     else:
@@ -127,11 +132,17 @@ def _training(plain: Mapping[str, Any], settings: TrainingSettings, folder: Path
         settings=settings,
         leads_h=leads,
         period=period,
-        validation=Period(**plain["validation"]) if "validation" in plain else None,
-        samples=plain.get("samples"),
+        validation=_period(plain["validation"]) if "validation" in plain else None,
+        samples=samples,
         pretrained=_pretrained(plain["pretrained"], folder) if "pretrained" in plain else None,
         adaptation=Adaptation(**plain.get("adaptation", {})),
     )
+
+
+def _period(plain: Mapping[str, Any]) -> Period:
+    if not all(isinstance(date, str) for date in plain.values()):
+        raise ValueError(f"the period {dict(plain)}; wanted dates in quotes")
+    return Period(**plain)
 
 
 def _pretrained(plain: Mapping[str, Any], folder: Path) -> Pretrained:
