@@ -98,6 +98,15 @@ def test_a_mesh_that_does_not_divide_the_heads_is_refused() -> None:
     assert "forecasting models only" in found["training.mesh.pp"]
 
 
+def test_days_without_two_fields_a_lead_apart_are_refused() -> None:
+    day = {"start": "2001-01-30", "end": "2001-01-30"}
+    found = faults("Pretrain", pretrain(leads_h=[6, 24], validation_days=day))
+    assert "no two fields 24 h apart lie in 2001-01-30" in found["validation_days"]
+    found = faults("FineTune", fine_tune(training_days=day, leads_h=[6], samples=4))
+    assert found == {"samples": "got 4; 2001-01-30 to 2001-01-30 (cache) has 3"}
+    check("FineTune", fine_tune(task="downscale", factor=2, training_days=day, samples=4))
+
+
 def test_caches_of_other_grids_are_not_mixed(other: small.Ref) -> None:
     found = faults("Pretrain", pretrain(caches=[small.waves_cache(), other]))
     assert "regrid" in found["caches"]

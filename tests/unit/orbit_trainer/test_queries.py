@@ -115,6 +115,11 @@ def test_a_right_request_is_taken(method: str) -> None:
             },
             {"sites.file": "pattern"},
         ),
+        (
+            "FineTune",
+            {"task": "spin_up", "training": {"engine": "deepspeed", "mesh": {"ddp": 2}}},
+            {"training.engine": "learns with torch", "training.mesh": "one is enough"},
+        ),
         ("EvaluateCheckpoint", {"members": 3}, {"members": "even"}),
         (
             "EvaluateCheckpoint",

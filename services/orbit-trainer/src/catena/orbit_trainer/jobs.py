@@ -24,9 +24,9 @@ from catena.orbit_trainer.evaluation.forecasters import (
 )
 from catena.orbit_trainer.periods import Period as Stretch
 from catena.orbit_trainer.plan.scaling import plan_training as planned
-from catena.orbit_trainer.plan_job import page_of, traced
+from catena.orbit_trainer.plan_job import page_of
 from catena.orbit_trainer.predict import Predictor
-from catena.orbit_trainer.preflight import fine_tuned_config
+from catena.orbit_trainer.preflight import fine_tuned_config, fine_tuned_leads
 from catena.orbit_trainer.queries import (
     EvaluateCheckpointQuery,
     FineTuneQuery,
@@ -42,7 +42,7 @@ from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training_job import train_and_commit
 from catena.orbit_trainer.trainings import Training, run
-from catena.orbit_trainer.vocabulary import DEFAULT_LEADS_H, Period
+from catena.orbit_trainer.vocabulary import Period
 from catena.shared.artifacts import Artifact
 from catena.shared.hot_cache import HotCache
 from catena.shared.jobs import JobContext, job
@@ -137,9 +137,7 @@ def _fine_tuning(
     if query.checkpoint is not None:
         before = storage.read_checkpoint(ctx.open(query.checkpoint))
     config = fine_tuned_config(query, metadata, None if before is None else before.about.fields)
-    leads = query.leads_h
-    if query.task == "forecast" and not leads:
-        leads = DEFAULT_LEADS_H if before is None else before.about.leads_h
+    leads = fine_tuned_leads(query, None if before is None else before.about)
     period = _stretch(query.training_days)
     ctx.progress(0.0, "taking statistics of the days of training")
     known = config.coarse if isinstance(config, DownscaleConfig) else config
@@ -320,12 +318,11 @@ def _shown(channels: Sequence[str]) -> list[str]:
 # ------------------------------------------------------------------ plans
 
 
-@job(service=SERVICE, method="PlanTraining", query=PlanTrainingQuery)
+@job(service=SERVICE, method="PlanTraining", query=PlanTrainingQuery, version=2)
 def plan_training(query: PlanTrainingQuery, ctx: JobContext) -> ArtifactRef:
     """A model and a cluster to a plan and a page."""
     size = query.shape.size.upper()
     cluster = query.cluster.cluster()
-    ctx.progress(0.05, f"looking for meshes of {query.used:,} GPUs")
     plan = planned(
         query.config(),
         cluster,
@@ -334,14 +331,12 @@ def plan_training(query: PlanTrainingQuery, ctx: JobContext) -> ArtifactRef:
         query.samples,
         bytes_per_sample=query.bytes_per_sample,
         precision=query.precision,
+        trace=query.trace,
+        progress=lambda share, message: ctx.progress(0.9 * share, message),
     )
-    collectives = []
-    if query.trace:
-        ctx.progress(0.5, "tracing a step of the trainer as one rank of the mesh")
-        collectives = traced(plan, query.precision)
     ctx.progress(0.9, "drawing the page")
     title = query.title or f"ORBIT {size} on {query.used:,} GPUs of {cluster.name}"
-    page, summary = page_of(title, size, plan, collectives)
+    page, summary = page_of(title, size, plan)
     ctx.writer.write_json("plan.json", summary)
     ctx.writer.write_bytes("report.html", page.encode())
     return ctx.commit(kind="plan", title=title)

@@ -16,6 +16,8 @@ from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_downscale import DownscaleConfig
 from catena.orbit_trainer import storage
 from catena.orbit_trainer.evaluation.spectra import is_periodic
+from catena.orbit_trainer.periods import HOUR_S
+from catena.orbit_trainer.periods import Period as Stretch
 from catena.orbit_trainer.queries import (
     EvaluateCheckpointQuery,
     FineTuneQuery,
@@ -25,7 +27,14 @@ from catena.orbit_trainer.queries import (
 from catena.orbit_trainer.sources import sources_of
 from catena.orbit_trainer.storage import About
 from catena.orbit_trainer.tasks.downscale import coarse_config
-from catena.orbit_trainer.vocabulary import MOST_INLINE, Period, Shape, Training, step_at
+from catena.orbit_trainer.vocabulary import (
+    DEFAULT_LEADS_H,
+    MOST_INLINE,
+    Period,
+    Shape,
+    Training,
+    step_at,
+)
 from catena.shared.artifacts import Artifact, ArtifactStore
 from catena.shared.errors import FieldViolation, InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
@@ -86,6 +95,13 @@ def fine_tuned_config(
     return DownscaleConfig(coarse, query.factor, periodic=is_periodic(np.array(metadata.lon)))
 
 
+def fine_tuned_leads(query: FineTuneQuery, before: About | None) -> tuple[float, ...]:
+    """Leads of a fine-tuning, hours; what a request leaves open is as it was before."""
+    if query.leads_h or query.task != "forecast":
+        return query.leads_h
+    return DEFAULT_LEADS_H if before is None else before.leads_h
+
+
 def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViolation]:
     if isinstance(query, PretrainQuery):
         return _pretrain(query, opened)
@@ -116,6 +132,7 @@ def _pretrain(query: PretrainQuery, opened: dict[str, Artifact]) -> Iterator[Fie
         field = "caches" if len(caches) == 1 else f"caches[{i}]"
         yield from _in_time(query.training_days, query.validation_days, metadata, field)
         yield from _whole_steps(query.leads_h, metadata)
+        yield from _enough(query, query.leads_h, metadata, field)
     grid = caches[0].sample_shape[1:]
     yield from _shape(query.shape, query.training, variables, grid)
 
@@ -131,7 +148,7 @@ def _fine_tune(query: FineTuneQuery, opened: dict[str, Artifact]) -> Iterator[Fi
     yield from _whole_steps(query.leads_h, metadata)
     labels = [channel.label for channel in metadata.channels]
     yield from _unknown("variables", query.variables, labels, "the cache has")
-    before = None
+    before, about = None, None
     if query.checkpoint is not None:
         about = storage.read_about(opened["checkpoint"])
         if about.task == "downscale":
@@ -145,6 +162,7 @@ def _fine_tune(query: FineTuneQuery, opened: dict[str, Artifact]) -> Iterator[Fi
             return
         if query.validation_days is not None:
             yield from _seen("validation_days", query.validation_days, about, opened["cache"])
+    yield from _enough(query, fine_tuned_leads(query, about), metadata, "cache")
     wanted = query.outputs or (labels if before is None else before.outputs)
     if not set(wanted) & set(query.variables or labels):
         yield _lacking("outputs", wanted, query.variables or labels)
@@ -293,6 +311,34 @@ def _in_time(
             period.stretch().steps(there)
         except InvalidRequest as error:
             yield FieldViolation(name, f"{error.message} ({cache})")
+
+
+def _enough(
+    query: PretrainQuery | FineTuneQuery, leads_h: Sequence[float], metadata: Metadata, cache: str
+) -> Iterator[FieldViolation]:
+    """Periods have fields a lead apart, and as many as are asked for."""
+    there, longest = HotCache(Path(), metadata), max(leads_h, default=0.0)
+    if list(_whole_steps((longest,), metadata)):
+        return  # said before
+    wanted = [("training_days", query.training_days)]
+    wanted += [("validation_days", query.validation_days)] if query.validation_days else []
+    for name, days in wanted:
+        try:
+            steps = (Stretch() if days is None else days.stretch()).steps(there)
+        except InvalidRequest:
+            continue  # said before
+        found = len(there.pairs(round(longest * HOUR_S), *steps))
+        if not found:
+            yield FieldViolation(
+                name,
+                f"no two fields {longest:g} h apart lie in {days or 'all days'} ({cache}); give "
+                "more days, or shorter leads",
+            )
+        samples = getattr(query, "samples", None)
+        if name == "training_days" and samples is not None and 0 < found < samples:
+            yield FieldViolation(
+                "samples", f"got {samples}; {days or 'all days'} ({cache}) has {found}"
+            )
 
 
 def _shape(

@@ -175,6 +175,11 @@ class FineTuneQuery(Query):
             yield FieldViolation(
                 "training.mesh", "got several processes; sites are few, one is enough"
             )
+        if self.task == "spin_up" and self.training.engine != "torch":
+            yield FieldViolation(
+                "training.engine",
+                f"got {self.training.engine}; spin_up learns with torch: leave it",
+            )
 
     def _default(self, field: str) -> object:
         return type(self).model_fields[field].default
