@@ -400,9 +400,9 @@ GOLDEN += [
     (
         "orbit-trainer",
         "PlanTraining",
-        1,
+        2,
         {"shape": {"size": "10b"}, "cluster": {"preset": "h200"}, "gpus": 512},
-        "3cf3d5efaa8a5e745fb6c2e2a9fba0597fad94d561ae74590b73cd02b171fcb3",
+        "0c41d78521d5276476b42bd0163c7d6193561fa90f189ff0ee8fb743cf3d24bb",
     ),
 ]
 

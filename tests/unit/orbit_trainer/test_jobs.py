@@ -156,6 +156,7 @@ def test_a_plan_says_what_a_cluster_would_take() -> None:
     best = plan["proposals"][0]
     assert np.prod(list(best["mesh"].values())) == 16
     assert plan["epoch"]["steps"] == 1563
-    assert {one["dimension"] for one in plan["collectives"]} and plan["collectives"]
+    assert {one["dimension"] for one in plan["collectives"]} and plan["collectives_traced"]
     page = artifact.read_bytes("report.html").decode()
+    assert "traced from the trainer itself" in page
     assert "nothing was run on these GPUs" in page and "h200" in page

@@ -16,10 +16,12 @@ from catena.orbit_trainer.plan.collectives import step_collectives
 from catena.orbit_trainer.plan.memory import memory
 from catena.orbit_trainer.plan.propose import FILL, predict, propose
 from catena.orbit_trainer.plan.scaling import Plan, plan_training
+from catena.orbit_trainer.plan_job import page_of
 from catena.shared.errors import InvalidRequest
 
 NAMES = [f"channel_{number}" for number in range(91)]
 CONFIG = OrbitConfig.of_size("1B", NAMES)
+SMALL = OrbitConfig.of_size("8M", NAMES)
 FRONTIER, H200 = CLUSTERS["frontier"], CLUSTERS["h200"]
 
 
@@ -154,3 +156,18 @@ def test_a_plan_without_a_trace_lists_what_is_computed() -> None:
         microbatches=best.microbatches,
         recompute=best.recompute,
     )
+
+
+def test_a_page_of_a_plan_without_a_trace_says_that_exchanges_were_computed() -> None:
+    page, summary = page_of("t", "1B", plan())
+    assert summary["collectives"] and not summary["collectives_traced"]
+    assert "computed, not traced" in page and "Microbatches" in page
+
+
+def test_curves_go_through_the_gpus_that_were_asked_for() -> None:
+    for gpus in (4, 24):
+        made = plan_training(SMALL, H200, gpus, 48, 1_000)
+        best = made.proposals[0]
+        for curve in (made.strong, made.weak):
+            own = [point for point in curve if point.gpus == gpus]
+            assert own and own[0].samples_per_s <= best.samples_per_s * (1 + 1e-9)

@@ -11,40 +11,19 @@ import numpy as np
 from catena.orbit_trainer.evaluation.plots import Scaling
 from catena.orbit_trainer.parallel.mesh import MeshShape
 from catena.orbit_trainer.plan.cluster import Cluster
-from catena.orbit_trainer.plan.collectives import Collective
 from catena.orbit_trainer.plan.propose import Proposal
 from catena.orbit_trainer.plan.scaling import Plan, ScalePoint
 from catena.orbit_trainer.report_plan import PlannedMesh, plan_page
 from catena.orbit_trainer.report_training import model_facts
-from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.report import number
 
-__all__ = ["page_of", "traced"]
+__all__ = ["page_of"]
 
-PUBLISHED = ("published, four sizes", 49_152, 0.41, 0.85)
+PUBLISHED = ("published, four sizes, of 512 GPUs", 49_152, 0.41, 0.85)
 """Strong scaling of ORBIT on Frontier, from 512 GPUs (arXiv 2404.14712)."""
 
 
-def traced(plan: Plan, precision: str) -> list[Collective]:
-    """What one rank of the proposed mesh exchanges in a step, by the trainer's own step."""
-    best = plan.proposals[0]
-    settings = TrainingSettings(
-        steps=1,
-        batch=plan.batch,
-        mesh=best.mesh,
-        microbatches=best.microbatches,
-        recompute=best.recompute,
-        precision="bf16" if precision == "bf16" else "fp32",
-    )
-    # It brings torch's compiler with it, which a server would start with for nothing.
-    from catena.orbit_trainer.plan.trace import trace_step
-
-    return trace_step(plan.config, settings)
-
-
-def page_of(
-    title: str, size: str, plan: Plan, collectives: Sequence[Collective]
-) -> tuple[str, dict[str, Any]]:
+def page_of(title: str, size: str, plan: Plan) -> tuple[str, dict[str, Any]]:
     """HTML of the plan's page, and the plan as JSON.
 
     Parameters
@@ -53,8 +32,6 @@ def page_of(
     size : str
         Name of the model's size.
     plan : Plan
-    collectives : sequence of Collective
-        As they were traced; may be empty.
     """
     epoch, energy = plan.epoch, plan.epoch.energy_kwh
     days = epoch.seconds / 86_400
@@ -84,23 +61,28 @@ def page_of(
         published=[PUBLISHED] if plan.fitted else [],
         collectives=[
             (one.dimension, one.kind, one.count, float(one.count * one.bytes))
-            for one in collectives
+            for one in plan.collectives
         ],
+        traced=plan.traced,
         calibration=[plan.note, *_agreement(plan), *plan.cluster.sources],
     )
-    return page, {
-        "title": title,
-        "size": size,
-        **plan.to_dict(),
-        "collectives": [asdict(one) for one in collectives],
-    }
+    return page, {"title": title, "size": size, **plan.to_dict()}
 
 
 def _mesh(way: Proposal) -> PlannedMesh:
     memory, seconds = way.memory.to_dict(), way.time.to_dict()
     for parts in (memory, seconds):
         del parts["total"]
-    return PlannedMesh(_label(way.mesh), way.mesh.size, memory, seconds, way.samples_per_s, way.mfu)
+    return PlannedMesh(
+        _label(way.mesh),
+        way.mesh.size,
+        memory,
+        seconds,
+        way.samples_per_s,
+        way.mfu,
+        way.microbatches,
+        way.recompute,
+    )
 
 
 def _label(mesh: MeshShape) -> str:

@@ -53,6 +53,10 @@ class PlannedMesh:
     samples_s : float
     mfu : float
         On folded FLOPs, 0 to 1.
+    microbatches : int
+        Parts of a rank's samples that follow one another.
+    recompute : bool
+        Whether blocks are computed again for their gradients.
     fits : bool
         Whether memory is enough.
     """
@@ -63,6 +67,8 @@ class PlannedMesh:
     seconds: Mapping[str, float]
     samples_s: float
     mfu: float
+    microbatches: int = 1
+    recompute: bool = False
     fits: bool = True
 
 
@@ -77,6 +83,7 @@ def plan_page(
     weak: Sequence[Scaling] = (),
     published: Sequence[tuple[str, float, float, float]] = (),
     collectives: Sequence[tuple[str, str, int, float]] = (),
+    traced: bool = True,
     calibration: Sequence[str] = (),
     findings: Sequence[Finding] = (),
     notices: Sequence[str] = (),
@@ -94,7 +101,9 @@ def plan_page(
     published : sequence of (label, ranks, lowest, highest efficiency)
         Measured by others, to compare strong scaling with.
     collectives : sequence of (axis, kind, calls, bytes)
-        Of one step and rank, as they were traced.
+        Of one step and rank.
+    traced : bool
+        Whether the trainer's own step was run for them; else they were computed.
     calibration : sequence of str
         What the numbers stand on, a sentence each.
     findings : sequence of Finding
@@ -110,6 +119,8 @@ def plan_page(
     facts = [
         ("GPUs", f"{best.ranks:,}"),
         ("Mesh", best.label),
+        ("Microbatches", f"{best.microbatches:,}"),
+        ("Activations computed again", "yes" if best.recompute else "no"),
         ("Samples a second", known(best.samples_s)),
         ("MFU, folded", f"{100 * best.mfu:.1f} %"),
         ("Memory of a GPU", f"{known(sum(best.memory.values()) / GIB)} GiB"),
@@ -125,7 +136,7 @@ def plan_page(
         _scaling_section(strong, weak, published),
     ]
     if collectives:
-        sections.append(_collective_section(collectives))
+        sections.append(_collective_section(collectives, traced))
     sections += [
         Section("Model", [Facts(model)]),
         Section("Cluster", [Facts(cluster)]),
@@ -154,14 +165,17 @@ def _mesh_section(meshes: Sequence[PlannedMesh]) -> Section:
             known(1e3 * sum(m.seconds.values())),
             known(m.samples_s),
             f"{100 * m.mfu:.1f}",
+            f"{m.microbatches:,}",
+            "yes" if m.recompute else "no",
         ]
         for m in meshes
     ]
     columns = ("Mesh", "GPUs", "Memory (GiB)", "Step (ms)", "Samples / s", "MFU (%)")
+    columns += ("Microbatches", "Computed again")
     return Section(
         "Meshes that were looked at",
         [
-            Table(columns, rows, "The proposal is the first.", numeric=(1, 2, 3, 4, 5)),
+            Table(columns, rows, "The proposal is the first.", numeric=(1, 2, 3, 4, 5, 6)),
             Picture(
                 plot(
                     parts_plot(memory, "memory of the fullest GPU (GiB)"),
@@ -193,7 +207,13 @@ def _scaling_section(
 ) -> Section:
     blocks: list[Block] = []
     for name, curves, points, caption in (
-        ("strong", strong, published, "Strong scaling: more GPUs for the same batch."),
+        (
+            "strong",
+            strong,
+            published,
+            "Strong scaling: more GPUs for the same batch. It dips where so many GPUs cannot share "
+            "the batch evenly.",
+        ),
         ("weak", weak, (), "Weak scaling: more GPUs, and as many more samples."),
     ):
         if curves:
@@ -202,7 +222,10 @@ def _scaling_section(
     return Section("How does it scale?", blocks)
 
 
-def _collective_section(collectives: Sequence[tuple[str, str, int, float]]) -> Section:
+def _collective_section(
+    collectives: Sequence[tuple[str, str, int, float]], traced: bool
+) -> Section:
+    how = "traced from the trainer itself" if traced else "computed, not traced"
     rows = [
         [axis, kind, f"{calls:,}", known(size / 2**20)] for axis, kind, calls, size in collectives
     ]
@@ -212,7 +235,7 @@ def _collective_section(collectives: Sequence[tuple[str, str, int, float]]) -> S
             Table(
                 ("Axis", "Collective", "Calls", "MiB"),
                 rows,
-                "One step, one rank; traced from the trainer itself.",
+                f"One step, one rank; {how}.",
                 numeric=(2, 3),
             )
         ],
@@ -248,6 +271,8 @@ def _summary(
                 "seconds": dict(m.seconds),
                 "samples_s": m.samples_s,
                 "mfu": m.mfu,
+                "microbatches": m.microbatches,
+                "recompute": m.recompute,
                 "fits": m.fits,
             }
             for m in meshes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from catena.shared.errors import FieldViolation, InvalidRequest
 __all__ = ["Epoch", "Plan", "ScalePoint", "plan_training", "strong_scaling", "weak_scaling"]
 
 GPUS = (8, 64, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 24_576, 32_768, 49_152)
-"""Numbers of GPUs at which curves are drawn, as far as the cluster has them."""
+"""Numbers of GPUs at which curves are drawn, as far as the cluster has them; and the plan's own."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,7 @@ def plan_training(
     precision: Literal["bf16", "fp32"] = "bf16",
     most: int = 5,
     trace: bool = False,
+    progress: Callable[[float, str], None] = lambda share, message: None,
 ) -> Plan:
     """Plan a training.
 
@@ -198,7 +199,10 @@ def plan_training(
         Proposals to keep.
     trace : bool
         Whether to run a step of the engine as rank 0 of the first proposal and take its
-        collectives (:func:`catena.orbit_trainer.plan.trace.trace_step`): a minute for the largest.
+        collectives (:func:`catena.orbit_trainer.plan.trace.trace_step`): half a minute for the
+        largest.
+    progress : callable
+        Told the share done and a sentence.
 
     Raises
     ------
@@ -214,6 +218,7 @@ def plan_training(
     ]
     if wrong:
         raise InvalidRequest("there is nothing to plan", violations=wrong)
+    progress(0.0, f"looking for meshes of {gpus:,} GPUs")
     found = propose(config, cluster, gpus, batch, precision=precision)
     best = found[0]
     grown = _grown(config, cluster, found, batch, precision)
@@ -221,6 +226,7 @@ def plan_training(
         channels = len(config.variables) + len(config.outputs)
         bytes_per_sample = 2.0 * channels * math.prod(config.grid)
     if trace:
+        progress(0.1, "tracing a step of the trainer as one rank of the mesh")
         # It brings torch's compiler with it, which a server would start with for nothing.
         from catena.orbit_trainer.plan.trace import trace_step
 
@@ -242,6 +248,7 @@ def plan_training(
             precision=precision,
             recompute=best.recompute,
         )
+    progress(0.9, "drawing curves of scaling")
     folded, reference = step_flops(config, batch), step_flops(config, batch, "reference")
     known = CLUSTERS["frontier"]
     return Plan(
@@ -294,9 +301,11 @@ def _grown(
     return found[0]
 
 
-def _counts(cluster: Cluster, replica: int) -> list[int]:
-    """Numbers of GPUs that hold whole replicas of so many."""
-    return [gpus for gpus in GPUS if gpus % replica == 0 and gpus <= cluster.gpus]
+def _counts(cluster: Cluster, way: Proposal) -> list[int]:
+    """Numbers of GPUs that hold whole replicas of a proposal, its own among them."""
+    replica = way.mesh.size // way.mesh.ddp
+    counts = sorted({*GPUS, way.mesh.size})
+    return [gpus for gpus in counts if gpus % replica == 0 and gpus <= cluster.gpus]
 
 
 def _curve(
@@ -340,7 +349,7 @@ def strong_scaling(
         Samples of a step.
     precision : {"bf16", "fp32"}
     """
-    counts = _counts(cluster, way.mesh.size // way.mesh.ddp)
+    counts = _counts(cluster, way)
     return _curve(config, cluster, way.mesh, [(gpus, batch) for gpus in counts], precision)
 
 
@@ -365,6 +374,6 @@ def weak_scaling(
     precision : {"bf16", "fp32"}
     """
     replica = way.mesh.size // way.mesh.ddp
-    counts = _counts(cluster, replica)
+    counts = _counts(cluster, way)
     batches = [(gpus, batch // way.mesh.ddp * (gpus // replica)) for gpus in counts]
     return _curve(config, cluster, way.mesh, batches, precision)

@@ -116,7 +116,8 @@ def _pretended(ranks: int, rank: int) -> Iterator[None]:
         raise RuntimeError(
             "this process is a rank of a process group already; trace in a process of its own"
         )
-    real, made_by = dist.new_group, device_mesh.new_group
+    real = dist.new_group
+    made_by = device_mesh.new_group  # type: ignore[attr-defined]
 
     def fake_group(*arguments: Any, **named: Any) -> Any:
         return real(*arguments, **{**named, "backend": "fake"})
