@@ -63,11 +63,24 @@ def read_samples(
         part = np.searchsorted(np.array(SHARES) * count, np.arange(count), side="right")
     if part.shape != (count,):
         raise InvalidData(f"split has shape {part.shape}; wanted one number for {count} sites")
+    if not np.isin(part, range(len(PARTS))).all():
+        odd = part[~np.isin(part, range(len(PARTS)))][0]
+        raise InvalidData(
+            f"split has {odd}; wanted 0 (training), 1 (validation) or 2 (test) for each site: "
+            "leave out of the file what is not to be used"
+        )
     split = {name: np.flatnonzero(part == number) for number, name in enumerate(PARTS)}
     if empty := [name for name, rows in split.items() if not rows.size]:
         raise InvalidData(
             f"no site is for {' nor '.join(empty)}; wanted 0 (training), 1 (validation) and 2 "
             "(test) in split, each at least once"
+        )
+    known = np.isfinite(samples.targets[split["training"]]).any(0)
+    if not known.all():
+        lacking = [name for name, there in zip(sites.pools, known, strict=True) if not there]
+        raise InvalidData(
+            f"no site of training has a value of {', '.join(lacking)}; leave these pools out, or "
+            "give other sites in split"
         )
     return samples, split
 
