@@ -70,16 +70,16 @@ demo-orbit: setup ## Train a foundation model on a generated planet, for forecas
 	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh finetune_orbit . \
 		deploy/orbit/planet.yaml deploy/orbit/planet.yaml
 
-test: lint ## Lint and all tests
+test: lint ## Lint and all tests that CI runs
 	@$(PYTEST) -m "not slow" tests
-	@$(PYTEST) --no-loadscope-reorder -m slow tests
+	@$(PYTEST) --no-loadscope-reorder -m "slow and not exhaustive" tests
 	@echo "test: lint is clean and all tests passed, after $$(( $$(date +%s) - $(STARTED) )) s"
 
 test-fast: setup ## The tests that take seconds
 	@$(PYTEST) -m "not slow" tests
 
-test-slow: setup ## The slow tests, with every mesh of up to eight processes
-	@CATENA_ALL_MESHES=1 $(PYTEST) --no-loadscope-reorder -m slow tests
+test-slow: setup ## The slow tests, with every mesh of processes, and drills without their safeties
+	@$(PYTEST) --no-loadscope-reorder -m slow tests
 
 lint: lint-python lint-proto ## ruff, mypy, import-linter, buf
 	@echo "lint: clean"

@@ -42,6 +42,12 @@ pytestmark = pytest.mark.slow
 
 FIRST, LAST = sorted(MODELS)
 MODES = ("copy", "reference")
+WAYS = [
+    ("thredds", "reference"),
+    ("pangeo", "copy"),
+    pytest.param("thredds", "copy", marks=pytest.mark.exhaustive),
+    pytest.param("pangeo", "reference", marks=pytest.mark.exhaustive),
+]
 LATER = Status(503, retry_after=3600)
 """More patience than there is."""
 
@@ -194,8 +200,7 @@ ALWAYS = {
 }
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("way", ["thredds", "pangeo"])
+@pytest.mark.parametrize(("way", "mode"), WAYS)
 @pytest.mark.parametrize("fault", ONCE)
 def test_what_passes_is_tried_again(
     here: Here, wanted: Content, way: str, mode: str, fault: str
@@ -216,8 +221,7 @@ def spoil(here: Here, paths: list[str], faults: tuple[Fault, ...]) -> None:
         here.server.fail(path, *faults)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("way", ["thredds", "pangeo"])
+@pytest.mark.parametrize(("way", "mode"), WAYS)
 @pytest.mark.parametrize("fault", ALWAYS)
 def test_an_odd_server_is_borne(
     here: Here, wanted: Content, way: str, mode: str, fault: str
