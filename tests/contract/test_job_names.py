@@ -388,14 +388,14 @@ GOLDEN += [
     (
         "orbit-trainer",
         "EvaluateCheckpoint",
-        1,
+        2,
         {
             "checkpoint": ref("checkpoint"),
             "cache": ref("hot_cache"),
             "days": TRAINED,
             "roll_out": True,
         },
-        "c9c015676a8429b577c9f6465987315fa35d237e47f04e3c7bffbfc128510203",
+        "a1473b56083aeab8271537f3ded3db2cc8241fe74e49e958ea81d46b0a990572",
     ),
     (
         "orbit-trainer",

@@ -14,7 +14,11 @@ from support import orbit as small
 from catena.models.orbit_spin_up import SpinUpConfig
 from catena.models.spin_up_emulator import SpinUpEmulator, SpinUpScales
 from catena.orbit_trainer import jobs, storage
+from catena.orbit_trainer.evaluation.baselines import Climatology
+from catena.orbit_trainer.evaluation.scores import latitude_weights, rmse
+from catena.orbit_trainer.periods import Period
 from catena.orbit_trainer.training_job import HISTORY, TRAINING
+from catena.orbit_trainer.vocabulary import Period as Days
 from catena.shared.errors import InvalidData
 from catena.shared.testing import Killed
 
@@ -82,6 +86,55 @@ def test_leads_beyond_training_are_reached_by_steps_alone() -> None:
     ref = small.made().evaluate(small.pretrained(), leads_h=[6, 48], roll_out=True)
     names = opened(ref).read_json("evaluation.json")["forecasters"]
     assert names == ["ORBIT, roll-out", "persistence", "climatology"]
+
+
+def test_skill_is_drawn_by_the_number_of_samples() -> None:
+    of = {"leads_h": [6], "training": {**small.STEPS, "steps": 10}}
+    compared = [
+        small.made().fine_tune("forecast", start, samples=count, **more, **of)
+        for start, more in ((small.pretrained(), {}), (None, {"shape": small.SHAPE}))
+        for count in (8, 32)
+    ]
+    ref = small.made().evaluate(compared[0], compared=compared)
+    found = opened(ref).read_json("evaluation.json")["efficiency"]
+    curves = found["curves"]
+    assert found["samples"] == [8, 32] and curves["climatology"] == [1.0, 1.0]
+    # The first is the one that the page is about: its ratio is that of the page.
+    summary = opened(ref).read_json("evaluation.json")["scores"]["rmse"]
+    own = np.mean(np.array(summary["ORBIT"]) / np.array(summary["climatology"]))
+    assert curves["pre-trained"][0] == pytest.approx(own)
+    assert len(set(curves["pre-trained"] + curves["from scratch"])) == 4
+    page = opened(ref).read_bytes("report.html").decode()
+    assert "What does pre-training save?" in page
+
+
+def test_a_climatology_is_never_of_the_days_that_are_judged(tmp_path: Path) -> None:
+    """A cache that was not trained on: before, its climatology was of all its days."""
+    whole = small.put_cache(small.made().store, tmp_path / "whole", steps=4 * small.DAYS, seed=5)
+    ref = small.made().evaluate(small.pretrained(), cache=whole, leads_h=[6])
+    cache = storage.open_cache(opened(whole))
+    days = Period(small.TEST["start"], small.TEST["end"] + "T23:59:59")
+    usual = Climatology.fit(cache, small.NAMES, Period("", days.first))
+    first, stop = days.steps(cache)
+    steps = np.arange(first, stop - 1, 3)
+    truth = cache.physical(cache.gather(steps + 1, dtype=np.float32))
+    error = truth - usual.at(cache.times_s()[steps + 1])
+    wanted = rmse(error, np.zeros_like(error), latitude_weights(cache.metadata.lat))
+    found = opened(ref).read_json("evaluation.json")["scores"]["rmse"]["climatology"][0]
+    assert np.allclose(found, wanted, rtol=1e-4)
+    assert "only the days that are judged" not in opened(ref).read_bytes("report.html").decode()
+
+
+def test_a_cache_of_judged_days_alone_says_so_of_its_climatology(tmp_path: Path) -> None:
+    few = small.put_cache(small.made().store, tmp_path / "few", steps=12, seed=5)
+    source = opened(few)
+    about = storage.read_about(opened(small.pretrained()))
+    cache = storage.open_cache(source)
+    whole, said = jobs._usual_days(about, source, cache, Days(start="2001-01-01", end="2001-01-03"))
+    assert whole == Period() and "only the days that are judged" in said[0]
+    # What is before them, or after them, whichever is more.
+    after, said = jobs._usual_days(about, source, cache, Days(start="2001-01-01", end="2001-01-01"))
+    assert after.steps(cache) == (4, 12) and not said
 
 
 def test_a_downscaling_is_scored_beside_bicubic() -> None:

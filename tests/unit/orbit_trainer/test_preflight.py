@@ -141,6 +141,20 @@ def test_leads_that_were_not_trained_on_need_a_roll_out() -> None:
     assert set(found) == {"roll_out", "members"}
 
 
+def test_what_is_compared_by_samples_is_of_one_kind_and_of_both_beginnings() -> None:
+    few = small.made().fine_tune("forecast", small.pretrained(), leads_h=[6], samples=8)
+    request = evaluation(few, compared=[few, small.forecast()], leads_h=[6])
+    found = faults("EvaluateCheckpoint", request)
+    assert "number of samples" in found["compared[1]"]
+    assert "some from scratch" in found["compared"]
+    request = evaluation(small.pretrained(), compared=[few], leads_h=[12])
+    assert "tas, psl, ua at 6 h; wanted" in faults("EvaluateCheckpoint", request)["compared[0]"]
+    found = faults("EvaluateCheckpoint", evaluation(small.downscale(), compared=[few]))
+    assert "downscales" in found["compared"]
+    seen = faults("EvaluateCheckpoint", evaluation(few, compared=[few], days=small.TRAINING))
+    assert "trained on" in seen["compared[0]"]
+
+
 def test_another_grid_is_not_judged(other: small.Ref) -> None:
     days = {"start": "2001-02-02", "end": "2001-02-04"}
     with pytest.raises(InvalidRequest) as caught:

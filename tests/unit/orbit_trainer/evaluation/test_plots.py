@@ -179,3 +179,9 @@ def test_samples_that_pre_training_saves() -> None:
     figure = efficiency_plot(samples, {"pre-trained": pretrained, "scratch": scratch}, "RMSE (K)")
     plot(figure, "p", alt="p")
     assert figure.axes[0].get_xscale() == "log"
+    # Other numbers of samples than pre-training had, as a gap: from 160 on, for what 10 reach.
+    holes = np.array([np.nan, np.nan, 0.7, 0.45])
+    assert samples_saved(samples, np.array([0.6, 0.5, np.nan, np.nan]), holes) == pytest.approx(
+        samples[2] / samples[0] * (samples[3] / samples[2]) ** 0.4
+    )
+    assert samples_saved(samples, np.full(4, np.nan), scratch) is None

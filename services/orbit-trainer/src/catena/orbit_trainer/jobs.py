@@ -6,12 +6,14 @@ changes: results of the old version are then not reused.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.models.orbit_downscale import DownscaleConfig
 from catena.orbit_trainer import storage
+from catena.orbit_trainer.compared import data_efficiency
 from catena.orbit_trainer.evaluation.baselines import WINDOW_DAYS, Climatology
 from catena.orbit_trainer.evaluation.evaluate import evaluate
 from catena.orbit_trainer.evaluation.evaluate_downscaling import evaluate_downscaling
@@ -44,6 +46,7 @@ from catena.orbit_trainer.training_job import train_and_commit
 from catena.orbit_trainer.trainings import Training, run
 from catena.orbit_trainer.vocabulary import Period
 from catena.shared.artifacts import Artifact
+from catena.shared.errors import InvalidRequest
 from catena.shared.hot_cache import HotCache
 from catena.shared.jobs import JobContext, job
 
@@ -189,7 +192,7 @@ def _grid(cache: HotCache) -> tuple[int, int]:
 # ------------------------------------------------------------------ evaluation
 
 
-@job(service=SERVICE, method="EvaluateCheckpoint", query=EvaluateCheckpointQuery)
+@job(service=SERVICE, method="EvaluateCheckpoint", query=EvaluateCheckpointQuery, version=2)
 def evaluate_checkpoint(query: EvaluateCheckpointQuery, ctx: JobContext) -> ArtifactRef:
     """A checkpoint and days that it has not seen to scores, maps and a page."""
     ctx.progress(0.0, "opening the checkpoint")
@@ -218,8 +221,8 @@ def _forecasts(
     """Scores of forecasts."""
     about, fields = predictor.about, predictor.about.fields
     leads = query.leads_h or about.leads_h
-    learned = _learned(about, source)
     days = query.days.stretch()
+    learned, leaks = _usual_days(about, source, cache, query.days)
     runs: dict[str, Trajectory] = {}
     if set(leads) <= set(about.leads_h):
         runs["ORBIT"] = Direct(predictor.forecaster)
@@ -235,6 +238,7 @@ def _forecasts(
         runs["ORBIT, ensemble"] = Ensemble([first], changes)
     ctx.progress(0.02, "taking the climatology of the days of training")
     climatology = Climatology.fit(cache, fields.outputs, learned, window_days=_window(cache))
+    until = 0.45 if query.compared else 0.85
     skill = evaluate(
         runs,
         cache,
@@ -244,8 +248,22 @@ def _forecasts(
         variables=fields.variables,
         outputs=fields.outputs,
         stride=query.stride,
-        progress=lambda share, message: ctx.progress(0.05 + 0.85 * share, message),
+        progress=lambda share, message: ctx.progress(0.05 + until * share, message),
     )
+    efficiency = None
+    if query.compared:
+        efficiency = data_efficiency(
+            (Predictor.read(ctx.open(ref)) for ref in query.compared),
+            skill,
+            cache,
+            days,
+            climatology,
+            stride=query.stride,
+            progress=lambda judged: ctx.progress(
+                0.5 + 0.4 * judged / len(query.compared),
+                f"judged {judged} of {len(query.compared)} checkpoints",
+            ),
+        )
     ctx.progress(0.9, "drawing the page")
     ctx.writer.write_dataset("skill.zarr", skill.to_xarray())
     page, summary = evaluation_page(
@@ -254,7 +272,8 @@ def _forecasts(
         trained_on=about.days(),
         judged_on=str(query.days),
         shown=_shown(fields.outputs),
-        notices=_notices(about, cache),
+        efficiency=efficiency,
+        notices=[*_notices(about, cache), *leaks],
     )
     return page, summary
 
@@ -288,12 +307,29 @@ def _downscaling(
     )
 
 
-def _learned(about: About, source: Artifact) -> Stretch:
-    """Days of a cache that a checkpoint was trained on; all where it has seen another cache."""
+def _usual_days(
+    about: About, source: Artifact, cache: HotCache, judged: Period
+) -> tuple[Stretch, list[str]]:
+    """Days of which the climatology is, and what a reader must know of them.
+
+    Those of training. Of a cache that the weights have not seen: the longer of what lies before the
+    days that are judged and what lies after them; where there is neither, these themselves.
+    """
     for digest, start, end in reversed(about.seen):
         if digest == source.manifest.digest and start:
-            return Period(start=start, end=end).stretch()
-    return Stretch()
+            return Period(start=start, end=end).stretch(), []
+    most, found = 0, Stretch()
+    for one in (Stretch("", judged.start), Stretch(judged.stretch().stop, "")):
+        with contextlib.suppress(InvalidRequest):  # no field lies there
+            first, stop = one.steps(cache)
+            if stop - first > most:
+                most, found = stop - first, one
+    if most:
+        return found, []
+    return found, [
+        "The cache holds only the days that are judged, so climatology is their own mean: "
+        "harder to beat than that of other days, and no forecast."
+    ]
 
 
 def _window(cache: HotCache) -> float | None:

@@ -15,6 +15,7 @@ import numpy as np
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_downscale import DownscaleConfig
 from catena.orbit_trainer import storage
+from catena.orbit_trainer.compared import PRETRAINED, SCRATCH, beginning
 from catena.orbit_trainer.evaluation.spectra import is_periodic
 from catena.orbit_trainer.periods import HOUR_S
 from catena.orbit_trainer.periods import Period as Stretch
@@ -194,7 +195,7 @@ def _evaluate(
     if missing := [name for name in about.fields.variables if name not in labels]:
         yield FieldViolation("cache", f"has no {', '.join(missing[:8])}, which the model takes in")
     if about.task == "downscale":
-        for field in ("leads_h", "roll_out", "members"):
+        for field in ("leads_h", "roll_out", "members", "compared"):
             if getattr(query, field):
                 yield FieldViolation(field, "is given, but the checkpoint downscales; leave it out")
         return
@@ -210,6 +211,50 @@ def _evaluate(
                 f"{', '.join(f'{one:g}' for one in about.leads_h)} h: choose of these, or "
                 f"roll_out to a multiple of {shortest:g} h",
             )
+    yield from _compared(query, about, metadata, opened)
+
+
+def _compared(
+    query: EvaluateCheckpointQuery, about: About, metadata: Metadata, opened: dict[str, Artifact]
+) -> Iterator[FieldViolation]:
+    """Checkpoints whose skill is drawn by the number of their samples."""
+    seen: dict[tuple[str, int], int] = {}
+    for i in range(len(query.compared)):
+        field = f"compared[{i}]"
+        other = storage.read_about(opened[field])
+        samples = other.record.get("samples")
+        if other.task != "forecast" or samples is None:
+            yield FieldViolation(
+                field, "is no fine-tuning for forecasts with a number of samples; give one"
+            )
+            continue
+        wanted, leads = about.fields.outputs, query.leads_h or about.leads_h
+        if other.fields.outputs != wanted or not set(leads) <= set(other.leads_h):
+            yield FieldViolation(
+                field,
+                f"predicts {', '.join(other.fields.outputs[:8])} at "
+                f"{', '.join(f'{one:g}' for one in other.leads_h)} h; wanted "
+                f"{', '.join(wanted[:8])} at {', '.join(f'{one:g}' for one in leads)} h, as the "
+                "checkpoint",
+            )
+        labels = [channel.label for channel in metadata.channels]
+        if missing := [name for name in other.fields.variables if name not in labels]:
+            yield FieldViolation(field, f"takes in {', '.join(missing[:8])}; the cache has none")
+        for item in (
+            *_same_grid(other, metadata),
+            *_seen("days", query.days, other, opened["cache"]),
+        ):
+            yield FieldViolation(field, f"{item.field}: {item.description}")
+        key = (beginning(other), samples)
+        if key in seen:
+            yield FieldViolation(
+                field, f"is {key[0]} with {samples} samples, as compared[{seen[key]}]; give one"
+            )
+        seen[key] = i
+    if query.compared and {name for name, _ in seen} != {PRETRAINED, SCRATCH}:
+        yield FieldViolation(
+            "compared", f"wanted some that are {PRETRAINED}, and some {SCRATCH}; give both"
+        )
 
 
 def _predict(query: PredictQuery, opened: dict[str, Artifact]) -> Iterator[FieldViolation]:

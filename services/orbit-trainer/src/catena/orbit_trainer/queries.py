@@ -42,6 +42,7 @@ from catena.shared.errors import FieldViolation
 from catena.shared.query import Query
 
 MOST_CACHES = 100
+MOST_COMPARED = 40
 MOST_USED = 49_152
 """GPUs of a plan that does not say how many: those of the published run."""
 GPUS_A_SAMPLE = 8
@@ -205,10 +206,12 @@ class EvaluateCheckpointQuery(Query):
     members: Annotated[int, Field(ge=0, le=100)] = 0
     seed: Seed = 0
     title: Words = ""
+    compared: Annotated[tuple[CheckpointRef, ...], Field(max_length=MOST_COMPARED)] = ()
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Each lead once; members in pairs."""
+        """Each lead and checkpoint once; members in pairs."""
         yield from once("leads_h", self.leads_h)
+        yield from once("compared", [ref.digest for ref in self.compared])
         if self.members % 2:
             yield FieldViolation(
                 "members",

@@ -116,6 +116,7 @@ def evaluation_page(
     summary = {
         "title": title,
         **skill.summary(),
+        **({} if efficiency is None else {"efficiency": efficiency.summary()}),
         "findings": [{"status": f.status, "title": f.title, "said": f.said} for f in findings],
     }
     return render(page), summary
@@ -301,7 +302,8 @@ def _efficiency_section(found: DataEfficiency) -> Section:
                     "efficiency",
                     alt="Skill by the number of samples of fine-tuning",
                 ),
-                "Each dot is a fine-tuning with so many samples.",
+                "Each dot is a fine-tuning with so many samples; mean over leads and variables, "
+                "lower is better.",
             ),
             Text(_saved(found)),
         ],
@@ -312,10 +314,13 @@ def _saved(found: DataEfficiency) -> str:
     """How many samples a training from scratch needs for what the pre-trained one has."""
     (first, pretrained), (second, scratch) = list(found.curves.items())[:2]
     factor = samples_saved(found.samples, pretrained, scratch)
+    fewest = next(
+        n for n, error in zip(found.samples, pretrained, strict=True) if np.isfinite(error)
+    )
     if factor is None:
-        return f"{second} does not come to what {first} reaches with the fewest samples."
+        return f"{second} does not come to what {first} reaches with {fewest:,} samples."
     return (
-        f"For what {first} reaches with {found.samples[0]:,} samples, {second} needs about "
+        f"For what {first} reaches with {fewest:,} samples, {second} needs about "
         f"{known(factor, 2)} times as many."
     )
 

@@ -170,8 +170,8 @@ def _mesh_section(meshes: Sequence[PlannedMesh]) -> Section:
         ]
         for m in meshes
     ]
-    columns = ("Mesh", "GPUs", "Memory (GiB)", "Step (ms)", "Samples / s", "MFU (%)")
-    columns += ("Microbatches", "Computed again")
+    columns = ["Mesh", "GPUs", "Memory (GiB)", "Step (ms)", "Samples / s", "MFU (%)"]
+    columns += ["Microbatches", "Computed again"]
     return Section(
         "Meshes that were looked at",
         [

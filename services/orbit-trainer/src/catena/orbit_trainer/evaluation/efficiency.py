@@ -21,7 +21,7 @@ class DataEfficiency:
     samples : sequence of int
         Ascending.
     curves : mapping of str to (samples,) array
-        Pre-trained first, then from scratch, then references.
+        Pre-trained first, then from scratch, then references; NaN where there is none with so many.
     label : str
         Of the skill, with units.
     """
@@ -30,6 +30,19 @@ class DataEfficiency:
     curves: Mapping[str, NDArray[Any]]
     label: str
 
+    def summary(self) -> dict[str, Any]:
+        """The figures as JSON; what is not known is None."""
+        (_, pretrained), (_, scratch) = list(self.curves.items())[:2]
+        return {
+            "label": self.label,
+            "samples": list(self.samples),
+            "curves": {
+                name: [float(value) if np.isfinite(value) else None for value in values]
+                for name, values in self.curves.items()
+            },
+            "samples_saved": samples_saved(self.samples, pretrained, scratch),
+        }
+
 
 def samples_saved(
     samples: Sequence[int], pretrained: NDArray[Any], scratch: NDArray[Any]
@@ -37,17 +50,29 @@ def samples_saved(
     """Samples from scratch over samples after pre-training, for the same error.
 
     For the error that pre-training reaches with the fewest samples; between two numbers of samples
-    the error follows a straight line over their logarithm. None where scratch never gets there.
+    the error follows a straight line over their logarithm. None where scratch never gets there. A
+    scratch that is there with its fewest samples needs no more than these, so that the ratio is an
+    upper bound then.
+
+    Parameters
+    ----------
+    samples : sequence of int
+        Ascending.
+    pretrained, scratch : (samples,) arrays
+        Errors; NaN where there is none with so many.
     """
-    wanted = pretrained[0]
-    there = np.flatnonzero(scratch <= wanted)
+    logs = np.log(np.asarray(samples, np.float64))
+    began, tried = np.isfinite(pretrained), np.isfinite(scratch)
+    if not began.any():
+        return None
+    first, wanted = logs[began][0], pretrained[began][0]
+    places, errors = logs[tried], scratch[tried]
+    there = np.flatnonzero(errors <= wanted)
     if not there.size:
         return None
     last = int(there[0])
     if last == 0:
-        return 1.0
-    high, low = scratch[last - 1], scratch[last]
-    part = (high - wanted) / (high - low)
-    logs = np.log(np.asarray(samples, np.float64))
-    needed = logs[last - 1] + part * (logs[last] - logs[last - 1])
-    return float(np.exp(needed - logs[0]))
+        return float(np.exp(places[0] - first))
+    part = (errors[last - 1] - wanted) / (errors[last - 1] - errors[last])
+    needed = places[last - 1] + part * (places[last] - places[last - 1])
+    return float(np.exp(needed - first))

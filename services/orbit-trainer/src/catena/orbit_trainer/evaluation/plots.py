@@ -187,7 +187,7 @@ def efficiency_plot(samples: Sequence[int], curves: Curves, label: str) -> Figur
     ----------
     samples : sequence of int
     curves : mapping of str to (samples,) array
-        Persistence and climatology are levels.
+        Persistence and climatology are levels; NaN where nothing was trained with so many.
     label : str
         Of the skill, with units.
     """
@@ -195,7 +195,8 @@ def efficiency_plot(samples: Sequence[int], curves: Curves, label: str) -> Figur
         figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
         axes = figure.subplots()
         for number, (name, values) in enumerate(curves.items()):
-            _line(axes, np.asarray(samples), values, name, number, marker="o")
+            there = np.isfinite(values)
+            _line(axes, np.asarray(samples)[there], values[there], name, number, marker="o")
         _counted(axes, np.asarray(samples))
         axes.set_xlabel("samples of fine-tuning")
         axes.set_ylabel(label)

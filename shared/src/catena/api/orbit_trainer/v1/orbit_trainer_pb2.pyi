@@ -377,7 +377,7 @@ class FineTuneResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class EvaluateCheckpointRequest(_message.Message):
-    __slots__ = ("checkpoint", "cache", "days", "leads_h", "stride", "roll_out", "members", "seed", "title", "validate_only")
+    __slots__ = ("checkpoint", "cache", "days", "leads_h", "stride", "roll_out", "members", "seed", "title", "compared", "validate_only")
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     CACHE_FIELD_NUMBER: _ClassVar[int]
     DAYS_FIELD_NUMBER: _ClassVar[int]
@@ -387,6 +387,7 @@ class EvaluateCheckpointRequest(_message.Message):
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     checkpoint: _artifacts_pb2.ArtifactRef
     cache: _artifacts_pb2.ArtifactRef
@@ -397,8 +398,9 @@ class EvaluateCheckpointRequest(_message.Message):
     members: int
     seed: int
     title: str
+    compared: _containers.RepeatedCompositeFieldContainer[_artifacts_pb2.ArtifactRef]
     validate_only: bool
-    def __init__(self, checkpoint: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., cache: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., days: _Optional[_Union[Period, _Mapping]] = ..., leads_h: _Optional[_Iterable[float]] = ..., stride: _Optional[int] = ..., roll_out: _Optional[bool] = ..., members: _Optional[int] = ..., seed: _Optional[int] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, checkpoint: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., cache: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., days: _Optional[_Union[Period, _Mapping]] = ..., leads_h: _Optional[_Iterable[float]] = ..., stride: _Optional[int] = ..., roll_out: _Optional[bool] = ..., members: _Optional[int] = ..., seed: _Optional[int] = ..., title: _Optional[str] = ..., compared: _Optional[_Iterable[_Union[_artifacts_pb2.ArtifactRef, _Mapping]]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class EvaluateCheckpointResponse(_message.Message):
     __slots__ = ("job",)
