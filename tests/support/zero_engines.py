@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -50,3 +51,27 @@ def zero(stage: int, ranks: int = 1, **more: Any) -> ZeroEngine:
 def taken(engine: Any, first: int, stop: int) -> list[tuple[float, float]]:
     """Losses and lengths of gradients of some steps."""
     return steps_of(engine, CONFIG, range(first, stop))
+
+
+def trained_and_resumed(
+    stage: int, folder: Path
+) -> tuple[list[tuple[float, float]], dict[str, Tensor], list[tuple[float, float]]]:
+    """Three steps on two processes, a checkpoint, the rest of 20; those again, from it.
+
+    Returns
+    -------
+    list
+        Losses and lengths of gradients of all steps.
+    dict
+        Weights that were loaded.
+    list
+        Losses and lengths of gradients of the last 17, after loading.
+    """
+    engine = zero(stage, 2)
+    found = taken(engine, 0, 3)
+    engine.save(folder, {"next": 3})
+    found += taken(engine, 3, 20)
+    engine.wait()
+    other = zero(stage, 2)
+    assert other.load(folder) == {"next": 3}
+    return found, other.weights(), taken(other, 3, 20)

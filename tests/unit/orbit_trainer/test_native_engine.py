@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -76,6 +77,21 @@ def test_recomputed_activations_change_no_bit_and_no_name() -> None:
     plain, again = engine_for(ONE), engine_for(ONE, recompute=True)
     assert steps_of(plain, CONFIG, range(2)) == steps_of(again, CONFIG, range(2))
     assert list(again.weights()) == list(dict(Orbit(CONFIG).named_parameters()))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler")
+def test_compiled_blocks_are_the_same_training_and_share_a_compilation() -> None:
+    from torch._dynamo.utils import counters
+
+    counters.clear()
+    plain, fast = engine_for(ONE), engine_for(ONE, compile=True)
+    for one, other in zip(
+        steps_of(plain, CONFIG, range(2)), steps_of(fast, CONFIG, range(2)), strict=True
+    ):
+        assert one == pytest.approx(other, rel=1e-6)
+    assert counters["stats"]["unique_graphs"] == 1
+    assert list(fast.weights()) == list(plain.weights())
 
 
 def test_bfloat16_is_near_float32_and_weights_stay_float32() -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 import torch.distributed as dist
 from support.orbit_meshes import RATE, batch_for
-from support.zero_engines import CONFIG, native, taken, zero
+from support.orbit_ranks import Ranks
+from support.zero_engines import CONFIG, native, taken, trained_and_resumed, zero
 
 from catena.shared.errors import FailedPrecondition, InvalidRequest
 
@@ -125,3 +126,24 @@ def test_a_checkpoint_that_is_not_whole_is_refused_and_changes_nothing(tmp_path:
     with pytest.raises(FailedPrecondition, match="is no whole checkpoint"):
         engine.load(folder)
     assert all(torch.equal(before[name], value) for name, value in engine.weights().items())
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_and_their_checkpoints_fit_one(tmp_path: Path) -> None:
+    plain = native()
+    expected = taken(plain, 0, 20)
+    ranks = Ranks(2, tmp_path)
+    try:
+        for stage in (1, 2, 3):
+            folder = tmp_path / str(stage) / "step-000000003"
+            everyone = ranks.run(trained_and_resumed, stage, folder)
+            found, weights, again = everyone[0]
+            near(found, expected)
+            assert everyone[1] == (found, {}, again), f"stage {stage}: both say the same"
+            assert again == found[3:], f"stage {stage}: resumed, to the bit"
+            alone = native()
+            assert alone.load(folder) == {"next": 3}
+            assert all(torch.equal(weights[name], one) for name, one in alone.weights().items())
+            near(taken(alone, 3, 20), expected[3:])
+    finally:
+        ranks.close()
