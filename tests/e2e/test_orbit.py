@@ -26,7 +26,11 @@ pretrain:
 evaluation: {stride: 4}
 fine_tunes:
   forecast:
-    {data: planet, task: forecast, training: {steps: 5, batch: 4}, evaluation: {stride: 8}}
+    data: planet
+    task: forecast
+    training: {steps: 5, batch: 4}
+    evaluation: {stride: 8}
+    efficiency: {samples: [8, 16], scratch: {training: {steps: 6, batch: 4}}}
   downscale:
     {data: planet, task: downscale, factor: 2, training: {steps: 5, batch: 4}}
 plan: {shape: {size: 115m}, cluster: {preset: h200}, gpus: 16, batch: 64}
@@ -50,11 +54,12 @@ def test_a_planet_becomes_checkpoints_and_pages(system: System) -> None:
     assert "GENERATED" in page(system, "tiny-pretrained"), "nobody must take this planet for ours"
     done = system("flow", "run", "finetune_orbit", "--config", "tiny.yaml")
     assert done.stdout.count("was there already") == 3, "data, cache and pre-training"
-    assert "persistence" in page(system, "tiny-forecast")
+    forecast = page(system, "tiny-forecast")
+    assert "persistence" in forecast and "What does pre-training save?" in forecast
     assert "bicubic" in page(system, "tiny-downscale")
     assert "nothing was run on these GPUs" in page(system, "tiny-plan")
     kinds = [one["kind"] for one in system.json("artifacts", "list")]
-    assert kinds.count("checkpoint") == 3 and kinds.count("evaluation") == 3
+    assert kinds.count("checkpoint") == 7 and kinds.count("evaluation") == 3
 
 
 def test_a_wrong_file_is_told_before_anything_runs(system: System) -> None:

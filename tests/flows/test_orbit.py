@@ -85,9 +85,77 @@ def test_a_fine_tuning_begins_from_the_checkpoint_or_with_its_shape() -> None:
     ), "the same model, or nothing is compared"
 
 
+def tuned(**fields: Any) -> dict[str, Any]:
+    return {"fine_tunes": {"tuned": fields}}
+
+
+def test_each_number_of_samples_is_learned_from_both_beginnings() -> None:
+    efficiency = {"samples": [64, 16], "scratch": {"training": {"steps": 30}}}
+    config = read(
+        **tuned(data="era5", task="forecast", adapter="lora", rank=4, efficiency=efficiency)
+    )
+    cache, checkpoint = made("hot_cache"), made("checkpoint")
+    found = {
+        name: request_from_dict("orbit-trainer", "FineTune", request)
+        for name, request in steps.efficiency_requests(config, "tuned", cache, checkpoint).items()
+    }
+    assert list(found) == [
+        "tuned, 16 samples, pre-trained",
+        "tuned, 16 samples, from scratch",
+        "tuned, 64 samples, pre-trained",
+        "tuned, 64 samples, from scratch",
+    ]
+    assert [one.samples for one in found.values()] == [16, 16, 64, 64]
+    begun, scratch = (
+        found["tuned, 64 samples, pre-trained"],
+        found["tuned, 64 samples, from scratch"],
+    )
+    assert begun.checkpoint.kind == "checkpoint" and begun.rank == 4 and not begun.training.steps
+    assert not scratch.HasField("checkpoint") and not scratch.rank and scratch.training.steps == 30
+    assert scratch.shape.size == 2, "the shape of the pre-trained model"
+    assert not steps.efficiency_requests(read(), "forecast", cache, checkpoint)
+    request = steps.evaluation_request(
+        config, {}, checkpoint, cache, "x", [made("checkpoint", "3")]
+    )
+    sent = request_from_dict("orbit-trainer", "EvaluateCheckpoint", request)
+    assert [ref.digest[-1] for ref in sent.compared] == ["3"]
+
+
+def test_spin_ups_learn_from_sites_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sites.safetensors").write_bytes(b"x")
+    monkeypatch.setenv("SITES", str(tmp_path))
+    sites = {"path": "${SITES}/sites.safetensors", "pools": ["wood", "litter"]}
+    config = read(**tuned(task="spin_up", sites=sites, training={"steps": 5}))
+    request = steps.fine_tune_request(config, "tuned", made("files"), made("checkpoint"))
+    sent = request_from_dict("orbit-trainer", "FineTune", request)
+    assert sent.sites.file == "sites.safetensors" and list(sent.sites.pools) == ["wood", "litter"]
+    assert sent.sites.files.kind == "files" and not sent.HasField("training_days")
+    asked = [method for _, method, _ in steps._requests(config)]
+    assert asked == ["Pretrain", "EvaluateCheckpoint", "FineTune", "PlanTraining"]
+    put: list[dict[str, Path]] = []
+    monkeypatch.setattr(steps, "put_files", lambda files, title: put.append(files))
+    monkeypatch.setattr(steps, "plain_ref", lambda ref: made("files"))
+    assert steps.sites_files(config, "tuned")["kind"] == "files"
+    assert put == [{"sites.safetensors": tmp_path / "sites.safetensors"}]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        (tuned(task="forecast"), ("wanted data",)),
+        (tuned(task="spin_up", data="era5"), ("wants sites",)),
+        (tuned(task="spin_up", sites={"path": "/none.safetensors"}), ("there is no file",)),
+        (
+            tuned(data="era5", task="downscale", efficiency={"samples": [8]}),
+            ("efficiency is for the task forecast",),
+        ),
+        (tuned(data="era5", task="forecast", efficiency={"samples": [8, 8]}), ("number once",)),
+        (
+            tuned(data="era5", task="forecast", samples=4, efficiency={"samples": [8]}),
+            ("leave these out",),
+        ),
         ({"pretrain": {"data": ["era6"]}}, ("pretrain.data", "'era6'", "cmip6, era5")),
         ({"pretrain": {"data": []}}, ("pretrain.data",)),
         ({"fine_tunes": {"a": {"data": "b"}}}, ("fine_tunes.a.data", "'b'")),
@@ -160,10 +228,13 @@ def test_the_files_that_are_shipped_make_sound_requests(
         check(ingest, "BuildCache", steps.cache_request(config, one, made("dataset")))
     check(queries, "Pretrain", steps.pretrain_request(config, caches))
     sections = [(config.pretrain.data[0], config.evaluation)]
-    for tuned, one_tune in config.fine_tunes.items():
+    for name_, one_tune in config.fine_tunes.items():
         start = None if one_tune.from_scratch else made("checkpoint")
-        request = steps.fine_tune_request(config, tuned, caches[one_tune.data], start)
-        check(queries, "FineTune", request)
+        cache = caches[one_tune.data]
+        check(queries, "FineTune", steps.fine_tune_request(config, name_, cache, start))
+        dots = steps.efficiency_requests(config, name_, cache, made("checkpoint"))
+        for request in dots.values():
+            check(queries, "FineTune", request)
         sections.append((one_tune.data, one_tune.evaluation))
     for data, own in sections:
         request = steps.evaluation_request(config, own, made("checkpoint"), caches[data], "x")

@@ -12,14 +12,13 @@ from prefect import flow, task
 from catena.flows import orbit_steps as steps
 from catena.flows.orbit import OrbitTraining
 from catena.flows.pretrain_orbit import LONGEST_S, evaluate, start
-from catena.flows.rpc import REPORTS, Ref, ask_job, export_file, say
+from catena.flows.rpc import REPORTS, Ref, Section, ask_job, export_file, say
 from catena.flows.tasks import RPC, publish, scheduled_day
 
 
 @task(name="fine-tune", **RPC)
-def fine_tune(config: OrbitTraining, name: str, cache: Ref, pretrained: Ref | None) -> Ref:
+def fine_tune(name: str, request: Section) -> Ref:
     """One fine-tuned model."""
-    request = steps.fine_tune_request(config, name, cache, pretrained)
     return ask_job(steps.SERVICE, name, "FineTune", request)
 
 
@@ -59,11 +58,23 @@ def finetune_orbit(config: OrbitTraining | Path) -> list[str]:
     results = {**made.caches, "pretrained": made.checkpoint}
     pages: dict[str, Ref] = {}
     for name, one in config.fine_tunes.items():
-        cache = made.caches[one.data]
         begin = None if one.from_scratch else made.checkpoint
-        results[name] = fine_tune(config, name, cache, begin)
-        pages[name] = evaluate(config, one.evaluation, results[name], cache, name)
-        results[f"{name} skill"] = pages[name]
+        source = made.caches[one.data] if one.sites is None else steps.sites_files(config, name)
+        request = steps.fine_tune_request(config, name, source, begin)
+        results[name] = fine_tune(name, request)
+        if one.sites is not None:
+            pages[name] = results[name]  # its own page has the scores
+            continue
+        dots = {
+            dot: fine_tune(dot, request)
+            for dot, request in steps.efficiency_requests(
+                config, name, source, made.checkpoint
+            ).items()
+        }
+        pages[name] = evaluate(
+            config, one.evaluation, results[name], source, name, list(dots.values())
+        )
+        results |= {**dots, f"{name} skill": pages[name]}
     if config.plan is not None:
         results["plan"] = pages["plan"] = plan_training(config)
     paths = [

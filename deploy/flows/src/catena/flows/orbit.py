@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from catena.flows.archives import OneDataset
-from catena.flows.config import FlowConfig, OpenSection, RunName, StepFields
+from catena.flows.config import (
+    ClosedSection,
+    FlowConfig,
+    LocalFile,
+    OpenSection,
+    RunName,
+    StepFields,
+)
 from catena.flows.rpc import Section
 
 OWN_RESULTS = frozenset({"pretrained", "plan"})
@@ -38,6 +45,42 @@ class Pretraining(OpenSection):
     data: list[str] = Field(min_length=1)
 
 
+class SpinUpSites(OpenSection):
+    """Sites with their equilibria; all other fields are those of the message SpinUpSites.
+
+    Parameters
+    ----------
+    path : Path
+        Safetensors file of inputs and pools.
+    """
+
+    path: LocalFile
+
+
+class Efficiency(ClosedSection):
+    """What pre-training is worth: skill by the number of samples of fine-tuning.
+
+    Each number is fine-tuned twice, from the pre-trained model and from random weights.
+
+    Parameters
+    ----------
+    samples : list of int
+        Numbers of samples.
+    scratch : dict
+        Fields of FineTuneRequest that are others from random weights, e.g. more steps.
+    """
+
+    samples: list[int] = Field(min_length=1, max_length=20)
+    scratch: StepFields
+
+    @field_validator("samples")
+    @classmethod
+    def _once(cls, value: list[int]) -> list[int]:
+        if len(set(value)) < len(value):
+            raise ValueError("wanted each number once")
+        return sorted(value)
+
+
 class FineTuning(OpenSection):
     """One fine-tuning; all other fields are those of FineTuneRequest.
 
@@ -45,15 +88,37 @@ class FineTuning(OpenSection):
     ----------
     data : str
         Name of its data.
+    sites : SpinUpSites, optional
+        For the task ``spin_up``, in the place of data.
     from_scratch : bool
         From random weights of the same shape, to compare with.
+    efficiency : Efficiency, optional
+        For the task ``forecast``: the page shows skill by the number of samples too.
     evaluation : dict
-        Fields of EvaluateCheckpointRequest.
+        Fields of EvaluateCheckpointRequest; none for ``spin_up``, which is scored on its own sites.
     """
 
-    data: str
+    data: str = ""
+    sites: SpinUpSites | None = None
     from_scratch: bool = False
+    efficiency: Efficiency | None = None
     evaluation: StepFields
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        spins_up = self.request.get("task") == "spin_up"
+        if spins_up and (self.sites is None or self.data or self.evaluation):
+            raise ValueError("the task spin_up wants sites, and neither data nor an evaluation")
+        if not spins_up and (self.sites is not None or not self.data):
+            raise ValueError("wanted data; sites are for the task spin_up")
+        if self.efficiency is None:
+            return self
+        if self.request.get("task") != "forecast" or self.from_scratch or "samples" in self.request:
+            raise ValueError(
+                "efficiency is for the task forecast, and sets from_scratch and samples itself; "
+                "leave these out"
+            )
+        return self
 
 
 class OrbitTraining(FlowConfig):
@@ -105,7 +170,9 @@ class OrbitTraining(FlowConfig):
                 "another name"
             )
         asked = {"pretrain": self.pretrain.data}
-        asked |= {f"fine_tunes.{name}": [one.data] for name, one in self.fine_tunes.items()}
+        asked |= {
+            f"fine_tunes.{name}": [one.data] for name, one in self.fine_tunes.items() if one.data
+        }
         for section, names in asked.items():
             for name in names:
                 if name not in self.data:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from catena.flows.orbit import OrbitTraining
-from catena.flows.rpc import Ref, Section, faults, later
-from catena.shared.client import FieldViolation, InvalidRequest, connect
+from catena.flows.rpc import Ref, Section, faults, later, plain_ref
+from catena.shared.client import FieldViolation, InvalidRequest, connect, put_files
 
 SERVICE = "orbit-trainer"
 INGEST = "data-ingest"
+_ADAPTER = ("adapter", "rank")
 
 
 # ------------------------------------------------------------------ requests
@@ -42,32 +43,78 @@ def pretrain_request(config: OrbitTraining, caches: Mapping[str, Ref]) -> Sectio
 
 
 def fine_tune_request(
-    config: OrbitTraining, name: str, cache: Ref, pretrained: Ref | None
+    config: OrbitTraining, name: str, source: Ref, pretrained: Ref | None
 ) -> Section:
-    """Fields of FineTuneRequest for one fine-tuning; without a checkpoint it is from scratch."""
+    """Fields of FineTuneRequest for one fine-tuning.
+
+    Parameters
+    ----------
+    config : OrbitTraining
+    name : str
+        Of the fine-tuning.
+    source : Ref
+        Its hot cache; the files of its sites, where it has some.
+    pretrained : Ref or None
+        Without a checkpoint it is from scratch.
+    """
     one = config.fine_tunes[name]
-    request = {
-        "title": f"{config.title or config.name}, {name}",
-        **_days(config),
-        **one.request,
-        "cache": cache,
-    }
+    title = f"{config.title or config.name}, {name}"
+    if one.sites is None:
+        request = {"title": title, **_days(config), **one.request, "cache": source}
+    else:
+        sites = {**one.sites.request, "files": source, "file": one.sites.path.name}
+        request = {"title": title, **one.request, "sites": sites}
     if pretrained is not None:
         return {**request, "checkpoint": pretrained}
     return {"shape": config.pretrain.request.get("shape", {}), **request}
 
 
+def sites_files(config: OrbitTraining, name: str) -> Ref:
+    """Puts the file of sites of a fine-tuning into the store."""
+    sites = config.fine_tunes[name].sites
+    assert sites is not None
+    # Resolved: data are often links to another disk; they keep the link's name.
+    by_name = {sites.path.name: sites.path.resolve()}
+    return plain_ref(put_files(by_name, title=f"sites of {name}"))
+
+
+def efficiency_requests(
+    config: OrbitTraining, name: str, cache: Ref, pretrained: Ref
+) -> dict[str, Section]:
+    """Fields of FineTuneRequest for each dot of the curves of skill by samples, by what it is."""
+    found = config.fine_tunes[name].efficiency
+    if found is None:
+        return {}
+    requests = {}
+    for count in found.samples:
+        for begin, start in (("pre-trained", pretrained), ("from scratch", None)):
+            request = fine_tune_request(config, name, cache, start)
+            if start is None:
+                # Blocks of random weights are trained whole.
+                request = {key: one for key, one in request.items() if key not in _ADAPTER}
+                request |= found.scratch
+            own = {"title": f"{request['title']}, {count} samples, {begin}", "samples": count}
+            requests[f"{name}, {count} samples, {begin}"] = {**request, **own}
+    return requests
+
+
 def evaluation_request(
-    config: OrbitTraining, own: Mapping[str, Any], checkpoint: Ref, cache: Ref, title: str
+    config: OrbitTraining,
+    own: Mapping[str, Any],
+    checkpoint: Ref,
+    cache: Ref,
+    title: str,
+    compared: Sequence[Ref] = (),
 ) -> Section:
     """Fields of EvaluateCheckpointRequest; `own` are those of its section."""
-    return {
+    request = {
         "title": title,
         "days": config.test_days,
         **own,
         "checkpoint": checkpoint,
         "cache": cache,
     }
+    return {**request, "compared": list(compared)} if compared else request
 
 
 def plan_request(config: OrbitTraining) -> Section:
@@ -130,18 +177,25 @@ def _requests(config: OrbitTraining) -> Iterator[_Check]:
     )
     for name, one in config.fine_tunes.items():
         start = None if one.from_scratch else checkpoint
+        source = cache if one.sites is None else later("files")
         yield (
             f"fine_tunes.{name}",
             "FineTune",
-            lambda name=name, start=start: fine_tune_request(config, name, cache, start),  # type: ignore[misc]
-        )
-        yield (
-            f"fine_tunes.{name}.evaluation",
-            "EvaluateCheckpoint",
-            lambda one=one: evaluation_request(  # type: ignore[misc]
-                config, one.evaluation, checkpoint, cache, config.title
+            lambda name=name, source=source, start=start: (  # type: ignore[misc]
+                fine_tune_request(config, name, source, start)
             ),
         )
+        for request in efficiency_requests(config, name, cache, checkpoint).values():
+            section = f"fine_tunes.{name}.efficiency"
+            yield section, "FineTune", lambda request=request: request  # type: ignore[misc]
+        if one.sites is None:
+            yield (
+                f"fine_tunes.{name}.evaluation",
+                "EvaluateCheckpoint",
+                lambda one=one: evaluation_request(  # type: ignore[misc]
+                    config, one.evaluation, checkpoint, cache, config.title
+                ),
+            )
     if config.plan is not None:
         yield "plan", "PlanTraining", lambda: plan_request(config)
 

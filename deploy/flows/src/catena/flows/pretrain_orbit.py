@@ -5,6 +5,7 @@ A task is one rpc. Whatever was made before is found by its name and not made ag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -41,11 +42,16 @@ def pretrain(config: OrbitTraining, caches: dict[str, Ref]) -> Ref:
 
 @task(name="evaluation", **RPC)
 def evaluate(
-    config: OrbitTraining, own: dict[str, object], checkpoint: Ref, cache: Ref, name: str
+    config: OrbitTraining,
+    own: dict[str, object],
+    checkpoint: Ref,
+    cache: Ref,
+    name: str,
+    compared: Sequence[Ref] = (),
 ) -> Ref:
     """Scores and maps of one model."""
     title = f"{config.title or config.name}: {name}"
-    request = steps.evaluation_request(config, own, checkpoint, cache, title)
+    request = steps.evaluation_request(config, own, checkpoint, cache, title, compared)
     return ask_job(steps.SERVICE, f"{name} skill", "EvaluateCheckpoint", request)
 
 
