@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch.distributed as dist
 
@@ -14,7 +12,6 @@ from catena.orbit_trainer.plan.trace import trace_step
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.errors import InvalidRequest
 
-ALL = "CATENA_ALL_MESHES" in os.environ
 NAMES = tuple(f"v{number}" for number in range(7))
 CONFIG = OrbitConfig(NAMES, NAMES[:3], (8, 16), patch=4, width=64, depth=3, heads=8)
 
@@ -82,10 +79,11 @@ def test_every_direction_exchanges_what_is_computed(
 
 
 @pytest.mark.slow
-def test_the_largest_model_is_traced_on_49152_ranks() -> None:
-    """Of its 62 blocks, which are alike, four; all of them with ``CATENA_ALL_MESHES=1``."""
-    more = {} if ALL else {"depth": 4}
-    config = OrbitConfig.of_size("113B", [f"channel_{number}" for number in range(91)], **more)
+@pytest.mark.parametrize("depth", [4, pytest.param(62, marks=pytest.mark.exhaustive)])
+def test_the_largest_model_is_traced_on_49152_ranks(depth: int) -> None:
+    """Its 62 blocks are alike."""
+    names = [f"channel_{number}" for number in range(91)]
+    config = OrbitConfig.of_size("113B", names, depth=depth)
     traced, computed = both(config, MeshShape(ddp=96, fsdp=64, tp=8))
     assert traced == computed
 
