@@ -127,7 +127,7 @@ def test_spin_ups_learn_from_sites_of_a_file(
     (tmp_path / "sites.safetensors").write_bytes(b"x")
     monkeypatch.setenv("SITES", str(tmp_path))
     sites = {"path": "${SITES}/sites.safetensors", "pools": ["wood", "litter"]}
-    config = read(**tuned(task="spin_up", sites=sites, training={"steps": 5}))
+    config = read(**tuned(task="SPIN_UP", sites=sites, training={"steps": 5}))
     request = steps.fine_tune_request(config, "tuned", made("files"), made("checkpoint"))
     sent = request_from_dict("orbit-trainer", "FineTune", request)
     assert sent.sites.file == "sites.safetensors" and list(sent.sites.pools) == ["wood", "litter"]

@@ -101,3 +101,9 @@ def test_bicubic_keeps_straight_slopes_and_goes_round_the_globe() -> None:
     assert whole.shape == (3, 32, 64)
     np.testing.assert_allclose(np.roll(whole, 20, -1), moved, atol=1e-5)
     assert np.abs(np.roll(bicubic(rolled, 4), 20, -1) - moved).max() > 0.01
+
+
+def test_a_grid_smaller_than_the_window_has_all_scores_but_ssim() -> None:
+    truth = np.random.default_rng(0).normal(size=(2, 1, 8, 16))
+    found = downscaling_scores(truth + 0.5, truth)
+    assert found.rmse[0] == pytest.approx(0.5) and np.isnan(found.ssim[0])

@@ -51,7 +51,7 @@ def test_an_evaluation_says_who_wins_and_that_fields_are_generated(skill: Skill)
     html, summary = evaluation_page("<A test>", skill, **PERIODS, efficiency=efficiency)
     found = said(summary)
     assert found["ORBIT beats persistence in 6 of 6 pairs of lead and variable"] == "passed"
-    assert found["Forecasts have at least 90 % of the truth's activity"] == "passed"
+    assert found["Forecasts have 90 to 90 % of the truth's activity"] == "passed"
     text = text_of(html)
     assert "GENERATED" in text
     assert "<A test>" not in html
@@ -68,13 +68,20 @@ def test_an_evaluation_does_not_hide_a_loss() -> None:
     html, summary = evaluation_page("t", skill, **PERIODS, shown=("pr", "nothing"))
     found = said(summary)
     assert found["ORBIT beats persistence in 0 of 6 pairs of lead and variable"] == "failed"
-    assert found["Forecasts have at least 45 % of the truth's activity"] == "doubtful"
+    assert found["Forecasts have 45 to 45 % of the truth's activity"] == "doubtful"
     text = text_of(html)
     assert "GENERATED" not in text
     assert "Do ensembles know" in text
     assert "sharp as the truth" not in text, "a region has no zonal wavenumbers"
     assert "pr, 5 d" in text
     assert "tas, 5 d" not in text, "what was not asked to be shown is in tables only"
+
+
+def test_forecasts_that_are_too_rough_are_not_called_lively(skill: Skill) -> None:
+    skill.scores["activity"][0] *= 1.5
+    html, summary = evaluation_page("t", skill, **PERIODS)
+    assert said(summary)["Forecasts have 135 to 135 % of the truth's activity"] == "doubtful"
+    assert "more than the truth is error" in text_of(html)
 
 
 def test_a_downscaling_is_held_against_bicubic() -> None:
@@ -177,3 +184,21 @@ def test_a_plan_says_that_nothing_was_run_and_on_what_it_stands() -> None:
     ):  # fmt: skip
         assert words in text, words
     assert "Weak scaling: more" not in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("forecast", "normalised changes"), ("spin-up", "pools"), ("downscale", "total variation")],
+)
+def test_a_training_says_what_its_loss_is(kind: str, said: str) -> None:
+    html, _ = training_page(
+        "t",
+        history_of([1.0, 0.5], []),
+        TrainingSettings(steps=2, batch=8),
+        model=[],
+        data=[],
+        generated=False,
+        seconds=1.0,
+        kind=kind,
+    )
+    assert said in text_of(html)

@@ -106,14 +106,16 @@ class FineTuning(OpenSection):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        spins_up = self.request.get("task") == "spin_up"
+        # As requests take it: SPIN_UP, spin-up and TASK_SPIN_UP are the same.
+        task = str(self.request.get("task", "")).lower().replace("-", "_").removeprefix("task_")
+        spins_up = task == "spin_up"
         if spins_up and (self.sites is None or self.data or self.evaluation):
             raise ValueError("the task spin_up wants sites, and neither data nor an evaluation")
         if not spins_up and (self.sites is not None or not self.data):
             raise ValueError("wanted data; sites are for the task spin_up")
         if self.efficiency is None:
             return self
-        if self.request.get("task") != "forecast" or self.from_scratch or "samples" in self.request:
+        if task != "forecast" or self.from_scratch or "samples" in self.request:
             raise ValueError(
                 "efficiency is for the task forecast, and sets from_scratch and samples itself; "
                 "leave these out"

@@ -43,7 +43,7 @@ SHOWN = 6
 """Variables with a panel of their own."""
 MAPS = 3
 LIVELY = 0.8
-"""Forecasts with less of the truth's activity are too smooth."""
+"""Forecasts with less of the truth's activity are too smooth; with as much more too rough."""
 
 
 def evaluation_page(
@@ -150,14 +150,17 @@ def _findings(skill: Skill) -> list[Finding]:
     lively = np.where(skill.truth_activity > 0, skill.truth_activity, np.nan)
     share = skill.score("activity", mine) / lively
     if np.isfinite(share).any():
-        least = float(np.nanmin(share))
+        least, most = float(np.nanmin(share)), float(np.nanmax(share))
+        said = "They are about as lively as the truth."
+        if least <= LIVELY:
+            said = "A forecast that is too smooth has a low RMSE, and no storms."
+        elif most >= 1 / LIVELY:
+            said = "What they have more than the truth is error."
         findings.append(
             Finding(
-                "passed" if least > LIVELY else "doubtful",
-                f"Forecasts have at least {100 * least:.0f} % of the truth's activity",
-                "They are about as lively as the truth."
-                if least > LIVELY
-                else "A forecast that is too smooth has a low RMSE, and no storms.",
+                "passed" if least > LIVELY and most < 1 / LIVELY else "doubtful",
+                f"Forecasts have {100 * least:.0f} to {100 * most:.0f} % of the truth's activity",
+                said,
             )
         )
     return findings

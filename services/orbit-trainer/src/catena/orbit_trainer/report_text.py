@@ -17,7 +17,7 @@ GENERATED = (
 GLOSSARY: Mapping[str, Sequence[tuple[str, str]]] = {
     "training": (
         ("step", "One change of the weights, from one batch of samples."),
-        ("loss", "What training makes small; 1 is as bad as always saying the mean."),
+        ("loss", "What training makes small: how far it is from what was wanted, squared."),
         ("held-back samples", "Days of validation: their loss is looked at, not learned from."),
         ("mesh", "How processes share the work: layers, samples, weights, places, heads."),
     ),
@@ -65,8 +65,8 @@ def known(value: float, digits: int = 3) -> str:
 
 
 def lead_words(hours: float) -> str:
-    """``6 h``, ``5 d``."""
-    return f"{hours / 24:g} d" if hours >= 72 and hours % 24 == 0 else f"{hours:g} h"
+    """``6 h``, ``5 d``, ``30.44 d``."""
+    return f"{hours / 24:.4g} d" if hours >= 72 else f"{hours:g} h"
 
 
 def date_words(seconds: int, calendar: str) -> str:

@@ -30,6 +30,16 @@ from catena.shared.report import (
 
 __all__ = ["model_facts", "training_page"]
 
+LOSSES = {
+    "downscale": "Mean square error of normalised fine fields, weighted by the area of the rows, "
+    "and a little of their total variation.",
+    "spin-up": "Mean square error of normalised pools.",
+}
+CHANGES = (
+    "Mean square error of normalised changes over the lead, weighted by the area of the rows; 1 is "
+    "about that of no change."
+)
+"""What the loss is, by the kind of training; else that of changes."""
 WAITED = 0.05
 """More of the time waiting for batches is worth a word."""
 
@@ -111,7 +121,7 @@ def training_page(
             [
                 Picture(
                     plot(loss_plot(losses), "loss", alt="Loss by step"),
-                    "Mean square error of normalised targets, weighted by the area of the rows.",
+                    LOSSES.get(kind, CHANGES),
                 )
             ],
         ),

@@ -28,6 +28,7 @@ QUANTILES = (0.68, 0.95, 0.997, 0.9999)
 """Of the truth: one, two and three standard deviations of a normal distribution, and extremes."""
 
 _RADIUS, _SIGMA, _K1, _K2 = 5, 1.5, 0.01, 0.03
+_WINDOW = 2 * _RADIUS + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class DownscalingScores:
     Parameters
     ----------
     correlation, rmse, bias, ssim : Array, (V,)
+        SSIM is NaN on grids that are smaller than its window.
     levels : tuple of float
     above : Array, (levels, V)
         RMSE of the cells where the truth exceeds its quantile.
@@ -88,7 +90,8 @@ def downscaling_scores(
         scores[0, v] = np.corrcoef(p, t)[0, 1] if varies else np.nan
         scores[1, v] = np.sqrt(square.mean())
         scores[2, v] = (p - t).mean()
-        scores[3, v] = known_mean(ssim(predicted[:, v], truth[:, v], np.ptp(t)))
+        if min(truth.shape[-2:]) >= _WINDOW:
+            scores[3, v] = known_mean(ssim(predicted[:, v], truth[:, v], np.ptp(t)))
         for place, limit in enumerate(np.quantile(t, levels)):
             high = t > limit
             if high.any():
@@ -122,9 +125,10 @@ def ssim(a: Fields, b: Fields, data_range: float) -> Array:
     InvalidData
         When the image is smaller than the window.
     """
-    size = 2 * _RADIUS + 1
-    if min(a.shape[-2:]) < size:
-        raise InvalidData(f"SSIM of images of {a.shape[-2:]} cells; wanted {size} x {size} or more")
+    if min(a.shape[-2:]) < _WINDOW:
+        raise InvalidData(
+            f"SSIM of images of {a.shape[-2:]} cells; wanted {_WINDOW} x {_WINDOW} or more"
+        )
     a, b = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(b, np.float64))
     if not data_range > 0:
         return np.full(a.shape[:-2], np.nan)

@@ -167,7 +167,7 @@ def loss_plot(found: Losses) -> Figure:
         if positive.size and positive.max() > 10 * positive.min():
             axes.set_yscale("log")
         axes.set_xlabel("step")
-        axes.set_ylabel("loss (latitude-weighted)")
+        axes.set_ylabel("loss")
         axes.margins(x=0.01)
         axes.grid(axis="y", color=LINE, linewidth=0.5)
         if found.learning_rate is not None:
