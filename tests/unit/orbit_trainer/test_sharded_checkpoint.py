@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from support.orbit_meshes import config_for, engine_for, steps_of
 
 from catena.orbit_trainer.engines.native import NativeEngine
 from catena.orbit_trainer.parallel.mesh import MeshShape
+from catena.orbit_trainer.training import sharded_checkpoint
 from catena.orbit_trainer.training.checkpoint_folder import CheckpointFolder, read_meta, seal
 from catena.shared.errors import FailedPrecondition
 
@@ -215,3 +217,23 @@ def test_what_a_killed_process_left_is_not_a_checkpoint_and_is_replaced(saved: P
     engine.wait()
     assert fresh().load(checkpoints.place(3)) == {"said": 3}
     assert not left.exists()
+
+
+def test_a_process_that_is_lost_meanwhile_is_not_taken_for_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*told: Any, **more: Any) -> None:
+        raise RuntimeError("Connection closed by peer")
+
+    store = dist.HashStore()  # type: ignore[attr-defined]
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        monkeypatch.setattr(sharded_checkpoint, "save", lost)
+        writer = sharded_checkpoint.CheckpointWriter(dist.group.WORLD)
+        writer.save(tmp_path / "step-000000005", {"weights.a": torch.zeros(2)}, {})
+        # An error of catena's would end the training; of this one its launcher starts all again.
+        with pytest.raises(RuntimeError, match="closed by peer"):
+            writer.wait()
+        writer.wait()
+    finally:
+        dist.destroy_process_group()

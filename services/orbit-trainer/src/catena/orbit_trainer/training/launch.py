@@ -22,7 +22,7 @@ from catena.orbit_trainer.training.worker import (
     work,
 )
 from catena.orbit_trainer.trainings import Training
-from catena.shared.errors import FailedPrecondition
+from catena.shared.errors import CatenaError, FailedPrecondition
 
 __all__ = ["train_on_ray"]
 
@@ -72,15 +72,27 @@ def train_on_ray(
     write_task(task, training, folder)
     # The actor owns the processes and their reserved CPUs: when this job dies, so do they.
     host: Any = ray.remote(num_cpus=0, max_restarts=0)(_TrainHost).remote()
+    workers = training.settings.mesh.size
     try:
-        running = host.run.remote(str(task), training.settings.mesh.size, device, restarts)
+        running = host.run.remote(str(task), workers, device, restarts)
         while not ray.wait([running], timeout=LOOK_S)[0]:
-            progress(*Progress.read(folder))
+            failure = read_failure(folder)
+            if failure is not None:  # Ray would start all again, to hear the same
+                raise failure
+            fraction, message = Progress.read(folder)
+            progress(fraction, _lacking(workers, device) or message)
         ray.get(running)
     except RayError as error:
         failure = read_failure(folder)
+        found = _found(error)
+        for one in found if failure is None else []:
+            failure = one if isinstance(one, CatenaError) else failure
         if failure is not None:
             raise failure from None
+        lost = any(isinstance(one, RayError) for one in found)
+        # A process whose neighbour is gone raises a RuntimeError.
+        if not lost and any(not isinstance(one, RuntimeError) for one in found):
+            raise  # it is a defect, to be recorded with all that is known of it
         raise FailedPrecondition(
             f"processes of the training were lost more than {restarts} times "
             f"({type(error).__name__}); start it again, it goes on from its last checkpoint"
@@ -88,6 +100,32 @@ def train_on_ray(
     finally:
         ray.kill(host)
     return read_trained(folder)
+
+
+def _lacking(workers: int, device: str) -> str:
+    """What processes wait for that the cluster does not have; empty where it has all."""
+    import ray
+
+    kind = "GPU" if device == "cuda" else "CPU"
+    there = ray.cluster_resources().get(kind, 0)
+    if there >= workers:
+        return ""
+    return (
+        f"waiting for {workers} {kind}s, one for each process of the mesh; the Ray cluster has "
+        f"{there:g}: add machines, or cancel and choose a smaller mesh"
+    )
+
+
+def _found(error: Exception) -> list[BaseException]:
+    """What Ray Train found on the processes that failed last."""
+    failures = getattr(getattr(error, "cause", None), "worker_failures", {})
+    return [getattr(one, "_base_exc", one) for one in failures.values()]
+
+
+_NEEDLESS = ("PlacementGroupCleanerCallback", "DatasetsCallback")
+"""Parts of Ray Train. The cleaner is a process that waits for ever where a training was killed and
+Ray has no dashboard; reserved CPUs are free without it, as their owner is gone. There are no
+datasets of Ray's, so nobody need manage them."""
 
 
 class _TrainHost:
@@ -98,9 +136,16 @@ class _TrainHost:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
 
+        class Trainer(TorchTrainer):
+            """Without what it would start beside the processes of the training."""
+
+            def _create_default_callbacks(self) -> list[Any]:
+                made: list[Any] = super()._create_default_callbacks()
+                return [one for one in made if type(one).__name__ not in _NEEDLESS]
+
         gpu = device == "cuda"
         with tempfile.TemporaryDirectory(prefix="catena-train-") as scratch:
-            TorchTrainer(
+            Trainer(
                 _loop,
                 train_loop_config={"task": task, "device": device},
                 torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),

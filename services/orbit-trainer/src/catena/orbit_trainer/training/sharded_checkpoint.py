@@ -75,7 +75,7 @@ class CheckpointWriter:
         # Copies are made while the training waits; a device's go to the host.
         self._stager = DefaultStager(StagingOptions(False, False, False, False))
         self._thread: threading.Thread | None = None
-        self._failure: FailedPrecondition | None = None
+        self._failure: Exception | None = None
 
     def save(self, folder: Path, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Copy tensors, and begin to write them; `folder` appears when all is written.
@@ -99,6 +99,8 @@ class CheckpointWriter:
         ------
         FailedPrecondition
             On all processes, when one could not write its part.
+        RuntimeError
+            When a process was lost meanwhile: who has started them starts them again.
         """
         if self._thread is not None:
             self._thread.join()
@@ -117,6 +119,9 @@ class CheckpointWriter:
                 )
         # Anything, a lost process too: what is not raised here would pass for written.
         except (CheckpointException, Exception) as error:
+            if self._group is not None and isinstance(error, RuntimeError):
+                self._failure = error  # of the exchange itself; what a part raises comes wrapped
+                return
             cause = _cause(error)
             self._failure = FailedPrecondition(
                 f"checkpoint {folder.name} could not be written ({type(cause).__name__}: {cause}); "

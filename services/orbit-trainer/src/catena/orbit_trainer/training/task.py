@@ -37,7 +37,7 @@ from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.orbit_trainer.trainings import Training
-from catena.shared.errors import FieldViolation, InvalidRequest
+from catena.shared.errors import FailedPrecondition, FieldViolation, InvalidRequest
 from catena.shared.hot_cache import HotCache
 
 __all__ = ["read_task", "write_task"]
@@ -52,11 +52,14 @@ _MODELS: dict[str, type[OrbitConfig] | type[DownscaleConfig]] = {
 
 
 def write_task(path: Path, training: Training, checkpoints: Path) -> None:
-    """Write the file, and the pre-trained weights beside it if there are any."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the file, and the pre-trained weights beside it if there are any.
+
+    Raises
+    ------
+    FailedPrecondition
+        When they cannot be written: the disk is full, for one.
+    """
     before = training.pretrained
-    if before is not None:
-        save_file(dict(before.weights), path.with_name(_WEIGHTS))
     plain = {
         "task": "downscale" if isinstance(training.config, DownscaleConfig) else "forecast",
         "caches": [str(folder.absolute()) for folder in training.folders],
@@ -71,7 +74,15 @@ def write_task(path: Path, training: Training, checkpoints: Path) -> None:
         "pretrained": before and {"model": before.config.to_dict(), "weights": _WEIGHTS},
         "adaptation": asdict(training.adaptation),
     }
-    path.write_text(json.dumps(plain, indent=1))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if before is not None:
+            save_file(dict(before.weights), path.with_name(_WEIGHTS))
+        path.write_text(json.dumps(plain, indent=1))
+    except (OSError, SafetensorError) as error:
+        raise FailedPrecondition(
+            f"the training's task could not be written ({error}); free some space and start again"
+        ) from error
 
 
 def read_task(path: Path) -> tuple[Training, Path]:
