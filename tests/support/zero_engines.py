@@ -75,3 +75,19 @@ def trained_and_resumed(
     other = zero(stage, 2)
     assert other.load(folder) == {"next": 3}
     return found, other.weights(), taken(other, 3, 20)
+
+
+def buffer_of(stage: int) -> list[float]:
+    """A buffer of a model on two processes; its name says that it begins at 1."""
+
+    def make() -> Orbit:
+        model = Orbit(CONFIG)
+        model.register_buffer("scale_norm", torch.zeros(3))
+        return model
+
+    settings = TrainingSettings(
+        **VALUES, mesh=MeshShape(fsdp=2), engine="deepspeed", zero_stage=stage
+    )
+    engine = ZeroEngine(make, settings, loss_of, "cpu", fill=fill)
+    found: list[float] = engine._engine.module.model.scale_norm.tolist()
+    return found

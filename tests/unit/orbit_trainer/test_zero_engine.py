@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from support.orbit_meshes import RATE, batch_for
 from support.orbit_ranks import Ranks
-from support.zero_engines import CONFIG, native, taken, trained_and_resumed, zero
+from support.zero_engines import CONFIG, buffer_of, native, taken, trained_and_resumed, zero
 
 from catena.shared.errors import FailedPrecondition, InvalidRequest
 
@@ -66,7 +66,7 @@ def test_one_process_trains_and_resumes_as_the_native_engine(
     near(taken(other, 3, 5), later)
 
 
-@pytest.mark.parametrize("stage", [0, 3])
+@pytest.mark.parametrize("stage", [0, 1, 3])
 def test_what_is_not_finite_changes_nothing(stage: int) -> None:
     engine = zero(stage)
     good = batch_for(CONFIG, 0)
@@ -145,5 +145,6 @@ def test_two_processes_train_as_one_and_their_checkpoints_fit_one(tmp_path: Path
             assert alone.load(folder) == {"next": 3}
             assert all(torch.equal(weights[name], one) for name, one in alone.weights().items())
             near(taken(alone, 3, 20), expected[3:])
+        assert ranks.run(buffer_of, 1) == [[1.0] * 3] * 2, "buffers are there on all"
     finally:
         ranks.close()

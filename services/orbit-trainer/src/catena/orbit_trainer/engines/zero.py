@@ -220,7 +220,10 @@ class ZeroEngine:
 
     @torch.no_grad()
     def _fill(self, model: nn.Module, fill: Fill, config: dict[str, Any]) -> None:
-        """Take a model from the meta device to this one; its first weights are rank 0's."""
+        """Take a model from the meta device to this one; its first weights are rank 0's.
+
+        DeepSpeed gives them to the others.
+        """
         import deepspeed
 
         names = {part: name for name, part in model.named_modules()}
@@ -229,10 +232,10 @@ class ZeroEngine:
             if not own:
                 continue
             part.to_empty(device=self._device, recurse=False)
-            own = [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]
-            for leaf, tensor in own:
+            buffers = dict(part.named_buffers(recurse=False))
+            for leaf, tensor in [*part.named_parameters(recurse=False), *buffers.items()]:
                 name = f"{names[part]}.{leaf}" if names[part] else leaf
-                if dist.get_rank() == 0:
+                if dist.get_rank() == 0 or leaf in buffers:  # those DeepSpeed does not hand out
                     tensor.copy_(fill(name, tuple(tensor.shape), tensor.dtype))
             if self._stage == 3:
                 deepspeed.zero.Init(module=part, config_dict_or_path=config, dtype=torch.float32)
