@@ -10,6 +10,7 @@ from torch import Tensor
 
 from catena.models.column_scale import ColumnScale
 from catena.models.orbit_spin_up import InputKind, OrbitSpinUp, SpinUpConfig, initial_spin_up
+from catena.models.spin_up_emulator import SpinUpEmulator, SpinUpScales
 
 CONFIG = SpinUpConfig(
     (
@@ -77,6 +78,34 @@ def test_inputs_of_another_shape_are_refused() -> None:
         replace(CONFIG, inputs=CONFIG.inputs[:1] * 2)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"feed": 0}, "feed 0"),
+        ({"decoder_depth": -1}, "decoder_depth -1; wanted a width"),
+        ({"drop_path": 1.0}, r"drop_path 1\.0; wanted 0 or more"),
+        ({"width": 0, "heads": 1}, "width 0"),
+    ],
+)
+def test_sizes_that_make_no_model_are_refused(wrong: dict[str, float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        replace(CONFIG, **wrong)
+
+
+def test_sites_are_as_many_in_each_kind_and_one_at_least() -> None:
+    known = {name: values.numpy() for name, values in inputs(4).items()}
+    scales = SpinUpScales(
+        {name: ColumnScale.fitted(values) for name, values in known.items()},
+        ColumnScale.fitted(np.ones((3, CONFIG.targets))),
+    )
+    emulator = SpinUpEmulator(CONFIG, scales, built(CONFIG).state_dict())
+    assert emulator.predict(known).shape == (4, CONFIG.targets)
+    with pytest.raises(ValueError, match="sites: 4 of forcing, 3 of static, 4 of parameters"):
+        emulator.predict({**known, "static": known["static"][:3]})
+    with pytest.raises(ValueError, match=r"0 of forcing, .*and one at least"):
+        emulator.predict({name: values[:0] for name, values in known.items()})
+
+
 def test_its_shape_goes_through_json() -> None:
     assert SpinUpConfig.from_dict(json.loads(json.dumps(CONFIG.to_dict()))) == CONFIG
 
@@ -101,6 +130,12 @@ def test_scaled_columns_come_back_and_pools_are_never_negative() -> None:
         ColumnScale.fitted(values, True)
     with pytest.raises(ValueError, match="wanted 2 columns"):
         scale.normalised(values[:, :1])
+
+
+def test_what_is_not_finite_does_not_count() -> None:
+    values = np.array([[1.0], [4.0], [np.inf], [np.nan], [np.inf], [np.inf]])
+    known, all_ = ColumnScale.fitted(values[:2], True), ColumnScale.fitted(values, True)
+    assert all_.to_dict() == known.to_dict()
 
 
 def test_a_column_that_never_changes_is_zero() -> None:

@@ -35,7 +35,7 @@ class ColumnScale:
 
     @classmethod
     def fitted(cls, values: ArrayLike, logarithmic: ArrayLike = False) -> Self:
-        """Scale of values (..., C), over all axes but the last; NaN does not count.
+        """Scale of values (..., C), over all axes but the last; what is not finite does not count.
 
         Parameters
         ----------
@@ -55,13 +55,13 @@ class ColumnScale:
         negative = np.flatnonzero(((table < 0) & known).any(0) & chosen)
         if negative.size:
             column = negative.tolist()[0]
+            least = table[known[:, column], column].min()
             raise ValueError(
-                f"column {column} has values down to {np.nanmin(table[:, column]):g}; logarithms "
-                "want none below 0"
+                f"column {column} has values down to {least:g}; logarithms want none below 0"
             )
         floor = np.zeros(table.shape[1])
         for column in np.flatnonzero(chosen).tolist():
-            positive = table[:, column][table[:, column] > 0]
+            positive = table[:, column][known[:, column] & (table[:, column] > 0)]
             floor[column] = FLOOR * np.median(positive) if positive.size else 1.0
         shaped = _shaped(table, floor)
         count = np.maximum(known.sum(0), 1)

@@ -105,11 +105,18 @@ class SpinUpConfig:
                 f"inputs {names} for {self.targets} targets; wanted one or more of each, and each "
                 "kind of input once"
             )
-        if self.heads < 1 or self.width % self.heads or self.depth < 0:
+        if (
+            min(self.width, self.heads, self.feed) < 1
+            or min(self.depth, self.decoder_depth) < 0
+            or self.width % self.heads
+        ):
             raise ValueError(
-                f"width {self.width}, {self.heads} heads, depth {self.depth}; wanted a width that "
-                "is a multiple of the heads"
+                f"width {self.width}, {self.heads} heads, feed {self.feed}, depth {self.depth}, "
+                f"decoder_depth {self.decoder_depth}; wanted a width that is a multiple of the "
+                "heads, and depths of 0 or more"
             )
+        if not 0 <= self.drop_path < 1:
+            raise ValueError(f"drop_path {self.drop_path}; wanted 0 or more, less than 1")
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""

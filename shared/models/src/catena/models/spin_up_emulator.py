@@ -94,13 +94,18 @@ class SpinUpEmulator:
         Raises
         ------
         ValueError
-            When a kind lacks or has another shape.
+            When a kind lacks or has another shape, or kinds are of different numbers of sites, or
+            of none.
         """
         lacking = [kind.name for kind in self.config.inputs if kind.name not in inputs]
         if lacking:
             raise ValueError(f"inputs {sorted(inputs)} came; {', '.join(lacking)} wanted too")
         normalised = self.scales.normalised(inputs)
-        count = len(next(iter(normalised.values())))
+        counts = {name: len(values) for name, values in normalised.items()}
+        count = min(counts.values())
+        if count < 1 or count < max(counts.values()):
+            said = ", ".join(f"{sites} of {name}" for name, sites in counts.items())
+            raise ValueError(f"sites: {said}; wanted as many of each kind, and one at least")
         made = [
             self.model({name: values[at : at + CHUNK] for name, values in normalised.items()})
             for at in range(0, count, CHUNK)
