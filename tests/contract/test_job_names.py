@@ -354,7 +354,7 @@ GOLDEN += [
     (
         "orbit-trainer",
         "Pretrain",
-        1,
+        2,
         {
             "caches": [ref("hot_cache")],
             "leads_h": [6, 24],
@@ -363,19 +363,19 @@ GOLDEN += [
             "training": {"steps": 500, "batch": 32, "mesh": {"fsdp": 4, "tp": 2}},
             "seed": 3,
         },
-        "5d3fe4ec279eefb41a97e6eadc715a975019e57c69d0efe226c16b76ffa01268",
+        "2f67a840e908b4e00cac085c9484044b4842bd7da1d46032ebc3b270baf82758",
     ),
     (
         "orbit-trainer",
         "Pretrain",
-        1,
+        2,
         {"caches": [ref("hot_cache")]},
-        "7260915a4609dd38de0223f275e922c04c9f91ef88638f81c9f77355f7acffe5",
+        "f1659f990418fd9dac6cb73593377e955f2f3e27b4b6a05197068ad51237e0e8",
     ),
     (
         "orbit-trainer",
         "FineTune",
-        1,
+        2,
         {
             "checkpoint": ref("checkpoint"),
             "task": "downscale",
@@ -383,7 +383,7 @@ GOLDEN += [
             "factor": 2,
             "adapter": "lora",
         },
-        "7ec8b010ce7107cf53c51498411031104cc3e8caf420d0907abf522e90a6c19c",
+        "b8d84240698dcbe79c1c870cfbb06341042d52e919b32470fe0b463b4496cd04",
     ),
     (
         "orbit-trainer",
@@ -400,9 +400,9 @@ GOLDEN += [
     (
         "orbit-trainer",
         "PlanTraining",
-        2,
+        3,
         {"shape": {"size": "10b"}, "cluster": {"preset": "h200"}, "gpus": 512},
-        "0c41d78521d5276476b42bd0163c7d6193561fa90f189ff0ee8fb743cf3d24bb",
+        "a752e558e1623be816251cc4e615bcf1ebabe8bef2b64ecc8eaecf2adcf3061f",
     ),
 ]
 

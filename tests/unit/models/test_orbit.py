@@ -6,8 +6,17 @@ import pytest
 import torch
 from support.unfolded_orbit import UnfoldedOrbit
 from torch import Tensor, nn
+from torch.nn.functional import gelu, linear
 
-from catena.models.orbit import Block, Orbit, SelfAttention, initial, initialise
+from catena.models.orbit import (
+    Block,
+    FeedForward,
+    Orbit,
+    SelfAttention,
+    _GeluLinear,
+    initial,
+    initialise,
+)
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_embedding import patches, unpatched
 
@@ -192,6 +201,29 @@ def test_a_share_of_the_rows_is_a_share_of_the_heads() -> None:
         out.bias = None
         summed = summed + share(tokens)
     torch.testing.assert_close(summed, whole(tokens))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_what_is_made_again_for_the_gradient_has_the_gradient_of_both_layers(bias: bool) -> None:
+    random = torch.Generator().manual_seed(0)
+    hidden, weight, offset = (
+        torch.randn(*shape, generator=random, dtype=torch.float64, requires_grad=True)
+        for shape in ((2, 3, 5), (4, 5), (4,))
+    )
+    given = (hidden, weight, offset if bias else None)
+    out = _GeluLinear.apply(*given)
+    torch.testing.assert_close(out, linear(gelu(hidden), *given[1:]), rtol=0, atol=0)
+    assert torch.autograd.gradcheck(_GeluLinear.apply, given)
+    assert torch.autograd.gradgradcheck(_GeluLinear.apply, given)
+
+
+def test_of_two_layers_only_what_lies_between_them_is_kept() -> None:
+    feed, kept = FeedForward(8, 4), []
+    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda none: none):
+        feed(torch.randn(2, 3, 8))
+    assert [tuple(one.shape)[-2:] for one in kept if one.shape[-1] == 32 and one.ndim == 3] == [
+        (3, 32)
+    ]
 
 
 def test_blocks_skip_more_often_the_deeper_they_lie() -> None:

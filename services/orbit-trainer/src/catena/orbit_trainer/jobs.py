@@ -56,14 +56,14 @@ SERVICE = "orbit-trainer"
 # ------------------------------------------------------------------ training
 
 
-@job(service=SERVICE, method="Pretrain", query=PretrainQuery)
+@job(service=SERVICE, method="Pretrain", query=PretrainQuery, version=2)
 def pretrain(query: PretrainQuery, ctx: JobContext) -> ArtifactRef:
     """Random weights to a checkpoint, in the job's own process."""
     training, about, sources = _pretraining(query, ctx)
     return train_and_commit(training, about, sources, ctx, run)
 
 
-@job(service=SERVICE, method="Pretrain", query=PretrainQuery, cpus=0)
+@job(service=SERVICE, method="Pretrain", query=PretrainQuery, cpus=0, version=2)
 def pretrain_together(query: PretrainQuery, ctx: JobContext) -> ArtifactRef:
     """The same in the processes of a mesh, through Ray Train."""
     from catena.orbit_trainer.training.launch import train_on_ray
@@ -72,7 +72,7 @@ def pretrain_together(query: PretrainQuery, ctx: JobContext) -> ArtifactRef:
     return train_and_commit(training, about, sources, ctx, train_on_ray)
 
 
-@job(service=SERVICE, method="FineTune", query=FineTuneQuery)
+@job(service=SERVICE, method="FineTune", query=FineTuneQuery, version=2)
 def fine_tune(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
     """A checkpoint to one for a task, in the job's own process."""
     if query.task == "spin_up":
@@ -81,7 +81,7 @@ def fine_tune(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
     return train_and_commit(training, about, sources, ctx, run)
 
 
-@job(service=SERVICE, method="FineTune", query=FineTuneQuery, cpus=0)
+@job(service=SERVICE, method="FineTune", query=FineTuneQuery, cpus=0, version=2)
 def fine_tune_together(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
     """The same in the processes of a mesh, through Ray Train."""
     from catena.orbit_trainer.training.launch import train_on_ray
@@ -354,7 +354,7 @@ def _shown(channels: Sequence[str]) -> list[str]:
 # ------------------------------------------------------------------ plans
 
 
-@job(service=SERVICE, method="PlanTraining", query=PlanTrainingQuery, version=2)
+@job(service=SERVICE, method="PlanTraining", query=PlanTrainingQuery, version=3)
 def plan_training(query: PlanTrainingQuery, ctx: JobContext) -> ArtifactRef:
     """A model and a cluster to a plan and a page."""
     size = query.shape.size.upper()

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_embedding import FieldEmbedding, unpatched
@@ -53,10 +54,40 @@ class SelfAttention(nn.Module):
         """Tokens (B, L, D) that looked at one another."""
         # Heads are counted, not remembered: with a share of the rows there are fewer.
         made = self.qkv(tokens).unflatten(-1, (-1, 3, self.head_width))
-        query, key, value = made.permute(3, 0, 2, 1, 4).unbind(0)
-        mixed = self.core(self.query_norm(query), self.key_norm(key), value)
+        # (B, L, heads, d) as they lie, gradients too: nothing large is put in another order.
+        query, key, value = made.unbind(-2)
+        heads = self.query_norm(query), self.key_norm(key), value
+        mixed = self.core(*(one.transpose(1, 2) for one in heads))
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
+
+
+class _GeluLinear(torch.autograd.Function):
+    """``gelu(x) W^T + b``: of the two, x is kept, and gelu(x) made again for the gradient.
+
+    Both are as wide as the feed-forward part, the widest of a block.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Of x (..., in), W (out, in) and b (out,)."""
+        ctx.save_for_backward(hidden, weight)
+        return linear(gelu(hidden), weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, asked: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Gradients of the three."""
+        hidden, weight = ctx.saved_tensors
+        rows = asked.flatten(0, -2)
+        to_hidden = to_weight = to_bias = None
+        # Weights are in single precision where the computation is in half (autocast).
+        if ctx.needs_input_grad[1]:
+            to_weight = (rows.T @ gelu(hidden).flatten(0, -2)).to(weight.dtype)
+        if ctx.needs_input_grad[2]:
+            to_bias = rows.sum(0).to(weight.dtype)
+        if ctx.needs_input_grad[0]:
+            to_hidden = torch.ops.aten.gelu_backward(asked @ weight.to(asked.dtype), hidden)
+        return to_hidden, to_weight, to_bias
 
 
 class FeedForward(nn.Module):
@@ -69,7 +100,15 @@ class FeedForward(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens of the same shape."""
-        out: Tensor = self.down(gelu(self.up(tokens)))
+        hidden, down = self.up(tokens), self.down
+        # Whatever stands in the layer's place, or before it (shares of other processes, weights
+        # that are to be gathered), is asked as a layer.
+        plain = type(down) is nn.Linear and not down._forward_pre_hooks
+        out: Tensor = (
+            _GeluLinear.apply(hidden, down.weight, down.bias)  # type: ignore[no-untyped-call]
+            if plain
+            else down(gelu(hidden))
+        )
         return out
 
 

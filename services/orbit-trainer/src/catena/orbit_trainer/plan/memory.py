@@ -86,10 +86,13 @@ def saved_bytes(
     embedding = (embedding + places * width + batch) * size
     embedding += places * count * heads * (STATE + (size if size < STATE else 0))
     # Two norms: what comes in and out of each. Shared by heads: q, k, v; q and k normed; what
-    # attention gives, and the same put in order. With sp, q, k and v as they were exchanged.
+    # attention gives. With sp, q, k and v as they were exchanged, what attention gives, and the
+    # same put in order. Of the feed-forward part what its first layer gives; with tp, GELU of it
+    # too.
     local = places // sp
-    attention = (7 if sp == 1 else 8) * width
-    block = local * (4 * width + (attention + 2 * config.feed * width) / tp) * size
+    attention = (6 if sp == 1 else 8) * width
+    feed = (1 if tp == 1 else 2) * config.feed * width
+    block = local * (4 * width + (attention + feed) / tp) * size
     # Mean and deviation of norms, and the sum of exponentials of attention.
     block += local * (2 * 2 + (2 * 2 + 1) * heads / tp) * STATE
     head = places * (2 + 2 * config.decoder_depth) * width * size + places * 2 * STATE
