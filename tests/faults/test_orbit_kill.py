@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,9 +15,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import ray
 import torch
 from support.orbit_caches import cached, waves
 from support.orbit_ranks import Ranks
+from support.ray_cluster import RayCluster
 
 from catena.models.orbit_config import OrbitConfig
 from catena.orbit_trainer.parallel.mesh import MeshShape
@@ -23,6 +27,7 @@ from catena.orbit_trainer.periods import Period
 from catena.orbit_trainer.statistics import measured
 from catena.orbit_trainer.training import worker
 from catena.orbit_trainer.training.checkpoint_folder import CheckpointFolder
+from catena.orbit_trainer.training.launch import train_on_ray
 from catena.orbit_trainer.training.loop import Trained
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.orbit_trainer.training.task import write_task
@@ -31,7 +36,7 @@ from catena.orbit_trainer.trainings import Training
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 NAMES = ("tas", "psl", "ua")
-STEPS, EVERY = 60, 5
+STEPS, EVERY = 40, 5
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +113,45 @@ def test_torchrun_starts_all_again_after_a_rank_was_killed(
                 os.killpg(launcher.pid, signal.SIGKILL)
     assert at < STEPS
     assert same(worker.read_trained(folder), undisturbed)
+
+
+def named(cluster: RayCluster, name: str) -> list[psutil.Process]:
+    """Processes of a Ray cluster that serve an actor of this name."""
+    found = []
+    for process in cluster.processes():
+        with contextlib.suppress(psutil.Error, IndexError):  # it has just ended
+            if name in process.cmdline()[0]:
+                found.append(process)
+    return found
+
+
+def test_ray_starts_all_again_after_a_process_was_killed(
+    training: Training, undisturbed: Trained, tmp_path: Path, ray_cluster: RayCluster
+) -> None:
+    if not ray.is_initialized():
+        ray.init(address=ray_cluster.address, namespace="tests", log_to_driver=False)
+    killed: list[int] = []
+    others: list[psutil.Process] = []
+    ended = threading.Event()
+
+    def kill_one() -> None:
+        workers: list[psutil.Process] = []
+        while len(workers) < 2 and not ended.wait(0.3):
+            workers = named(ray_cluster, "RayTrainWorker")
+        while not step_in(tmp_path) and not ended.wait(0.02):
+            pass
+        if not ended.is_set():
+            others.extend(named(ray_cluster, "PlacementGroupCleaner"))
+            workers[-1].send_signal(signal.SIGKILL)
+            killed.append(step_in(tmp_path))
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    try:
+        made = train_on_ray(training, tmp_path)
+    finally:
+        ended.set()
+        killer.join()
+    assert killed and killed[0] < STEPS, "it ended before anything was killed"
+    assert same(made, undisturbed)
+    assert not others, "it would stay for ever if the job were killed"
