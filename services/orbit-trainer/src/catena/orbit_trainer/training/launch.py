@@ -107,7 +107,7 @@ def _lacking(workers: int, device: str) -> str:
     import ray
 
     kind = "GPU" if device == "cuda" else "CPU"
-    there = ray.cluster_resources().get(kind, 0)
+    there = ray.cluster_resources().get(kind, 0)  # type: ignore[no-untyped-call]
     if there >= workers:
         return ""
     return (
@@ -140,7 +140,7 @@ class _TrainHost:
             """Without what it would start beside the processes of the training."""
 
             def _create_default_callbacks(self) -> list[Any]:
-                made: list[Any] = super()._create_default_callbacks()
+                made: list[Any] = super()._create_default_callbacks()  # type: ignore[misc]
                 return [one for one in made if type(one).__name__ not in _NEEDLESS]
 
         gpu = device == "cuda"

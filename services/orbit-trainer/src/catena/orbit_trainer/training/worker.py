@@ -6,6 +6,7 @@
     torchrun --nproc-per-node 8 -m catena.orbit_trainer.training.worker --task task.json
     deepspeed --module catena.orbit_trainer.training.worker --task task.json
 
+On a machine without GPUs the last is told ``DS_ACCELERATOR=cpu deepspeed --num_accelerators 8``.
 Launchers say in the environment which process this is (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR,
 MASTER_PORT). All processes read the same file, and see the same folder of checkpoints; what was
 trained lies there in the end. A training that was killed goes on when it is started again.
