@@ -96,8 +96,8 @@ class Size:
     pretrain_s: float = 300.0
     few: tuple[int, ...] = (16, 64, 256)
     many: tuple[int, ...] = (64, 256, 1024)
-    steps: int = 120
-    downscale_steps: int = 400
+    steps: int = 400
+    downscale_steps: int = 1600
 
     def periods(self, cache: HotCache) -> Periods:
         """What is trained on, what weights are chosen on, what is judged on."""
@@ -110,7 +110,7 @@ class Size:
         """Settings of a training after the pre-training."""
         return TrainingSettings(
             steps=steps,
-            batch=8,
+            batch=self.recipe.settings.batch,
             learning_rate=rate,
             validate_every=max(steps // 6, 1),
             checkpoint_every=steps,
@@ -127,8 +127,8 @@ SMALL = Size(
     pretrain_s=60.0,
     few=(16, 64),
     many=(64, 256),
-    steps=60,
-    downscale_steps=150,
+    steps=200,
+    downscale_steps=600,
 )
 
 

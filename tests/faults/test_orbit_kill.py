@@ -125,6 +125,7 @@ def named(cluster: RayCluster, name: str) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.exhaustive
 def test_ray_starts_all_again_after_a_process_was_killed(
     training: Training, undisturbed: Trained, tmp_path: Path, ray_cluster: RayCluster
 ) -> None:

@@ -77,14 +77,10 @@ def loss_of(predicted: Tensor, batch: Batch) -> Tensor:
 
 
 def fill_for(config: OrbitConfig) -> Fill:
-    """First weights; larger ones in blocks than models begin with.
-
-    Attention would else hardly matter at so small a width, and no mistake in it be seen.
-    """
+    """First weights."""
 
     def fill(name: str, sides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        drawn = initial(config, name, sides, 3, dtype)
-        return drawn * 8 if name.startswith("blocks.") and drawn.ndim > 1 else drawn
+        return initial(config, name, sides, 3, dtype)
 
     return fill
 

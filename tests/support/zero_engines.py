@@ -29,9 +29,7 @@ VALUES: dict[str, Any] = {
 
 
 def fill(name: str, sides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    drawn = initial(CONFIG, name, sides, 3, dtype)
-    # Of a width as this, attention would else hardly matter, and no mistake in it be seen.
-    return drawn * 8 if name.startswith("blocks.") and drawn.ndim > 1 else drawn
+    return initial(CONFIG, name, sides, 3, dtype)
 
 
 def native() -> NativeEngine:

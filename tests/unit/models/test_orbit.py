@@ -254,7 +254,10 @@ def test_first_weights_depend_on_seed_and_name_only() -> None:
     torch.manual_seed(123)
     deep = initialise(Orbit(config_of(depth=4)), seed=7).state_dict()
     for name, weight in shallow.items():
-        torch.testing.assert_close(deep[name], weight, rtol=0, atol=0)
+        # More blocks add less each.
+        adds = name.endswith(("attention.out.weight", "feed.down.weight"))
+        scale = 0.5**0.5 if adds else 1.0
+        torch.testing.assert_close(deep[name], weight * scale, rtol=1e-6 * adds, atol=0)
     other = initialise(Orbit(config_of(depth=2)), seed=8).state_dict()
     drawn = [
         name for name in shallow
@@ -272,7 +275,6 @@ def test_first_weights_keep_variances() -> None:
     one = {
         name: initial(config, name, shape, 0, torch.float32)
         for name, shape in {
-            "embedding.aggregation.tokeniser": (48, 16, 64),
             "blocks.1.feed.up.weight": (256, 64),
             "blocks.1.feed.up.bias": (256,),
             "blocks.1.feed_norm.weight": (64,),
@@ -280,9 +282,7 @@ def test_first_weights_keep_variances() -> None:
             "embedding.position": (8, 64),
         }.items()
     }
-    token = torch.einsum("vp,vpd->vd", torch.randn(48, 16), one["embedding.aggregation.tokeniser"])
-    assert token.std().item() == pytest.approx(1.0, rel=0.15)
-    assert one["blocks.1.feed.up.weight"].std().item() == pytest.approx(0.02, rel=0.05)
+    assert one["blocks.1.feed.up.weight"].std().item() == pytest.approx(64**-0.5, rel=0.05)
     assert (one["blocks.1.feed.up.bias"] == 0).all()
     assert (one["blocks.1.feed_norm.weight"] == 1).all()
     assert (one["blocks.1.attention.query_norm.bias"] == 0).all()
@@ -290,6 +290,20 @@ def test_first_weights_keep_variances() -> None:
     place = one["embedding.position"]
     assert torch.cdist(place, place).fill_diagonal_(9.0).min() > 0.5
     torch.testing.assert_close(place.square().sum(1), torch.full((8,), 32.0))
+
+
+@pytest.mark.parametrize("count", [1, 5, 48])
+def test_fields_are_as_loud_as_places_at_first(count: int) -> None:
+    config = config_of(count, width=64)
+    embedding = initialise(Orbit(config), seed=0).embedding
+    assert embedding is not None
+    fields = torch.randn(16, count, *config.grid, generator=torch.Generator().manual_seed(1))
+    variables, leads = torch.arange(count), torch.zeros(16)
+    with torch.no_grad():
+        heard = embedding(fields, variables, leads)
+        still = embedding(torch.zeros_like(fields), variables, leads)
+    loud = (heard - still).std() / embedding.position.std()
+    assert 0.7 < loud.item() < 2.5
 
 
 def test_stages_of_a_pipeline_are_the_model() -> None:
@@ -314,6 +328,6 @@ def test_bfloat16_is_near_and_trains(masked: bool) -> None:
     wanted = model(fields.float(), rows, lead.float(), present)
     with torch.autocast("cpu", torch.bfloat16):
         found = model(fields.float(), rows, lead.float(), present)
-    torch.testing.assert_close(found.float(), wanted, rtol=0.1, atol=0.03 * wanted.std().item())
+    torch.testing.assert_close(found.float(), wanted, rtol=0.1, atol=0.06 * wanted.std().item())
     found.float().square().mean().backward()
     assert all(weight.grad.isfinite().all() for weight in model.parameters())

@@ -130,7 +130,7 @@ def test_tiles_with_attention_are_close() -> None:
         whole = model(smooth)
     for blend in (0, 4):
         off = downscaled(model, smooth, Tiles((16, 16), halo=8, blend=blend)) - whole
-        assert 1e-4 < off.square().mean().sqrt() < 0.02 * whole.std()
+        assert 1e-3 < off.square().mean().sqrt() / whole.std() < 0.15
 
 
 class Mean(OrbitDownscale):

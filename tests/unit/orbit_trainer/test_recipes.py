@@ -17,9 +17,9 @@ def test_the_planets_model_fits_its_grid() -> None:
 
 
 def test_a_recipe_changes_by_name() -> None:
-    other = PLANET.changed(width=64, heads=2, batch=4, learning_rate=1e-3)
+    other = PLANET.changed(width=64, heads=2, batch=4, learning_rate=3e-3)
     assert (other.width, other.heads, other.depth) == (64, 2, PLANET.depth)
-    assert (other.settings.batch, other.settings.learning_rate) == (4, 1e-3)
+    assert (other.settings.batch, other.settings.learning_rate) == (4, 3e-3)
     assert other.settings.steps == PLANET.settings.steps
     with pytest.raises(TypeError, match="widht"):
         PLANET.changed(widht=3)

@@ -20,9 +20,11 @@ NAMES = tuple(f"v{number}" for number in range(8))
 CONFIG = OrbitConfig(NAMES, NAMES[:4], (8, 16), patch=4, width=32, depth=4, heads=4)
 
 
-def counted(config: OrbitConfig, batch: int, count: int) -> int:
+def counted(config: OrbitConfig, batch: int, count: int, recompute: bool = False) -> int:
     """Bytes of all storages that autograd saves, those of weights aside."""
     model = initialise(Orbit(config), seed=0)
+    for block in model.blocks.values():
+        block.feed.remakes_gelu = not recompute
     own = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     saved: dict[int, Any] = {}  # storages are held, so that none is used again
 
@@ -41,10 +43,11 @@ def counted(config: OrbitConfig, batch: int, count: int) -> int:
     return sum(storage.nbytes() for storage in saved.values())
 
 
-def test_activations_of_a_block_are_those_that_autograd_saves() -> None:
-    saved = saved_bytes(CONFIG, 3, precision="fp32", variables=5)
+@pytest.mark.parametrize("recompute", [False, True])
+def test_activations_of_a_block_are_those_that_autograd_saves(recompute: bool) -> None:
+    saved = saved_bytes(CONFIG, 3, precision="fp32", recompute=recompute, variables=5)
     deeper = replace(CONFIG, depth=CONFIG.depth + 1)
-    assert counted(deeper, 3, 5) - counted(CONFIG, 3, 5) == saved.block
+    assert counted(deeper, 3, 5, recompute) - counted(CONFIG, 3, 5, recompute) == saved.block
 
 
 @pytest.mark.parametrize(("batch", "count"), [(1, 8), (4, 3)])

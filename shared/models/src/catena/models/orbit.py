@@ -24,7 +24,7 @@ from catena.models.orbit_embedding import FieldEmbedding, unpatched
 __all__ = ["Block", "FieldHead", "Orbit", "drawn", "initial", "initialise", "stacked_blocks"]
 
 SPREAD = 0.02
-"""Standard deviation of the weights at the start (ViT)."""
+"""Standard deviation at the start of weights that shall hardly be felt (ViT)."""
 
 
 class AttentionCore(nn.Module):
@@ -93,6 +93,9 @@ class _GeluLinear(torch.autograd.Function):
 class FeedForward(nn.Module):
     """Two layers with a GELU between."""
 
+    remakes_gelu = True
+    """Whether GELU is made again for the gradient; of no use where the whole block is."""
+
     def __init__(self, width: int, factor: int) -> None:
         super().__init__()
         self.up = nn.Linear(width, factor * width)
@@ -106,7 +109,7 @@ class FeedForward(nn.Module):
         plain = type(down) is nn.Linear and not down._forward_pre_hooks
         out: Tensor = (
             _GeluLinear.apply(hidden, down.weight, down.bias)  # type: ignore[no-untyped-call]
-            if plain
+            if plain and self.remakes_gelu
             else down(gelu(hidden))
         )
         return out
@@ -231,8 +234,12 @@ def initial(
     """Weights to begin with: a function of the seed and the parameter's name and shape.
 
     Norms begin as the identity, biases at 0, positions as sines and cosines of row and column
-    (Vaswani et al. 2017, section 3.5), all else normal with a standard deviation of 0.02, of a
-    tokeniser with that which keeps the variance of a patch (``1 / sqrt(p^2)``).
+    (Vaswani et al. 2017, section 3.5). All else is normal. Weights of layers keep the variance of
+    what comes in (LeCun et al. 1998), those that add to the tokens of a block by
+    ``1 / sqrt(2 depth)`` less (Radford et al. 2019), and the tokeniser by ``sqrt(V)`` more, which
+    the mean over V variables takes away again: fields are then as loud as places from the first
+    step, where the usual 0.02 has to be learned away for hundreds. The last layer has 0.02, so that
+    hardly anything is predicted at first.
     """
     leaf = name.rsplit(".", 1)[-1]
     if leaf == "bias":
@@ -241,7 +248,13 @@ def initial(
         return torch.ones(shape, dtype=dtype)
     if leaf == "position":
         return _places(config).to(dtype)
-    spread = 1.0 / config.patch if leaf == "tokeniser" else SPREAD
+    spread = SPREAD
+    if leaf == "tokeniser":
+        spread = math.sqrt(len(config.variables)) / config.patch
+    elif leaf == "weight" and not name.startswith("head.out."):
+        spread = 1.0 / math.sqrt(shape[1])
+        if name.endswith(("attention.out.weight", "feed.down.weight")):
+            spread /= math.sqrt(2 * config.depth)
     return drawn(name, shape, seed, spread, dtype)
 
 

@@ -28,6 +28,8 @@ def block_runs(model: nn.Module) -> list[list[Block]]:
 
 def recomputed(block: Block) -> None:
     """Keep only what comes in for the backward pass, and compute the block again there."""
+    # Else its last product would be made again too, only to keep what goes into it.
+    block.feed.remakes_gelu = False
     # The method is replaced, not the module: names of weights stay, and hooks are outside.
     block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
 

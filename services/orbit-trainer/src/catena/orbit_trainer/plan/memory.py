@@ -61,9 +61,12 @@ def saved_bytes(
     sp: int = 1,
     tp: int = 1,
     precision: str = "bf16",
+    recompute: bool = False,
     variables: int | None = None,
 ) -> Parts:
     """Bytes that autograd saves in the forward pass, without weights.
+
+    With `recompute`, those of a block are the ones that it saves when it is computed again.
 
     Parameters
     ----------
@@ -73,6 +76,7 @@ def saved_bytes(
     sp, tp : int
         Processes that share tokens, and heads.
     precision : {"bf16", "fp32"}
+    recompute : bool
     variables : int, optional
         In the input; all by default.
     """
@@ -87,11 +91,11 @@ def saved_bytes(
     embedding += places * count * heads * (STATE + (size if size < STATE else 0))
     # Two norms: what comes in and out of each. Shared by heads: q, k, v; q and k normed; what
     # attention gives. With sp, q, k and v as they were exchanged, what attention gives, and the
-    # same put in order. Of the feed-forward part what its first layer gives; with tp, GELU of it
-    # too.
+    # same put in order. Of the feed-forward part what its first layer gives; with tp, and where the
+    # whole block is made again, GELU of it too.
     local = places // sp
     attention = (6 if sp == 1 else 8) * width
-    feed = (1 if tp == 1 else 2) * config.feed * width
+    feed = (1 if tp == 1 and not recompute else 2) * config.feed * width
     block = local * (4 * width + (attention + feed) / tp) * size
     # Mean and deviation of norms, and the sum of exponentials of attention.
     block += local * (2 * 2 + (2 * 2 + 1) * heads / tp) * STATE
@@ -149,7 +153,13 @@ def _of_stage(
     ends = stage.first * numbers.embedding + stage.last * numbers.head
     own = stage.of(numbers) / shards
     saved = saved_bytes(
-        config, batch, sp=mesh.sp, tp=mesh.tp, precision=precision, variables=variables
+        config,
+        batch,
+        sp=mesh.sp,
+        tp=mesh.tp,
+        precision=precision,
+        recompute=recompute,
+        variables=variables,
     )
     given = batch * config.tokens // mesh.sp * config.width * size  # what a block begins with
     kept = given if recompute else saved.block

@@ -62,7 +62,7 @@ PLANET = Recipe(
     heads=4,
     decoder_depth=1,
     leads_h=(6.0, 12.0, 24.0),
-    settings=TrainingSettings(steps=1300, batch=8, learning_rate=2e-3, warmup=0.05),
+    settings=TrainingSettings(steps=6000, batch=2, learning_rate=1e-3, warmup=0.05),
 )
 """For the generated planet at T21, 32 x 64, and ten minutes on one core.
 
