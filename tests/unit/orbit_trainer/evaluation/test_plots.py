@@ -119,6 +119,12 @@ def test_spectra_begin_at_wavenumber_one() -> None:
     assert np.isnan(made.get_ydata()[1]), "no power has no place on a logarithmic axis"
 
 
+def test_what_is_rounding_alone_does_not_squeeze_a_spectrum() -> None:
+    figure = spectra_plot({"tas": {"truth": np.array([9.0, 2.0, 1.0, 1e-15])}})
+    low, high = figure.axes[0].get_ylim()
+    assert low == pytest.approx(1e-8 * high) and low > 1e-9
+
+
 def test_a_long_loss_is_smoothed_and_a_gap_is_left() -> None:
     loss = np.exp(-np.arange(1000) / 200.0)
     loss[100:110] = np.nan

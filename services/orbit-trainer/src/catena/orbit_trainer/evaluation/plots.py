@@ -38,6 +38,8 @@ REFERENCES = {PERSISTENCE: (SOFT, "--"), CLIMATOLOGY: (SOFT, ":"), "truth": (INK
 """Colour and line of what models are held against."""
 BIN = 200
 """Points of a smoothed curve."""
+LEAST_POWER = 1e-8
+"""Of the largest: less is not shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +133,9 @@ def spectra_plot(panels: Mapping[str, Curves], *, label: str = "power") -> Figur
                 _line(axes, np.arange(1, len(power)), power[1:], name, number)
             axes.set_xscale("log", base=2)
             axes.set_yscale("log")
+            # Fields cut off at a wavenumber have nothing but rounding beyond it.
+            low, high = axes.get_ylim()
+            axes.set_ylim(bottom=max(low, high * LEAST_POWER))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             _title(axes, title)
             axes.grid(color=LINE, linewidth=0.4)
