@@ -306,6 +306,15 @@ def test_fields_are_as_loud_as_places_at_first(count: int) -> None:
     assert 0.7 < loud.item() < 2.5
 
 
+def test_months_of_lead_do_not_drown_the_fields() -> None:
+    embedding = initialise(Orbit(config_of(width=64)), seed=0).embedding
+    fields, variables, _ = inputs_of(5)
+    soon, late = (
+        embedding(fields.float(), variables, torch.full((3,), hours)) for hours in (24.0, 4383.0)
+    )
+    assert 0.1 < (late - soon).std() < soon.std()
+
+
 def test_stages_of_a_pipeline_are_the_model() -> None:
     config = config_of(depth=3)
     whole = model_of(config)

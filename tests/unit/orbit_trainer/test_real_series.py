@@ -83,4 +83,4 @@ def test_a_small_model_learns_the_seasons(scenarios: list[HotCache]) -> None:
     with stream.ahead() as batches:
         for _ in range(settings.steps):
             assert not engine.step(next(batches), settings.learning_rate).skipped
-    assert engine.evaluate(held) < 0.75 * before  # no change is what fresh weights predict
+    assert engine.evaluate(held) < 0.6 * before  # no change is what fresh weights predict

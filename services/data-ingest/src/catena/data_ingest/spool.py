@@ -6,11 +6,13 @@ without a place for what was made, each variable would cost the making of all.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -35,7 +37,7 @@ class Spool:
         self._reset()
 
     def _reset(self) -> None:
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self._names: dict[int, tuple[str, ...]] = {}
         self._used = 0
         self._lock = threading.Lock()
@@ -64,7 +66,8 @@ class Spool:
                     fits = self._used + size <= self.limit_bytes
                     self._used += size if fits else 0
                     if self._folder is None:
-                        self._folder = TemporaryDirectory(prefix="catena-generated-")
+                        self._folder = Path(tempfile.mkdtemp(prefix="catena-generated-"))
+                        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
                 if not fits:
                     return made
                 for name, values in made.items():
@@ -76,5 +79,5 @@ class Spool:
             }
 
     def _path(self, number: int, name: str) -> Path:
-        folder = self._folder.name if self._folder is not None else ""
-        return Path(folder) / f"{number}-{name}.npy"
+        assert self._folder is not None  # the block is in it
+        return self._folder / f"{number}-{name}.npy"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import shutil
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +47,7 @@ class Artifact:
         self.manifest = manifest
         # By name: a dataset may have many thousand chunks.
         self._entries = {entry.path: entry for entry in manifest.files}
-        self._downloads: tempfile.TemporaryDirectory[str] | None = None
+        self._downloads: Path | None = None
         self._verified: dict[str, tuple[int, int, int]] = {}
         self._recent: dict[str, bytes] = {}
         self._lock = threading.Lock()
@@ -198,8 +200,9 @@ class Artifact:
                 raise ArtifactCorrupt(f"'{self.uri}': {'; '.join(problems)}; {_REPAIR}")
             return local
         if self._downloads is None:
-            self._downloads = tempfile.TemporaryDirectory(prefix="catena-")
-        folder = Path(self._downloads.name)
+            self._downloads = Path(tempfile.mkdtemp(prefix="catena-"))
+            weakref.finalize(self, shutil.rmtree, self._downloads, ignore_errors=True)
+        folder = self._downloads
         for entry in entries:
             target = folder / entry.path
             if not target.exists():
