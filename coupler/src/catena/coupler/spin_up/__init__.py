@@ -1,0 +1,1 @@
+"""Spin-up: from bare ground to the equilibrium of a land model's carbon, by several methods."""
