@@ -86,7 +86,7 @@ def open_source(
     settings = settings or Settings()
     chosen = query.weather or query.planet
     if query.source.startswith("generated"):
-        return source(query.source, **(chosen.model_dump() if chosen else {})), Nowhere()
+        return source(query.source, **(chosen.settings if chosen else {})), Nowhere()
     # Datastores and indexes name further places: those are asked for like the first.
     allow = AllowList.of(settings)
     cache = settings.home / "cache" / "archives"

@@ -36,6 +36,8 @@ VARIABLES = (
 )
 HOURLY = tuple(name for name in VARIABLES if name not in ("tasmin", "tasmax"))
 
+_NAMED = 12
+"""Climates that a dataset names; each cell of a region has its own."""
 _CHUNK_BYTES = 16 << 20  # making them takes about eight times as much
 
 
@@ -121,6 +123,8 @@ def weather_dataset(
         )
     edges = period.times(steps_a_day).values
     climates = sorted({site.climate.name for site in sites})
+    if len(climates) > _NAMED:
+        climates = [*climates[:_NAMED], f"{len(climates) - _NAMED} more"]
     return xr.Dataset(
         variables,
         _coordinates(sites, edges),

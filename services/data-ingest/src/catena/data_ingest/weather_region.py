@@ -14,6 +14,8 @@ from catena.shared.errors import InvalidData
 
 Array = NDArray[np.float64]
 
+KNOWN = (24.0, 52.0, -105.0, -60.0)
+"""South, north, west and east of where the climate is known, degrees."""
 HOME = (38.7, -92.2)
 """Degrees north and east of the place that ``temperate_continental`` describes."""
 WINTER_K, SUMMER_K = -1.35, -0.55
@@ -27,6 +29,12 @@ LAPSE_K = -0.0055
 """K per metre of height."""
 COLDEST = 0.05
 """Share of the year at which winter is deepest."""
+
+
+def known_climate(lat: float, lon: float) -> bool:
+    """Whether a place lies in the region."""
+    south, north, west, east = KNOWN
+    return south <= lat <= north and west <= lon <= east
 
 
 def region_climate(lat: float, lon: float, elevation_m: float = 0.0) -> Climate:
@@ -52,7 +60,7 @@ def region_climate(lat: float, lon: float, elevation_m: float = 0.0) -> Climate:
     InvalidData
         Outside of 24 to 52 degrees north, 105 to 60 west.
     """
-    if not (24.0 <= lat <= 52.0 and -105.0 <= lon <= -60.0):
+    if not known_climate(lat, lon):
         raise InvalidData(
             f"regional weather at latitude {lat}, longitude {lon}; wanted 24 to 52 and -105 to -60"
         )

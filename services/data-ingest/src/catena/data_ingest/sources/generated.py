@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+import numpy as np
 import xarray as xr
 
 from catena.data_ingest.planet import DAY_S, Planet
@@ -20,6 +21,7 @@ from catena.data_ingest.sources.base import (
 )
 from catena.data_ingest.weather import Frequency, weather_dataset
 from catena.data_ingest.weather_climate import CLIMATES
+from catena.data_ingest.weather_region import region_sites
 from catena.data_ingest.weather_site import Period, Site
 from catena.shared.errors import InvalidRequest, NotFound
 
@@ -28,6 +30,8 @@ _CALENDAR: Literal["noleap"] = "noleap"
 _FREQUENCIES: dict[int, Frequency] = {86400: "day", 3600: "1hr"}
 _TRUNCATIONS = {32: 21, 64: 42}
 
+REGION = "region"
+"""What the climate of a region's cells is called as a facet."""
 HOMES: dict[str, tuple[float, float, float]] = {
     "tundra": (70.6, -149.0, 10.0),
     "boreal": (61.8, 24.3, 180.0),
@@ -42,7 +46,7 @@ HOMES: dict[str, tuple[float, float, float]] = {
 
 
 class GeneratedWeather:
-    """The weather generator as a source: one dataset for each climate.
+    """The weather generator as a source: one dataset for each climate, or one of a region's cells.
 
     Parameters
     ----------
@@ -56,11 +60,16 @@ class GeneratedWeather:
     climates : sequence of str
         Names of built-in climates; all by default.
     first_year : int
+    cells : sequence of (float, float, float)
+        Latitude, longitude (degrees) and height (m) of the cells of a region, in the place of sites
+        and climates.
 
     Raises
     ------
     InvalidRequest
         When there is no such climate or step.
+    InvalidData
+        When a cell is outside of the region whose climate is known.
     """
 
     name: ClassVar[str] = "generated_weather"
@@ -73,6 +82,7 @@ class GeneratedWeather:
         seed: int = 0,
         climates: Sequence[str] = (),
         first_year: int = 2001,
+        cells: Sequence[tuple[float, float, float]] = (),
     ) -> None:
         unknown = [climate for climate in climates if climate not in CLIMATES]
         if unknown:
@@ -89,6 +99,10 @@ class GeneratedWeather:
         self._years, self._first_year, self._seed = years, first_year, seed
         names = list(dict.fromkeys(climates)) or list(CLIMATES)
         self._sites: dict[str, list[Site]] = {}
+        if cells:
+            lat, lon, height = np.array(cells, dtype=np.float64).T
+            self._sites[REGION] = list(region_sites(lat, lon, height))
+            return
         for number in range(sites):
             climate = names[number % len(names)]
             own = self._sites.setdefault(climate, [])

@@ -89,20 +89,36 @@ class Selection(_message.Message):
     def __init__(self, facets: _Optional[_Iterable[_Union[Facet, _Mapping]]] = ..., variables: _Optional[_Iterable[str]] = ..., start: _Optional[str] = ..., end: _Optional[str] = ..., region: _Optional[_Union[Region, _Mapping]] = ...) -> None: ...
 
 class GeneratedWeather(_message.Message):
-    __slots__ = ("sites", "years", "step_s", "seed", "climates", "first_year")
+    __slots__ = ("sites", "years", "step_s", "seed", "climates", "first_year", "region")
     SITES_FIELD_NUMBER: _ClassVar[int]
     YEARS_FIELD_NUMBER: _ClassVar[int]
     STEP_S_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     CLIMATES_FIELD_NUMBER: _ClassVar[int]
     FIRST_YEAR_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     sites: int
     years: int
     step_s: int
     seed: int
     climates: _containers.RepeatedScalarFieldContainer[str]
     first_year: int
-    def __init__(self, sites: _Optional[int] = ..., years: _Optional[int] = ..., step_s: _Optional[int] = ..., seed: _Optional[int] = ..., climates: _Optional[_Iterable[str]] = ..., first_year: _Optional[int] = ...) -> None: ...
+    region: WeatherRegion
+    def __init__(self, sites: _Optional[int] = ..., years: _Optional[int] = ..., step_s: _Optional[int] = ..., seed: _Optional[int] = ..., climates: _Optional[_Iterable[str]] = ..., first_year: _Optional[int] = ..., region: _Optional[_Union[WeatherRegion, _Mapping]] = ...) -> None: ...
+
+class WeatherRegion(_message.Message):
+    __slots__ = ("box", "step_deg", "latitudes", "longitudes", "elevations_m")
+    BOX_FIELD_NUMBER: _ClassVar[int]
+    STEP_DEG_FIELD_NUMBER: _ClassVar[int]
+    LATITUDES_FIELD_NUMBER: _ClassVar[int]
+    LONGITUDES_FIELD_NUMBER: _ClassVar[int]
+    ELEVATIONS_M_FIELD_NUMBER: _ClassVar[int]
+    box: Region
+    step_deg: float
+    latitudes: _containers.RepeatedScalarFieldContainer[float]
+    longitudes: _containers.RepeatedScalarFieldContainer[float]
+    elevations_m: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, box: _Optional[_Union[Region, _Mapping]] = ..., step_deg: _Optional[float] = ..., latitudes: _Optional[_Iterable[float]] = ..., longitudes: _Optional[_Iterable[float]] = ..., elevations_m: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class GeneratedPlanet(_message.Message):
     __slots__ = ("latitudes", "days", "seed")
