@@ -24,7 +24,9 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Cascade:
-    """The decomposing pools as a linear system, ``dC/dt = u + A K C``, means of one cycle.
+    """Slow pools as a linear system, ``dC/dt = u + A K C``, means of one cycle.
+
+    The decomposing pools, and whatever else the case can add: dead wood, which falls into them.
 
     Parameters
     ----------
@@ -33,7 +35,9 @@ class Cascade:
     losses : float64 (site, pool)
         K, d-1.
     litter : float64 (site, pool)
-        u, gC m-2 d-1.
+        u, gC m-2 d-1: what comes from outside the system.
+    means : float64 (site, pool)
+        Mean C of the cycle, in the units of the layout: ``dC/dt`` of it is what the cycle changed.
     pools : tuple of str
         Names in the case's layout, in the order of the system.
     """
@@ -41,6 +45,7 @@ class Cascade:
     matrix: Floats
     losses: Floats
     litter: Floats
+    means: Floats
     pools: tuple[str, ...]
 
 

@@ -16,19 +16,19 @@ from typing import Any, Self
 
 import numpy as np
 
-from catena.coupler.embedded.cascade import CASCADE_OUTPUTS, linear_system, transfer_matrix
 from catena.coupler.embedded.columns import Columns
 from catena.coupler.embedded.constants import DAYS_PER_YEAR, SECONDS
 from catena.coupler.embedded.parameters import ParameterSet
 from catena.coupler.embedded.periods import Days
 from catena.coupler.embedded.simulate import Run, simulate
 from catena.coupler.embedded.stages import one_cycle
-from catena.coupler.embedded.state import N_POOLS, POOLS, S_C, State, cold_start, leave_ad
+from catena.coupler.embedded.state import N_POOLS, S_C, State, cold_start, leave_ad
 from catena.coupler.embedded.version import model_version
 from catena.coupler.forcing import CO2_1850_PPM, NDEP_1850, DailyForcing
 from catena.coupler.pft import PFT_NAMES
 from catena.coupler.spin_up import embedded_known as known
-from catena.coupler.spin_up.case import Cascade, Cost, Floats, LandCase, Sites, Stretch
+from catena.coupler.spin_up.case import Cost, Floats, LandCase, Sites, Stretch
+from catena.coupler.spin_up.embedded_cascade import SLOW_OUTPUTS, Measured, slow_system
 from catena.coupler.spin_up.embedded_known import Varied
 from catena.coupler.spin_up.embedded_pools import EmbeddedPools, Stocks
 from catena.shared.errors import InvalidRequest
@@ -39,7 +39,8 @@ FLUXES = ("GPP", "NPP", "AR", "HR", "NEE")
 MEANS = (*FLUXES, "TLAI", "FPG", "FPI", "BTRAN", "TOTVEGC", "TOTLITC", "TOTSOMC", "TOTECOSYSC")
 """Means of the last cycle: fluxes in gC m-2 yr-1, the rest in the units of the outputs."""
 _EACH_CYCLE = ("NEE", "TOTECOSYSC")
-_LAST_CYCLE = (*MEANS, *CASCADE_OUTPUTS)
+_LAST_CYCLE = (*MEANS, *SLOW_OUTPUTS)
+_PER_DAY = tuple(name.endswith(("_LOSS", "_INPUT")) for name in SLOW_OUTPUTS)
 LOST = "an earlier run of this site failed; spin it up from bare ground"
 _YEAR_S = DAYS_PER_YEAR * SECONDS
 
@@ -189,14 +190,14 @@ class EmbeddedCase(LandCase[State]):
         if cycles > 1:
             state = stretch(state, 0, cycles - 1, _EACH_CYCLE).state
         last = stretch(state, cycles - 1, 1, _LAST_CYCLE)
-        losses, litter = linear_system(last)
-        means = last.values[:, 0].mean(axis=1)[:, : len(MEANS)]
+        means = last.values[:, 0].mean(axis=1)  # years are of one length
+        fluxes = [_YEAR_S if name in FLUXES else 1.0 for name in MEANS]
         return _Part(
             last.state.values,
+            state.values,
             each * (_YEAR_S, 1.0),
-            means * [_YEAR_S if name in FLUXES else 1.0 for name in MEANS],
-            losses[:, 0],
-            litter[:, 0],
+            means[:, : len(MEANS)] * fluxes,
+            means[:, len(MEANS) :] * np.where(_PER_DAY, SECONDS, 1.0),
             failed,
             time.thread_time() - before,
         )
@@ -245,30 +246,36 @@ class EmbeddedCase(LandCase[State]):
         self, state: State, blocks: list[Sites], parts: list[_Part], cycles: int
     ) -> Stretch[State]:
         lost = {int(site): LOST for site in range(self.sites)}
-        shapes = ((cycles, len(_EACH_CYCLE)), (len(MEANS),), (N_POOLS,), (N_POOLS,))
-        each, means, losses, litter = (np.full((self.sites, *shape), np.nan) for shape in shapes)
-        values = state.values.copy()
+        shapes = ((cycles, len(_EACH_CYCLE)), (len(MEANS),), (len(SLOW_OUTPUTS),))
+        each, means, slow = (np.full((self.sites, *shape), np.nan) for shape in shapes)
+        values, begun = state.values.copy(), state.values.copy()
         for block, part in zip(blocks, parts, strict=True):
-            values[block] = part.state
-            each[block], means[block] = part.each, part.means
-            losses[block], litter[block] = part.losses, part.litter
+            values[block], begun[block] = part.state, part.begun
+            each[block], means[block], slow[block] = part.each, part.means, part.slow
             for site in block:
                 lost.pop(int(site))
             lost.update(part.failed)
         failed = np.array(sorted(lost), dtype=np.int64)
-        for array in (values, each, means, losses, litter):
+        for array in (values, each, means, slow):
             array[failed] = np.nan
         ended = replace(state, values=values)
+        pools = self.pools(ended)
+        measured = Measured(
+            slow,
+            self.pools(replace(state, values=begun)),
+            pools,
+            self._weather.shape[1],
+            accelerated=state.spinup_state == 1,
+        )
+        plants = self._static[self.cell][:, -len(PFT_NAMES) :]
         return Stretch(
             state=ended,
             cycles=cycles,
             nee=each[..., 0],
             carbon=each[..., 1],
             means={name: means[:, n] for n, name in enumerate(MEANS)},
-            pools=self.pools(ended),
-            cascade=Cascade(
-                transfer_matrix(self.parameters), losses, litter, tuple(f"{p}c" for p in POOLS)
-            ),
+            pools=pools,
+            cascade=slow_system(measured, self.layout, plants, self.parameters),
             failed={site: lost[site] for site in sorted(lost)},
         )
 
@@ -359,10 +366,10 @@ class _Part:
     """Results of one block of sites, in its order."""
 
     state: Floats
+    begun: Floats
     each: Floats
     means: Floats
-    losses: Floats
-    litter: Floats
+    slow: Floats
     failed: dict[int, str]
     cpu_s: float
 
