@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 NATURAL = range(1, 15)
 """Trees, shrubs and grasses: neither bare ground nor crops."""
 TREES = range(1, 9)
+WEST = -100.0
+"""Longitude in whose neighbourhood made-up plants are grass."""
 LEAST_SHARE = 0.05
 """Plants with less of a cell's vegetation are left out."""
 
@@ -86,6 +88,50 @@ def read_surface_map(
     InvalidData
         When it is no such file, or the box holds fewer cells than wanted.
     """
+    there = read_plants(path, plants)
+    lat, lon, chosen, area = there.lat, there.lon, there.shares, there.area
+    inside = (box.south < lat) & (lat < box.north) & (box.west < lon) & (lon < box.east)
+    rows = np.flatnonzero((inside & (area > 0.0)).ravel())
+    if len(rows) < max(cells, 1):
+        raise InvalidData(
+            f"'{path.name}': {len(rows)} cells of the box have such plants; {cells or 1} "
+            "were wanted: choose a larger box"
+        )
+    if cells:
+        rows = rows[np.argsort(-area.ravel()[rows], kind="stable")[:cells]]
+    rows = rows[np.lexsort((lon.ravel()[rows], lat.ravel()[rows]))]
+    shares = chosen.reshape(len(chosen), -1)[:, rows].T
+    return most_frequent(lat.ravel()[rows], lon.ravel()[rows], shares, slots, plants)
+
+
+@dataclass(frozen=True)
+class Plants:
+    """All cells of a map.
+
+    Parameters
+    ----------
+    lat, lon : float64 (row, column)
+        Degrees; longitudes in [-180, 180).
+    shares : float64 (plant, row, column)
+        Per cent of the natural vegetation.
+    area : float64 (row, column)
+        Of all these plants together; relative.
+    """
+
+    lat: Array
+    lon: Array
+    shares: Array
+    area: Array
+
+
+def read_plants(path: Path, plants: range = NATURAL) -> Plants:
+    """A map of plants as it is; see :func:`read_surface_map`.
+
+    Raises
+    ------
+    InvalidData
+        When it is no such file.
+    """
     try:
         with netCDF4.Dataset(path) as file:
             lat, lon, share = (
@@ -98,21 +144,8 @@ def read_surface_map(
             f"'{path.name}' cannot be read as a map of plants: {error}; a gridded surface dataset "
             "with LATIXY, LONGXY, PCT_NATVEG and PCT_NAT_PFT was wanted"
         ) from error
-    lon = np.mod(lon + 180.0, 360.0) - 180.0
     chosen = table[plants.start : plants.stop]
-    area = share * chosen.sum(axis=0)
-    inside = (box.south < lat) & (lat < box.north) & (box.west < lon) & (lon < box.east)
-    rows = np.flatnonzero((inside & (area > 0.0)).ravel())
-    if len(rows) < max(cells, 1):
-        raise InvalidData(
-            f"'{path.name}': {len(rows)} cells of the box have such plants; {cells or 1} "
-            "were wanted: choose a larger box"
-        )
-    if cells:
-        rows = rows[np.argsort(-area.ravel()[rows], kind="stable")[:cells]]
-    rows = rows[np.lexsort((lon.ravel()[rows], lat.ravel()[rows]))]
-    shares = chosen.reshape(len(chosen), -1)[:, rows].T
-    return _most_frequent(lat.ravel()[rows], lon.ravel()[rows], shares, slots, plants)
+    return Plants(lat, np.mod(lon + 180.0, 360.0) - 180.0, chosen, share * chosen.sum(axis=0))
 
 
 def generated_surface_map(box: Box, step: float, *, cells: int = 0, slots: int = 1) -> SurfaceMap:
@@ -135,6 +168,24 @@ def generated_surface_map(box: Box, step: float, *, cells: int = 0, slots: int =
     if cells:
         rows = np.sort(np.argsort(-(lat + lon), kind="stable")[:cells])
         lat, lon = lat[rows], lon[rows]
+    return most_frequent(lat, lon, made_up_shares(lat, lon, box.west), slots, NATURAL)
+
+
+def made_up_shares(lat: Array, lon: Array, west: float = WEST) -> Array:
+    """Made-up plants at places: forests by latitude, grass in the west.
+
+    Parameters
+    ----------
+    lat, lon : float64 (cell,)
+        Degrees.
+    west : float
+        Longitude at which grass is most frequent.
+
+    Returns
+    -------
+    float64 (cell, plant)
+        Of :data:`NATURAL`; relative.
+    """
     shares = np.zeros((len(lat), len(NATURAL)))
 
     def bump(value: Array, centre: float, width: float) -> Array:
@@ -146,12 +197,28 @@ def generated_surface_map(box: Box, step: float, *, cells: int = 0, slots: int =
     put("needleleaf_evergreen_temperate_tree", bump(lat, 31.0, 5.0))
     put("broadleaf_deciduous_temperate_tree", bump(lat, 39.0, 6.0))
     put("needleleaf_evergreen_boreal_tree", bump(lat, 50.0, 5.0))
-    put("c3_non-arctic_grass", 1.5 * bump(lon, box.west, 4.0))
-    return _most_frequent(lat, lon, shares, slots, NATURAL)
+    put("c3_non-arctic_grass", 1.5 * bump(lon, west, 4.0))
+    return shares
 
 
-def _most_frequent(lat: Array, lon: Array, shares: Array, slots: int, plants: range) -> SurfaceMap:
-    """`shares` is (cell, plant)."""
+def most_frequent(lat: Array, lon: Array, shares: Array, slots: int, plants: range) -> SurfaceMap:
+    """Cells with their most frequent plants.
+
+    Parameters
+    ----------
+    lat, lon : float64 (cell,)
+        Degrees.
+    shares : float64 (cell, plant)
+        Of `plants`; relative.
+    slots : int
+        Plants of a cell that are kept.
+    plants : range
+
+    Raises
+    ------
+    InvalidRequest
+        When there are not as many plants.
+    """
     if not 1 <= slots <= len(plants):
         raise InvalidRequest(f"{slots} plants in a cell; wanted 1 to {len(plants)}")
     order = np.argsort(-shares, axis=1, kind="stable")[:, :slots]
