@@ -1,0 +1,114 @@
+"""Semi-analytic spin-up: the steady state of the slow pools, solved, a few times over.
+
+Source: Xia et al. (2012), Geosci. Model Dev. 5, 1259; Lu et al. (2020) for CLM5, whose matrix holds
+the plants too. Here a case says which pools are in its matrix; all others follow in the cycles that
+are run between two solutions. Pools come back multiplied by (steady state over mean of the cycle),
+so that seasons stay and a model at equilibrium is left where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from catena.coupler.spin_up.case import Cascade, Floats, LandCase, S, Stretch
+from catena.coupler.spin_up.layout import PoolLayout
+from catena.coupler.spin_up.native import accelerated, whole_cycles
+from catena.coupler.spin_up.plug_in import Progress, SpinUp, SpunUp, quiet
+from catena.shared.errors import InvalidRequest
+
+
+def steady_state(cascade: Cascade) -> Floats:
+    """Pools at which inflow and outflow agree, ``-(A K)^-1 u``.
+
+    Parameters
+    ----------
+    cascade : Cascade
+
+    Returns
+    -------
+    float64 (site, pool)
+        NaN for pools that a site has not, and for all of a site in which one loses nothing.
+    """
+    absent = np.isnan(cascade.losses) | np.isnan(cascade.litter)
+    losses = np.where(absent, 1.0, cascade.losses)
+    litter = np.where(absent, 0.0, cascade.litter)
+    stuck = np.asarray((losses <= 0.0).any(axis=1))
+    losses[stuck] = 1.0
+    system = cascade.matrix * losses[:, np.newaxis, :]
+    made = -np.linalg.solve(system, litter[..., np.newaxis])[..., 0]
+    return np.where(absent | stuck[:, np.newaxis], np.nan, made)
+
+
+def steady_pools(stretch: Stretch[S], layout: PoolLayout) -> Floats:
+    """Pools after a stretch, its slow ones at the steady state of its last cycle.
+
+    Parameters
+    ----------
+    stretch : Stretch
+        With a cascade.
+    layout : PoolLayout
+
+    Returns
+    -------
+    float64 (site, pool)
+        For :meth:`LandCase.with_pools`: NaN for what stays or follows.
+    """
+    if stretch.cascade is None:
+        raise InvalidRequest("the stretch came without the matrix of its decomposition")
+    cascade = stretch.cascade
+    at = layout.at(cascade.pools)
+    steady, means = steady_state(cascade), cascade.means
+    factor = np.divide(steady, means, out=np.full_like(steady, np.nan), where=means > 0.0)
+    factor[~(factor > 0.0)] = np.nan
+    made = np.full(stretch.pools.shape, np.nan)
+    made[:, at] = stretch.pools[:, at] * factor
+    return made
+
+
+@dataclass(frozen=True)
+class Sasu(SpinUp):
+    """The analytic steady state.
+
+    Parameters
+    ----------
+    start_years : int
+        Accelerated, from bare ground, to have plants and litter; rounded up to whole cycles.
+    rounds : int
+        How often a cycle is run and the steady state of it is taken.
+    settle_years : int
+        As it is at the end, in which all other pools follow; rounded up to whole cycles.
+    """
+
+    name: ClassVar[str] = "sasu"
+    needs_cascade: ClassVar[bool] = True
+    start_years: int = 30
+    rounds: int = 8
+    settle_years: int = 10
+
+    def __post_init__(self) -> None:
+        if self.start_years < 1 or self.rounds < 1 or self.settle_years < 0:
+            raise InvalidRequest(
+                f"{self.start_years} years to start, {self.rounds} rounds and {self.settle_years} "
+                "years to settle came; 1, 1 and 0 or more were wanted"
+            )
+
+    def run(self, case: LandCase[S], progress: Progress = quiet) -> SpunUp[S]:
+        """Bring all sites to equilibrium."""
+        self.require(case)
+        progress(0.0, "plants grow")
+        state = case.leave_ad(accelerated(case, self.start_years))
+        cycles = max(whole_cycles(case, self.start_years), 1)
+        for n in range(self.rounds):
+            progress((n + 1) / (self.rounds + 2), f"steady state {n + 1} of {self.rounds}")
+            stretch = case.run(state, 1)
+            state = case.with_pools(stretch.state, steady_pools(stretch, case.layout))
+            cycles += 1
+        settle = whole_cycles(case, self.settle_years)
+        if settle:
+            state = case.run(state, settle).state
+            cycles += settle
+        progress(1.0, "done")
+        return SpunUp(state, np.full(case.sites, float(cycles * case.cycle_years)))
