@@ -15,6 +15,7 @@ from catena.coupler.elm import ElmConfig
 from catena.coupler.elm.hand_over import hand_over_problem
 from catena.coupler.elm.land_case import ElmLandCase
 from catena.coupler.elm.outcome import start_problem
+from catena.coupler.elm.pool_table import names_in_file
 from catena.coupler.elm.put_in import put_in
 from catena.coupler.elm.spin_up_runs import ElmState
 from catena.coupler.fake_cime import install_fake_cime
@@ -38,9 +39,10 @@ def path_of(stem: str) -> Path:
     return RUNS / f"USMOz_{stem}-01-01-00000.nc"
 
 
-@pytest.fixture
-def case(tmp_path: Path) -> ElmLandCase:
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> ElmLandCase:
     """The configuration of the real runs; CIME is a stand-in, and nothing is run."""
+    tmp_path = tmp_path_factory.mktemp("moz")
     forcing = tmp_path / "US-MOz"
     forcing.mkdir()
     (forcing / "all_hourly.nc").symlink_to(FORCING)
@@ -79,8 +81,12 @@ def equilibrium(case: ElmLandCase) -> np.ndarray:
     return case.pools(ElmState(path_of("final.elm.r.0241")))
 
 
+def written(case: ElmLandCase) -> set[Path]:
+    return set((case.runs.folder / "restarts").glob("*"))
+
+
 def columns(case: ElmLandCase, *names: str) -> np.ndarray:
-    found = np.array([n.partition(".")[0] in names for n in case.layout.names])
+    found = np.array([name in names for name in names_in_file(case.layout)])
     assert found.any()
     return found
 
@@ -172,17 +178,18 @@ def _read(state: ElmState):  # type: ignore[no-untyped-def]
     return read_restart(state.restart)
 
 
-@every_template
+@pytest.mark.parametrize("year", ["0021", "0041"])
 @pytest.mark.parametrize("name", ["soil4c_vr", "cwdc_vr", "soil3c_vr", "deadstemc", "deadcrootc"])
 def test_an_accelerated_pool_left_in_a_file_before_year_40_is_refused(
     case: ElmLandCase, year: str, name: str
 ) -> None:
     pools = equilibrium(case)
     pools[:, columns(case, name)] = np.nan
+    before = written(case)
     if year == "0021":
         with pytest.raises(InvalidData, match=rf"year 21 .*{name}.*before year 40"):
             case.with_pools(left(case, year), pools)
-        assert not (case.runs.folder / "restarts").exists()
+        assert written(case) == before
         return
     # Later the template's own scaling is whole: what is not given is multiplied as ELM does.
     template = read_restart(path_of(f"ad.elm.r.{year}"))
@@ -202,7 +209,7 @@ def test_mineral_phosphorus_of_accelerated_decomposition_is_not_kept(case: ElmLa
             case.with_pools(left(case, year), pools)
 
 
-@every_template
+@pytest.mark.parametrize("year", ["0021", "0201"])
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -222,9 +229,10 @@ def test_impossible_pools_write_no_file(
     name = "smin_nh4_vr" if name == "sminn" else name
     at = np.flatnonzero(columns(case, name))
     pools[0, at[len(at) // 2]] = value
-    with pytest.raises(InvalidData, match=name.removesuffix("_vr")):
+    before = written(case)
+    with pytest.raises(InvalidData, match=name):
         case.with_pools(left(case, year), pools)
-    assert not (case.runs.folder / "restarts").exists()
+    assert written(case) == before
 
 
 def test_no_path_writes_equilibrium_pools_with_the_flag_of_acceleration(
@@ -263,14 +271,13 @@ def test_leaving_before_year_40_does_not_run(case: ElmLandCase, year: str) -> No
     unknown = columns(case, "cwdc_vr", "soil3c_vr", "soil4c_vr", "deadstemc", "deadcrootc")
     assert np.isnan(pools[:, unknown]).all() == (year == "0021")
     if year == "0021":
-        with pytest.raises(InvalidData, match="must not start from it: .* start of year 21"):
+        with pytest.raises(InvalidData, match=r"must not start from it: .* start of year 21"):
             case.run(state, 1)
         assert not (case.config.case_root / "moz-swap_final").exists()
     else:
         soil = columns(case, *(f"soil{n}c_vr" for n in (1, 2, 3, 4)))
-        thickness = np.tile(read_restart(state.restart).thickness, 4)  # type: ignore[arg-type]
         # ELM's own exit at year 41.
-        assert pools[0, soil] @ thickness == pytest.approx(37385, abs=1)
+        assert pools[0, soil].sum() == pytest.approx(37385, abs=1)
 
 
 def first_record(path: Path, dead_stem: float) -> Path:

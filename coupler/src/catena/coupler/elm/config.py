@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catena.coupler.elm.compsets import point_compset
 from catena.coupler.elm.config_checks import problems
+from catena.coupler.elm.spin_up_options import SpinUpOptions
 from catena.coupler.elm.stages import Stage, StageRun, run_dates
 from catena.shared.errors import FieldViolation, InvalidRequest, NotFound
 
@@ -108,6 +109,7 @@ class ElmConfig(_Section):
     xml: dict[str, str | int | float] = Field(default_factory=dict)
     history: tuple[History, ...] = (History(),)
     executor: Executor = Executor()
+    spin_up: SpinUpOptions = SpinUpOptions()
     rebuild: bool = False
     """Whether a changed build setting may throw the executable away (`case.build --clean-all`)."""
     git_name: str = "catena"

@@ -20,7 +20,7 @@ from catena.coupler.elm import known
 from catena.coupler.elm.config import ElmConfig
 from catena.coupler.elm.history import read_history
 from catena.coupler.elm.inputs import checkout_revision, file_digest
-from catena.coupler.elm.pool_table import elm_layout, pools_of, table_of, untouched
+from catena.coupler.elm.pool_table import elm_layout, names_in_file, pools_of, table_of, untouched
 from catena.coupler.elm.spin_up_runs import FLUXES, MEANS, ElmState, Ran, SpinUpRuns
 from catena.coupler.elm.state import digest
 from catena.coupler.restart import (
@@ -93,7 +93,9 @@ class ElmLandCase(LandCase[ElmState]):
         self.layout = elm_layout(self.cells.pfts, phosphorus="CNP" in compset)
         self.version = f"{checkout_revision(config)[:12] or 'unknown'} {compset}"
         self.cost = Cost()
-        self._climate = climate
+        self.replaced: list[tuple[Path, Path]] = []
+        """Template and new file of each replacement of pools, in their order."""
+        self.climate = climate
 
     @cached_property
     def stoichiometry(self) -> Stoichiometry:
@@ -234,9 +236,7 @@ class ElmLandCase(LandCase[ElmState]):
         return made
 
     def _columns(self, names: Sequence[str]) -> list[int]:
-        return [
-            n for n, pool in enumerate(self.layout.pools) if pool.name.partition(".")[0] in names
-        ]
+        return [n for n, name in enumerate(names_in_file(self.layout)) if name in names]
 
     @staticmethod
     def _is_early(restart: Restart) -> bool:
@@ -267,6 +267,7 @@ class ElmLandCase(LandCase[ElmState]):
         if state.restart is None:
             state = self._template()
         restart = _read(state)
+        template = restart.source.path
         self._require_cells(restart)
         if restart.spinup_state == 1:
             if not state.leaving:
@@ -288,37 +289,39 @@ class ElmLandCase(LandCase[ElmState]):
             )
         _refuse_empty(made)
         assert_flag(made)
-        path = self.runs.folder / "restarts" / self._name(state, pools)
+        path = self.runs.folder / "restarts" / self._name(template, pools)
         path.parent.mkdir(parents=True, exist_ok=True)
         made.write(path)
+        self.replaced.append((template, path))
         return ElmState(path)
 
     def _left(self, restart: Restart, pools: Floats) -> Restart:
         """The template of a file of accelerated decomposition: out of it, or only its frame."""
-        unknown = self._unknown(restart)
-        if not self._is_early(restart):
-            # Multiplied by the template's own scaling; phosphorus stays what AD left.
-            unknown = tuple(name for name in unknown if name in MINERAL_P)
-        lacking = untouched(pools, self.layout, restart, unknown)
+        early = self._is_early(restart)
+        mineral = MINERAL_P if "p" in restart.elements else ()
+        # Later than that, accelerated pools that are not given are multiplied. Of mineral
+        # phosphorus, which was supplied, AD leaves nothing to go by.
+        lacking = [
+            *untouched(pools, self.layout, restart, ACCELERATED, partly=not early),
+            *untouched(pools, self.layout, restart, mineral, partly=False),
+        ]
         if lacking:
             raise InvalidData(
                 f"{restart.name} is of year {restart.date.year} of accelerated decomposition: its "
                 f"{', '.join(lacking)} mean nothing outside of it"
                 + (
                     f", and before year {SCALAR_FROM_YEAR} nobody knows what to multiply them by"
-                    if self._is_early(restart)
+                    if early
                     else ""
                 )
                 + "; give them for every site, or take a template that has left it"
             )
-        return restart if self._is_early(restart) else exit_ad(restart, factors=self.factors)
+        return restart if early else exit_ad(restart, factors=self.factors)
 
-    def _name(self, state: ElmState, pools: Floats) -> str:
+    def _name(self, template: Path, pools: Floats) -> str:
         """Of a file by what it is made from: made again it is the same file."""
-        if state.restart is None:
-            raise FailedPrecondition("bare ground has no restart file")
         made_of = [
-            file_digest(state.restart),
+            file_digest(template),
             hashlib.sha256(pools.tobytes()).hexdigest(),
             list(self.layout.names),
         ]
@@ -358,7 +361,7 @@ class ElmLandCase(LandCase[ElmState]):
             When the climate does not follow from the forcing file; see
             :func:`catena.coupler.elm.known.climate`.
         """
-        climate = self._climate
+        climate = self.climate
         return {
             "climate": known.climate(self.config, self.cells) if climate is None else climate,
             "static": known.static(self.cells),

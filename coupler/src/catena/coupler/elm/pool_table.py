@@ -43,8 +43,8 @@ def elm_layout(pfts: Sequence[tuple[int, str]], *, phosphorus: bool) -> PoolLayo
     Returns
     -------
     PoolLayout
-        ``soil4c_vr.1`` to ``soil4c_vr.10`` (from the surface, g m-3), ``leafc.PLANT`` (g m-2 of the
-        plant's area), ``cannsum_npp``.
+        ``soil4c.1`` to ``soil4c.10`` (levels from the surface, g m-2 in each), ``leafc.PLANT``
+        (g m-2 of the plant's area), ``cannsum_npp``.
     """
     columns: list[Pool] = []
     for pool in POOLS.values():
@@ -60,8 +60,16 @@ def elm_layout(pfts: Sequence[tuple[int, str]], *, phosphorus: bool) -> PoolLayo
 
 
 def _column(pool: RestartPool, part: str = "", pft: int = -1) -> Pool:
-    name = f"{pool.name}.{part}" if part else pool.name
-    return Pool(name, pool.units, pft, pool.signed)
+    stem = pool.name.removesuffix("_vr")
+    return Pool(
+        f"{stem}.{part}" if part else stem, pool.units.replace("m-3", "m-2"), pft, pool.signed
+    )
+
+
+def names_in_file(layout: PoolLayout) -> list[str]:
+    """Name in the restart file of each column's pool: ``soil4c_vr``, ``leafc``."""
+    stems = (pool.name.partition(".")[0] for pool in layout.pools)
+    return [f"{stem}_vr" if f"{stem}_vr" in POOLS else stem for stem in stems]
 
 
 def _is_of_phosphorus(pool: RestartPool) -> bool:
@@ -80,17 +88,24 @@ def table_of(restart: Restart, layout: PoolLayout) -> Floats:
     restart.load(restart.available)
     subgrid = restart.subgrid
     made = np.full((subgrid.column.size, len(layout.pools)), np.nan)
-    for n, pool in enumerate(layout.pools):
-        name, _, part = pool.name.partition(".")
+    for n, (pool, name) in enumerate(zip(layout.pools, names_in_file(layout), strict=True)):
         if name not in restart.available:
             continue
         values = restart.active(name)
         if pool.pft >= 0:
             mine = subgrid.pft_type == pool.pft
             made[subgrid.cell[mine], n] = values[mine]
+        elif POOLS[name].place == "level":
+            level = _level(pool)
+            made[:, n] = values[:, level] * restart.thickness[level]
         else:
-            made[:, n] = values[:, int(part) - 1] if part else values
+            made[:, n] = values
     return made
+
+
+def _level(pool: Pool) -> int:
+    """Of a column's name, from 0."""
+    return int(pool.name.rpartition(".")[2]) - 1
 
 
 def pools_of(table: Floats, layout: PoolLayout, restart: Restart) -> xr.Dataset:
@@ -107,8 +122,7 @@ def pools_of(table: Floats, layout: PoolLayout, restart: Restart) -> xr.Dataset:
     Raises
     ------
     InvalidData
-        When the table has another shape; holds infinity; leaves some levels of a soil column and
-        gives others; or gives a pool or plant that the file has not.
+        When the table has another shape, or gives a pool or plant that the file has not.
     """
     subgrid = restart.subgrid
     wanted = (subgrid.column.size, len(layout.pools))
@@ -118,18 +132,19 @@ def pools_of(table: Floats, layout: PoolLayout, restart: Restart) -> xr.Dataset:
             "each column with biogeochemistry"
         )
     given = ~np.isnan(table)
-    _refuse_torn_columns(given, layout)
+    restart.load(restart.available)
     made: dict[str, Floats] = {}
-    for n, pool in enumerate(layout.pools):
+    for n, (pool, name) in enumerate(zip(layout.pools, names_in_file(layout), strict=True)):
         rows = np.flatnonzero(given[:, n])
         if not rows.size:
             continue
-        name, _, part = pool.name.partition(".")
         if name not in restart.available:
             raise InvalidData(
                 f"{pool.name} is given, {restart.name} has no {name}: its run has no such pool"
             )
-        values = made.setdefault(name, np.array(restart.active(name)))
+        if name not in made:
+            made[name] = np.array(restart.active(name))
+        values = made[name]
         if pool.pft >= 0:
             for row in rows:
                 slot = np.flatnonzero((subgrid.cell == row) & (subgrid.pft_type == pool.pft))
@@ -139,8 +154,9 @@ def pools_of(table: Floats, layout: PoolLayout, restart: Restart) -> xr.Dataset:
                         f"{restart.name} has no such plant"
                     )
                 values[slot] = table[row, n]
-        elif part:
-            values[rows, int(part) - 1] = table[rows, n]
+        elif POOLS[name].place == "level":
+            level = _level(pool)
+            values[rows, level] = table[rows, n] / restart.thickness[level]
         else:
             values[rows] = table[rows, n]
     places = {"level": ("cell", "level"), "pft": ("pft",), "cell": ("cell",)}
@@ -148,36 +164,30 @@ def pools_of(table: Floats, layout: PoolLayout, restart: Restart) -> xr.Dataset:
 
 
 def untouched(
-    table: Floats, layout: PoolLayout, restart: Restart, names: Sequence[str]
+    table: Floats, layout: PoolLayout, restart: Restart, names: Sequence[str], *, partly: bool
 ) -> list[str]:
-    """Of some pools of a restart file, those that a table does not give wherever they are."""
-    subgrid = restart.subgrid
+    """Of some pools of a restart file, those that a table does not give everywhere they are.
+
+    Parameters
+    ----------
+    table : float64 (site, pool)
+    layout : PoolLayout
+    restart : Restart
+    names : sequence of str
+        As in the restart file.
+    partly : bool
+        Only those that are given in some place and not in others.
+    """
+    subgrid, stems = restart.subgrid, np.array(names_in_file(layout))
     given = ~np.isnan(table)
     lacking = []
     for name in names:
-        columns = [n for n, pool in enumerate(layout.pools) if pool.name.partition(".")[0] == name]
         wanted = np.zeros_like(given)
-        for n in columns:
+        for n in np.flatnonzero(stems == name):
             kind = layout.pools[n].pft
             rows = subgrid.cell[subgrid.pft_type == kind] if kind >= 0 else slice(None)
             wanted[rows, n] = True
-        if not wanted.any() or not given[wanted].all():
+        whole = bool(wanted.any() and given[wanted].all())
+        if not whole and not (partly and not given[wanted].any()):
             lacking.append(name)
     return lacking
-
-
-def _refuse_torn_columns(given: NDArray[np.bool_], layout: PoolLayout) -> None:
-    levels: dict[str, list[int]] = {}
-    for n, pool in enumerate(layout.pools):
-        name, _, part = pool.name.partition(".")
-        if pool.pft < 0 and part:
-            levels.setdefault(name, []).append(n)
-    for name, columns in levels.items():
-        some = given[:, columns]
-        torn = some.any(axis=1) & ~some.all(axis=1)
-        if torn.any():
-            site = int(np.argmax(torn))
-            raise InvalidData(
-                f"{name} of site {site} is NaN in {int((~some[site]).sum())} of {len(columns)} "
-                "levels; give all levels of a pool, or none to leave what the restart file has"
-            )

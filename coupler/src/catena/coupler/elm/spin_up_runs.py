@@ -41,10 +41,13 @@ class ElmState:
     leaving : bool
         The file is of accelerated decomposition, and what is done next is out of it: ELM multiplies
         its slow pools when it reads the file, or other pools take their place.
+    year : int, optional
+        Of a file that is not there yet, in a plan; read from the file by default.
     """
 
     restart: Path | None = None
     leaving: bool = False
+    year: int | None = None
 
 
 @dataclass
@@ -142,7 +145,7 @@ class SpinUpRuns:
                 f"run {number} of {config.case_name} would begin from bare ground; the first run "
                 "alone can, the others share its executable"
             )
-        year = _year_of(start.restart)
+        year = _year_of(start)
         before = _origin(f"{config.case_name}_{number:02d}_start", name, year)
         kind = "ad" if accelerated else "final"
         stage = self._stage(name, years)
@@ -189,7 +192,7 @@ class SpinUpRuns:
         # Its own history, not that of the spin-up.
         config = _changed(config, history=[each.model_dump() for each in self.config.history])
         named = next(run for run in self.config.runs if run.name == "transient")
-        before = _origin(f"{config.case_name}_transient_start", "final", _year_of(start.restart))
+        before = _origin(f"{config.case_name}_transient_start", "final", _year_of(start))
         first = 1850 if stage.start_year is None else stage.start_year
         stage = stage.model_copy(update={"hand_over": "hybrid"})
         run = StageRun(stage, f"{config.case_name}_transient", first, named.years, before)
@@ -215,7 +218,7 @@ class SpinUpRuns:
         until = 0
         if supplement:
             # Counted from the first year of the run or of the calendar: enough for both.
-            until = years + (1 if start.restart is None else _year_of(start.restart))
+            until = years + _year_of(start)
         return _changed(
             self.config,
             case_name=f"{self.config.case_name}-{self.label}",
@@ -241,12 +244,16 @@ def _changed(config: ElmConfig, **values: object) -> ElmConfig:
     return ElmConfig.model_validate({**config.model_dump(), **values})
 
 
-def _year_of(restart: Path) -> int:
-    date = read_restart(restart).date
+def _year_of(state: ElmState) -> int:
+    if state.year is not None:
+        return state.year
+    if state.restart is None:
+        return 1
+    date = read_restart(state.restart).date
     if (date.month, date.day) != (1, 1):
         raise FailedPrecondition(
-            f"{restart.name} is of {date.strftime('%Y-%m-%d')}; a spin-up goes on from the first "
-            "day of a year"
+            f"{state.restart.name} is of {date.strftime('%Y-%m-%d')}; a spin-up goes on from "
+            "the first day of a year"
         )
     return int(date.year)
 

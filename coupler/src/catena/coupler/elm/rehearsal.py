@@ -1,0 +1,108 @@
+"""What a spin-up would run, found out by going through it without running anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from catena.coupler.elm.case import ElmCase
+from catena.coupler.elm.land_case import ElmLandCase
+from catena.coupler.elm.spin_up_runs import MEANS, ElmState, Ran
+from catena.coupler.spin_up.case import Floats, Stretch
+from catena.coupler.spin_up.plug_in import SpinUp
+from catena.shared.errors import CatenaError
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """One thing that a method does.
+
+    Parameters
+    ----------
+    what : {"run", "pools"}
+    case : ElmCase or None
+        Of a run.
+    cycles : int
+        Of a run.
+    into : str
+        Of pools: the restart file that they are put into.
+    """
+
+    what: str
+    case: ElmCase | None = None
+    cycles: int = 0
+    into: str = ""
+
+
+class _Stage(ElmLandCase):
+    """A case whose runs end at once, in numbers without meaning."""
+
+    steps: list[Rehearsed]
+
+    def run(
+        self, state: ElmState, cycles: int, *, accelerated: bool = False, supplement: bool = False
+    ) -> Stretch[ElmState]:
+        case = self.runs.case(
+            state, cycles * self.cycle_years, accelerated=accelerated, supplement=supplement
+        )
+        end = case.run_folder / case.stage.restart_name
+        self.runs.done.append(Ran(case, end, 0.0))
+        self.steps.append(Rehearsed("run", case, cycles))
+        made = ElmState(end, year=case.stage.end)
+        ones = np.ones((self.sites, cycles))
+        means = {name: np.ones(self.sites) for name in MEANS}
+        return Stretch(made, cycles, ones, ones, means, self.pools(made))
+
+    def leave_ad(self, state: ElmState) -> ElmState:
+        return replace(state, leaving=True)
+
+    def pools(self, state: ElmState) -> Floats:
+        return np.where(np.isnan(self._bare()), np.nan, 1.0)
+
+    def with_pools(self, state: ElmState, pools: Floats) -> ElmState:
+        if state.restart is None:
+            state = ElmState(self.template, year=1) if self.template else self.run(state, 1).state
+        into = state.restart.name if state.restart else "a restart file"
+        self.steps.append(Rehearsed("pools", into=into))
+        number = sum(step.what == "pools" for step in self.steps)
+        path = self.runs.folder / "restarts" / f"NEW_POOLS_{number}.nc"
+        return ElmState(path, year=state.year)
+
+
+def rehearse(method: SpinUp, case: ElmLandCase, check_cycles: int) -> tuple[list[Rehearsed], str]:
+    """Go through a method and the check after it.
+
+    Parameters
+    ----------
+    method : SpinUp
+    case : ElmLandCase
+        Stays as it is.
+    check_cycles : int
+
+    Returns
+    -------
+    list of Rehearsed, str
+        What is done in its order; and why it could be followed only so far, empty where it was
+        followed to its end. A method that decides by what its runs bring cannot be foreseen.
+
+    Raises
+    ------
+    FailedPrecondition
+        When the method refuses the case.
+    """
+    method.require(case)
+    stage = _Stage(
+        case.config,
+        label=case.runs.label,
+        template=case.template,
+        varied=case.varied,
+        climate=case.climate,
+    )
+    stage.steps = []
+    try:
+        state = method.run(stage).state
+        stage.run(state, check_cycles)
+    except (CatenaError, ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+        return stage.steps, str(error)
+    return stage.steps, ""
