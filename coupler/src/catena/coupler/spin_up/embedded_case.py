@@ -35,9 +35,10 @@ from catena.shared.errors import InvalidRequest
 
 BLOCK = 128
 """Sites of one cell that are run together."""
-FLUXES = ("GPP", "NPP", "AR", "HR", "NEE")
+NITROGEN = ("NFIX_TO_SMINN", "NDEP_TO_SMINN", "DENIT", "SMINN_LEACHED")
+FLUXES = ("GPP", "NPP", "AR", "HR", "NEE", *NITROGEN)
 MEANS = (*FLUXES, "TLAI", "FPG", "FPI", "BTRAN", "TOTVEGC", "TOTLITC", "TOTSOMC", "TOTECOSYSC")
-"""Means of the last cycle: fluxes in gC m-2 yr-1, the rest in the units of the outputs."""
+"""Means of the last cycle: fluxes in gC or gN m-2 yr-1, the rest in the units of the outputs."""
 _EACH_CYCLE = ("NEE", "TOTECOSYSC")
 _LAST_CYCLE = (*MEANS, *SLOW_OUTPUTS)
 _PER_DAY = tuple(name.endswith(("_LOSS", "_INPUT")) for name in SLOW_OUTPUTS)

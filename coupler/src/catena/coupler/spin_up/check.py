@@ -1,0 +1,288 @@
+"""The check and the fallback: no site leaves a spin-up on trust.
+
+Each site is run as the model is. Those that are at equilibrium stay; the others are spun up
+natively from the state that they have, and from bare ground where that leads nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catena.coupler.spin_up.case import Floats, LandCase, S, Sites
+from catena.coupler.spin_up.judge import Criterion, Judgement, judge
+from catena.coupler.spin_up.native import AD_YEARS, FINAL_YEARS, Native
+from catena.coupler.spin_up.plug_in import Progress, SpunUp, quiet
+from catena.coupler.spin_up.sasu import steady_pools
+from catena.shared.errors import FailedPrecondition, InvalidRequest
+
+AS_IT_WAS, POLISHED, NATIVE = "as it was", "polished", "native"
+"""What a site's state is from: the method, the method and one analytic solution, the fallback."""
+
+ROUNDING = 1e-9
+"""What rounding may leave of an empty pool, as a negative number."""
+
+
+@dataclass(frozen=True)
+class CheckPlan:
+    """How sites are checked and what becomes of those that fail.
+
+    Parameters
+    ----------
+    criterion : Criterion
+    settle_cycles : int
+        That are run before the cycle that is judged.
+    polish : bool
+        Put slow pools to the steady state of the last settling cycle, where the model has a matrix
+        and the site loses or gains too much in that cycle.
+    chunk_cycles : int
+        Length of one try of the fallback, which is judged as a whole.
+    patience : int
+        Tries from the state that a site has; then it begins from bare ground.
+    tries : int
+        In all; 0 leaves failing sites as they are.
+    native : Native
+        From bare ground.
+    """
+
+    criterion: Criterion = field(default_factory=Criterion)
+    settle_cycles: int = 1
+    polish: bool = True
+    chunk_cycles: int = 5
+    patience: int = 4
+    tries: int = 12
+    native: Native = field(default_factory=Native)
+
+    def __post_init__(self) -> None:
+        if self.settle_cycles < 0 or min(self.patience, self.tries) < 0 or self.chunk_cycles < 1:
+            raise InvalidRequest(
+                f"{self.settle_cycles} cycles to settle, {self.tries} tries of "
+                f"{self.chunk_cycles} cycles, {self.patience} of them from the state that is there "
+                "came; 0 or more, and 1 cycle a try were wanted"
+            )
+
+
+@dataclass(frozen=True)
+class Checked(Generic[S]):
+    """States that were checked, and how they came to be.
+
+    Parameters
+    ----------
+    state : S
+    used : tuple of str
+        Of each site: :data:`AS_IT_WAS`, :data:`POLISHED` or :data:`NATIVE`.
+    why : tuple of tuple of str
+        Of each site: what it failed by at first; empty for those that did not.
+    passed_first, passed : bool (site,)
+        Without and with the fallback.
+    years : float64 (site,)
+        Method, check and fallback.
+    nee_before : float64 (site,)
+        Mean of the first cycle from the method's state, gC m-2 yr-1; NaN where none could be run.
+    nee, drift : float64 (site,)
+        Of the stretch that was judged last, gC m-2 yr-1.
+    means : dict of str to float64 (site,)
+        Of the last cycle.
+    pools : float64 (site, pool)
+    notes : tuple of str
+    """
+
+    state: S
+    used: tuple[str, ...]
+    why: tuple[tuple[str, ...], ...]
+    passed_first: NDArray[np.bool_]
+    passed: NDArray[np.bool_]
+    years: Floats
+    nee_before: Floats
+    nee: Floats
+    drift: Floats
+    means: dict[str, Floats]
+    pools: Floats
+    notes: tuple[str, ...] = ()
+
+    def count(self, used: str) -> int:
+        """How many sites came to their state in one of the ways."""
+        return sum(each == used for each in self.used)
+
+    def years_saved(self, native_years: float = AD_YEARS + FINAL_YEARS) -> float:
+        """Part of the simulated years of a native spin-up that was not needed."""
+        return float(1.0 - self.years.mean() / native_years)
+
+    def __str__(self) -> str:
+        of = len(self.used)
+        parts = [f"{self.count(used)} {used}" for used in (AS_IT_WAS, POLISHED, NATIVE)]
+        return (
+            f"{of} sites: {', '.join(parts)}; {int(self.passed_first.sum())} passed at first, "
+            f"{int(self.passed.sum())} in the end; {self.years.mean():.0f} years each"
+        )
+
+
+def check_and_fall_back(
+    case: LandCase[S],
+    spun: SpunUp[S],
+    plan: CheckPlan | None = None,
+    progress: Progress = quiet,
+) -> Checked[S]:
+    """Check what a method made, and mend what fails.
+
+    Parameters
+    ----------
+    case : LandCase
+    spun : SpunUp
+    plan : CheckPlan, optional
+    progress : callable
+
+    Raises
+    ------
+    FailedPrecondition
+        When the state is one of accelerated decomposition (the case refuses it).
+    """
+    return _Check(case, spun, plan or CheckPlan(), progress).run()
+
+
+class _Check(Generic[S]):
+    """The sites of one check; arrays are filled as it goes on."""
+
+    def __init__(
+        self, case: LandCase[S], spun: SpunUp[S], plan: CheckPlan, progress: Progress
+    ) -> None:
+        sites = case.sites
+        if spun.years.shape != (sites,):
+            raise FailedPrecondition(
+                f"a spin-up of {spun.years.size} sites came for a case of {sites}"
+            )
+        self.case, self.plan, self.progress = case, plan, progress
+        self.state = spun.state
+        self.notes = spun.notes
+        self.unfamiliar = spun.unfamiliar
+        self.used = np.full(sites, AS_IT_WAS, dtype=object)
+        self.why: list[tuple[str, ...]] = [()] * sites
+        self.passed = np.zeros(sites, dtype=bool)
+        self.years = spun.years.astype(np.float64).copy()
+        self.nee_before, self.nee, self.drift = np.full((3, sites), np.nan)
+        self.means: dict[str, Floats] = {}
+
+    def run(self) -> Checked[S]:
+        self.progress(0.0, "check")
+        usable = self._possible()
+        if usable.size:
+            self._first(usable)
+        first = self.passed.copy()
+        self._fall_back()
+        self.progress(1.0, "done")
+        return Checked(
+            state=self.state,
+            used=tuple(self.used),
+            why=tuple(self.why),
+            passed_first=first,
+            passed=self.passed,
+            years=self.years,
+            nee_before=self.nee_before,
+            nee=self.nee,
+            drift=self.drift,
+            means=self.means,
+            pools=self.case.pools(self.state),
+            notes=self.notes,
+        )
+
+    def _possible(self) -> Sites:
+        """Sites whose pools a run can begin from; the others are told why not."""
+        layout = self.case.layout
+        pools = self.case.pools(self.state)
+        signed = np.array([pool.signed for pool in layout.pools])
+        missing = np.isnan(pools)
+        for pft in {pool.pft for pool in layout.pools if pool.pft >= 0}:
+            # Plants differ: one that a site has not has no pool at all there.
+            mine = np.array([pool.pft == pft for pool in layout.pools])
+            missing[np.ix_(missing[:, mine].all(axis=1), mine)] = False
+        for site, column in np.argwhere(missing | np.isinf(pools)):
+            self.why[site] = (f"{layout.names[column]} is {pools[site, column]:g}",)
+        with np.errstate(invalid="ignore"):
+            negative = np.argwhere((pools < -ROUNDING) & ~signed)
+        for site, column in negative:
+            self.why[site] = (f"{layout.names[column]} is {pools[site, column]:g}",)
+        return np.array([n for n in range(self.case.sites) if not self.why[n]], dtype=np.int64)
+
+    def _first(self, sites: Sites) -> None:
+        case, plan = self.case.part(sites), self.plan
+        state = self.case.take(self.state, sites)
+        cycle = case.cycle_years
+        if plan.settle_cycles:
+            self.progress(0.05, "settle")
+            settled = case.run(state, plan.settle_cycles)
+            self.nee_before[sites] = settled.nee[:, 0]
+            state = settled.state
+            self._count(sites, plan.settle_cycles * cycle)
+            if plan.polish and settled.cascade is not None:
+                # What is near equilibrium already is not moved by what one cycle happens to show.
+                rough = np.abs(settled.nee[:, -1]) >= plan.criterion.nee
+                better = steady_pools(settled, case.layout)
+                better[~rough] = np.nan
+                state = case.with_pools(state, better)
+                self.used[sites[rough]] = POLISHED
+        self.progress(0.3, "the cycle that is judged")
+        before = case.pools(state)
+        judged = case.run(state, 1)
+        self._count(sites, cycle)
+        if not plan.settle_cycles:
+            self.nee_before[sites] = judged.nee[:, 0]
+        found = judge(judged, before, cycle, case.layout)
+        self._keep(sites, judged.state, judged.means, found)
+        strange = np.zeros(sites.size, dtype=bool)
+        if self.unfamiliar is not None:
+            strange = ~(self.unfamiliar[sites] <= plan.criterion.unfamiliar)
+        self.passed[sites] = found.passes(plan.criterion) & ~strange
+        for n, site in enumerate(sites):
+            why = found.why(n, plan.criterion, case.layout)
+            if n in judged.failed:
+                why = (judged.failed[n],)
+            if strange[n] and self.unfamiliar is not None:
+                why = (*why, f"unlike what was learned ({self.unfamiliar[site]:.2g})")
+            self.why[site] = why
+
+    def _fall_back(self) -> None:
+        plan, cycle = self.plan, self.case.cycle_years
+        spent = np.zeros(self.case.sites, dtype=np.int64)
+        fresh = np.zeros(self.case.sites, dtype=bool)
+        for n in range(plan.tries):
+            sites = np.flatnonzero(~self.passed)
+            if not sites.size:
+                return
+            self.progress(0.5 + 0.5 * n / plan.tries, f"fallback of {sites.size} sites")
+            lost = np.isnan(self.nee[sites])  # no run, or a failed one
+            again = sites[~fresh[sites] & (lost | (spent[sites] >= plan.patience))]
+            if again.size:
+                self._from_bare_ground(again)
+                fresh[again] = True
+            case = self.case.part(sites)
+            state = self.case.take(self.state, sites)
+            before = case.pools(state)
+            made = case.run(state, plan.chunk_cycles)
+            spent[sites] += 1
+            years = plan.chunk_cycles * cycle
+            self._count(sites, years)
+            found = judge(made, before, years, case.layout)
+            self._keep(sites, made.state, made.means, found)
+            self.used[sites] = NATIVE
+            self.passed[sites] = found.passes(plan.criterion)
+        for site in np.flatnonzero(~self.passed):
+            self.notes = (*self.notes, f"site {site} did not reach equilibrium by fallback either")
+
+    def _from_bare_ground(self, sites: Sites) -> None:
+        part = self.case.part(sites)
+        native = self.plan.native.run(part)
+        self.state = self.case.put(self.state, sites, native.state)
+        self.years[sites] += native.years
+
+    def _keep(self, sites: Sites, state: S, means: Mapping[str, Floats], found: Judgement) -> None:
+        self.state = self.case.put(self.state, sites, state)
+        self.nee[sites], self.drift[sites] = found.nee, found.drift
+        for name, values in means.items():
+            self.means.setdefault(name, np.full(self.case.sites, np.nan))[sites] = values
+
+    def _count(self, sites: Sites, years: float) -> None:
+        self.years[sites] += years

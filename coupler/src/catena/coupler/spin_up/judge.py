@@ -1,0 +1,96 @@
+"""What equilibrium means: the carbon that sites gain or lose over whole cycles of the forcing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catena.coupler.spin_up.case import Floats, S, Stretch
+from catena.coupler.spin_up.layout import PoolLayout
+from catena.shared.errors import InvalidRequest
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """When a site passes.
+
+    Parameters
+    ----------
+    nee : float
+        Largest mean NEE of whole cycles, gC m-2 yr-1 (Thornton and Rosenbloom 2005; specs: 1).
+    drift : float
+        Largest change of any carbon pool, gC m-2 yr-1 of its own area: pools may drift against
+        each other while NEE is near 0.
+    unfamiliar : float
+        Largest distance from what a method has learned, 1 at the edge of it.
+    """
+
+    nee: float = 1.0
+    drift: float = 3.0
+    unfamiliar: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.nee, self.drift, self.unfamiliar) <= 0.0:
+            raise InvalidRequest(
+                f"limits of {self.nee} and {self.drift} gC m-2 yr-1 and a distance of "
+                f"{self.unfamiliar} came; positive ones were wanted"
+            )
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How some sites stand.
+
+    Parameters
+    ----------
+    nee : float64 (site,)
+        Mean of the judged cycles, gC m-2 yr-1; NaN where the run failed.
+    drift : float64 (site,)
+        Largest change of a carbon pool, gC m-2 yr-1.
+    worst : int64 (site,)
+        Which pool that is.
+    """
+
+    nee: Floats
+    drift: Floats
+    worst: NDArray[np.int64]
+
+    def passes(self, criterion: Criterion) -> NDArray[np.bool_]:
+        """Which sites are at equilibrium, bool (site,)."""
+        return (np.abs(self.nee) < criterion.nee) & (self.drift < criterion.drift)
+
+    def why(self, site: int, criterion: Criterion, layout: PoolLayout) -> tuple[str, ...]:
+        """What one site fails by, in words; nothing when it passes."""
+        made = []
+        if not abs(self.nee[site]) < criterion.nee:
+            made.append(f"NEE {self.nee[site]:+.3g} gC m-2 yr-1")
+        if not self.drift[site] < criterion.drift:
+            name = layout.names[int(self.worst[site])]
+            made.append(f"{name} drifts by {self.drift[site]:.3g} gC m-2 yr-1")
+        return tuple(made)
+
+
+def judge(stretch: Stretch[S], before: Floats, years: int, layout: PoolLayout) -> Judgement:
+    """Judge a stretch as a whole: all its cycles.
+
+    A site can answer a cycle of weather in a rhythm of several cycles (a tree that leafs out in
+    time in some of them only): its single cycles never balance, a stretch of them does.
+
+    Parameters
+    ----------
+    stretch : Stretch
+    before : float64 (site, pool)
+        Pools at its beginning.
+    years : int
+        Its length.
+    layout : PoolLayout
+    """
+    change = np.abs(stretch.pools - before) / years
+    stocks = np.array([pool.units == "gC m-2" and not pool.signed for pool in layout.pools])
+    known = np.where(stocks & ~np.isnan(change), change, -1.0)
+    worst = known.argmax(axis=1)
+    drift = known.max(axis=1, initial=0.0)
+    nee = stretch.nee.mean(axis=1)
+    return Judgement(nee, np.where(np.isnan(nee), np.nan, drift), worst)
