@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tracemalloc
-from pathlib import Path
 
 import dask
 import numpy as np
@@ -143,7 +142,7 @@ def test_spool_keeps_what_fits_and_cleans_up() -> None:
     kept.block(1, make)
     assert len(made) == 3  # no room: made again
     assert kept._folder is not None
-    folder = Path(kept._folder.name)
+    folder = kept._folder
     assert len(list(folder.iterdir())) == 1
     del first, kept
     assert not folder.exists()
