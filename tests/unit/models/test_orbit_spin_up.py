@@ -29,7 +29,7 @@ def built(config: SpinUpConfig) -> OrbitSpinUp:
     model = OrbitSpinUp(config)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            weight.copy_(initial_spin_up(name, tuple(weight.shape), 1, weight.dtype))
+            weight.copy_(initial_spin_up(config, name, tuple(weight.shape), 1, weight.dtype))
     return model
 
 
@@ -92,13 +92,35 @@ def test_sizes_that_make_no_model_are_refused(wrong: dict[str, float], said: str
         replace(CONFIG, **wrong)
 
 
+@pytest.mark.parametrize("depth", [2, 12])
+def test_first_weights_keep_variances(depth: int) -> None:
+    config = replace(CONFIG, width=64, heads=4, depth=depth)
+    model, known = built(config), inputs(256)
+    seen: dict[str, float] = {}
+    for name, block in [("first", model.blocks["0"]), ("last", model.blocks[str(depth - 1)])]:
+        block.register_forward_hook(
+            lambda _, given, made, name=name: seen.update({name: float(made.detach().var())})
+        )
+        block.attention.register_forward_hook(
+            lambda _, given, made, name=name: seen.update(
+                {f"{name} change": float(made.detach().var())}
+            )
+        )
+    predicted = model(known)
+    # Tokens grow by a part of themselves through all blocks, however many there are.
+    assert 0.8 < seen["last"] / seen["first"] < 3.0
+    # A block is felt from the first step, and none drowns what comes in.
+    assert 0.01 / depth < seen["first change"] / seen["first"] < 2.0 / depth
+    assert predicted.std() < 0.5
+
+
 def test_sites_are_as_many_in_each_kind_and_one_at_least() -> None:
     known = {name: values.numpy() for name, values in inputs(4).items()}
     scales = SpinUpScales(
         {name: ColumnScale.fitted(values) for name, values in known.items()},
         ColumnScale.fitted(np.ones((3, CONFIG.targets))),
     )
-    emulator = SpinUpEmulator(CONFIG, scales, built(CONFIG).state_dict())
+    emulator = SpinUpEmulator(CONFIG, scales, [built(CONFIG).state_dict()])
     assert emulator.predict(known).shape == (4, CONFIG.targets)
     with pytest.raises(ValueError, match="sites: 4 of forcing, 3 of static, 4 of parameters"):
         emulator.predict({**known, "static": known["static"][:3]})

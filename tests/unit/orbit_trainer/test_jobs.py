@@ -11,8 +11,7 @@ import torch
 from safetensors.numpy import save_file
 from support import orbit as small
 
-from catena.models.orbit_spin_up import SpinUpConfig
-from catena.models.spin_up_emulator import SpinUpEmulator, SpinUpScales
+from catena.models.spin_up_emulator import SpinUpEmulator
 from catena.orbit_trainer import jobs, storage
 from catena.orbit_trainer.evaluation.baselines import Climatology
 from catena.orbit_trainer.evaluation.scores import latitude_weights, rmse
@@ -180,17 +179,13 @@ def test_an_emulator_of_spin_ups_is_judged_on_sites_it_has_not_seen(tmp_path: Pa
     about = artifact.read_json("emulator.json")
     assert about["sites"] == {"training": 42, "validation": 9, "test": 9}
     weights = artifact.read_arrays("weights.safetensors")
-    emulator = SpinUpEmulator(
-        SpinUpConfig.from_dict(about["config"]),
-        SpinUpScales.from_dict(about["scales"]),
-        {name: torch.from_numpy(values) for name, values in weights.items()},
-    )
+    emulator = SpinUpEmulator.from_parts(about, weights)
     error = emulator.predict({"static": known[51:]}) - pools[51:]
     for place, pool in enumerate(sites["pools"]):
         r2 = 1 - (error[:, place] ** 2).mean() / pools[51:, place].var()
         assert about["skill"][pool]["r2"] == pytest.approx(r2, abs=1e-4)
         assert r2 > 0.5
-    with pytest.raises(InvalidData, match="2 pools, the request names 1"):
+    with pytest.raises(InvalidData, match="2 pools, 1 are named"):
         small.made().run(jobs.fine_tune, request | {"sites": sites | {"pools": ["wood"]}})
 
 

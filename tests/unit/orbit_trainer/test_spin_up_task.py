@@ -10,12 +10,13 @@ import pytest
 import torch
 from support.orbit_training import trained
 
+from catena.models.column_scale import ColumnScale
 from catena.models.orbit import Orbit, initialise
 from catena.models.orbit_config import OrbitConfig
-from catena.models.orbit_spin_up import SpinUpConfig
-from catena.models.spin_up_emulator import SpinUpEmulator, SpinUpScales
+from catena.models.spin_up_emulator import SpinUpEmulator
 from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.spin_up import (
+    PoolError,
     SpinUpSamples,
     SpinUpStream,
     fit_emulator,
@@ -25,7 +26,7 @@ from catena.orbit_trainer.tasks.spin_up import (
 )
 from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training.settings import TrainingSettings
-from catena.shared.errors import InvalidData
+from catena.shared.errors import InvalidData, InvalidRequest
 
 BACKBONE = OrbitConfig(("a",), ("a",), (8, 16), width=32, depth=1, heads=2, decoder_depth=1)
 RNG = np.random.default_rng(0)
@@ -58,19 +59,12 @@ def test_it_learns_a_cascade_on_pretrained_blocks(tmp_path: Path) -> None:
     task = spin_up_task(config, pretrained=pretrained)
     assert {name.split(".")[0] for name in task.transfer.weights} == {"blocks"}
     settings = TrainingSettings(steps=150, batch=64, learning_rate=5e-3, validate_every=75)
-    fitted, history = fit_emulator(
+    fitted, histories = fit_emulator(
         samples, BACKBONE, settings, tmp_path, pretrained=pretrained, rows=own, validation=chosen_on
     )
-    assert (history.steps, len(history.validation)) == (150, 2)
+    assert [(one.steps, len(one.validation)) for one in histories] == [(150, 2)]
     # What the coupler reads: JSON and weights.
-    stored = json.loads(
-        json.dumps({"config": fitted.config.to_dict(), "scales": fitted.scales.to_dict()})
-    )
-    emulator = SpinUpEmulator(
-        SpinUpConfig.from_dict(stored["config"]),
-        SpinUpScales.from_dict(stored["scales"]),
-        fitted.model.state_dict(),
-    )
+    emulator = SpinUpEmulator.from_parts(json.loads(json.dumps(fitted.to_dict())), fitted.arrays())
     made = emulator.predict({name: values[1100:] for name, values in samples.inputs.items()})
     truth = samples.targets[1100:]
     for pool in range(2):
@@ -87,6 +81,61 @@ def test_unknown_targets_count_as_met() -> None:
     loss.backward()
     assert predicted.grad is not None
     torch.testing.assert_close(predicted.grad, torch.tensor([[0.5, 0.0], [-1.0, 0.0]]))
+
+
+def test_pools_count_by_what_they_hold_too() -> None:
+    pools = np.array([[1.0, -2.0], [10.0, 3.0], [400.0, np.nan], [90.0, 0.5]])
+    scale = ColumnScale.fitted(pools, [True, False])
+    error = PoolError(scale, pools)
+    wanted = torch.from_numpy(scale.normalised(pools))
+    made = (wanted.nan_to_num(5.0) + 0.3).requires_grad_()
+    # One by one, in units: Huber's function of what is missed over the standard deviation.
+    total = 0.0
+    there = scale.restored(made.detach().numpy())
+    for site, pool in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (3, 0), (3, 1)):
+        missed = abs(there[site, pool] - pools[site, pool]) / np.nanstd(pools[:, pool])
+        total += 0.5 * missed**2 if missed < 1 else missed - 0.5
+        total += 0.3**2
+    loss = error(made, wanted)
+    assert loss.item() == pytest.approx(total / 8, rel=1e-4)
+    loss.backward()
+    assert made.grad is not None
+    assert made.grad[2, 1] == 0
+    far = torch.full_like(wanted, 1e4).requires_grad_()
+    error(far, wanted).backward()
+    assert far.grad is not None
+    assert far.grad.isfinite().all()
+
+
+def test_several_models_say_their_mean_and_each_is_another(tmp_path: Path) -> None:
+    samples = planted(160)
+    settings = TrainingSettings(steps=12, batch=32, learning_rate=5e-3)
+    held_out = np.arange(120, 160)
+    said: list[float] = []
+    fitted, histories = fit_emulator(
+        samples,
+        BACKBONE,
+        settings,
+        tmp_path,
+        validation=held_out,
+        members=2,
+        progress=lambda fraction, message: said.append(fraction),
+    )
+    assert [one.steps for one in histories] == [12, 12]
+    assert said == sorted(said)
+    assert (said[0], said[-1]) == (pytest.approx(1 / 24), 1.0)
+    alone = [
+        SpinUpEmulator(fitted.config, fitted.scales, [one.state_dict()]) for one in fitted.models
+    ]
+    scaled = [fitted.scales.targets.normalised(one.predict(samples.inputs)) for one in alone]
+    assert np.abs(scaled[0] - scaled[1]).max() > 0.01
+    both = fitted.scales.targets.normalised(fitted.predict(samples.inputs))
+    np.testing.assert_allclose(both, (scaled[0] + scaled[1]) / 2, atol=1e-4)
+    # Called again, it goes on from where it was: nothing is left to do.
+    again, _ = fit_emulator(samples, BACKBONE, settings, tmp_path, validation=held_out, members=2)
+    np.testing.assert_array_equal(again.predict(samples.inputs), fitted.predict(samples.inputs))
+    with pytest.raises(InvalidRequest, match="0 members"):
+        fit_emulator(samples, BACKBONE, settings, tmp_path, members=0)
 
 
 def test_frozen_blocks_from_scratch_are_refused_and_shares_are_parts() -> None:
@@ -118,4 +167,4 @@ def test_bad_samples_are_refused() -> None:
         SpinUpSamples(dict(samples.inputs), -samples.targets).scales()
     emulator_scales = samples.scales()
     with pytest.raises(ValueError, match="weights of another emulator"):
-        SpinUpEmulator(spin_up_config(samples, BACKBONE), emulator_scales, {})
+        SpinUpEmulator(spin_up_config(samples, BACKBONE), emulator_scales, [{}])

@@ -25,7 +25,9 @@ from catena.orbit_trainer.queries import (
     PredictQuery,
     PretrainQuery,
 )
+from catena.orbit_trainer.report_text import words
 from catena.orbit_trainer.sources import sources_of
+from catena.orbit_trainer.spin_up_sites import read_facts
 from catena.orbit_trainer.storage import About
 from catena.orbit_trainer.tasks.downscale import coarse_config
 from catena.orbit_trainer.vocabulary import (
@@ -33,6 +35,7 @@ from catena.orbit_trainer.vocabulary import (
     MOST_INLINE,
     Period,
     Shape,
+    SpinUpSites,
     Training,
     step_at,
 )
@@ -140,9 +143,7 @@ def _pretrain(query: PretrainQuery, opened: dict[str, Artifact]) -> Iterator[Fie
 
 def _fine_tune(query: FineTuneQuery, opened: dict[str, Artifact]) -> Iterator[FieldViolation]:
     if query.sites is not None:
-        names = opened["sites.files"].names
-        if query.sites.file not in names:
-            yield FieldViolation("sites.file", f"is not there; there are {', '.join(names[:8])}")
+        yield from _sites(query.sites, opened["sites.files"])
         return
     metadata = storage.cache_metadata(opened["cache"])
     yield from _in_time(query.training_days, query.validation_days, metadata, "cache")
@@ -181,6 +182,15 @@ def _fine_tune(query: FineTuneQuery, opened: dict[str, Artifact]) -> Iterator[Fi
         yield FieldViolation(
             "training.mesh.pp", "got more than 1; stages are made of forecasting models only"
         )
+
+
+def _sites(sites: SpinUpSites, artifact: Artifact) -> Iterator[FieldViolation]:
+    if sites.file not in artifact.names:
+        yield FieldViolation("sites.file", f"is not there; there are {words(artifact.names)}")
+    try:
+        read_facts(sites, artifact)
+    except InvalidData as error:
+        yield FieldViolation("sites.pools", error.message)
 
 
 def _evaluate(

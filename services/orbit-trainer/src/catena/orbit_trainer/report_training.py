@@ -33,7 +33,8 @@ __all__ = ["model_facts", "training_page"]
 LOSSES = {
     "downscale": "Mean square error of normalised fine fields, weighted by the area of the rows, "
     "and a little of their total variation.",
-    "spin-up": "Mean square error of normalised pools.",
+    "spin-up": "Mean square error of normalised pools, most of them in logarithms, and beside it "
+    "that of what they hold, over its standard deviation.",
 }
 CHANGES = (
     "Mean square error of normalised changes over the lead, weighted by the area of the rows; 1 is "
@@ -69,6 +70,7 @@ def training_page(
     kind: str = "pre-training",
     resumed: Sequence[int] = (),
     notices: Sequence[str] = (),
+    after: Sequence[Section] = (),
 ) -> tuple[str, dict[str, Any]]:
     """Write the page.
 
@@ -89,6 +91,8 @@ def training_page(
         Steps at which it went on from a checkpoint.
     notices : sequence of str
         What a reader must not miss beside that.
+    after : sequence of Section
+        What comes after the curve of the loss: how good the model is.
 
     Returns
     -------
@@ -125,6 +129,7 @@ def training_page(
                 )
             ],
         ),
+        *after,
         Section("Data", [Facts(data)]),
         Section("Model", [Facts(model)]),
         Section("Settings", [Table(("Setting", "Value"), _settings_rows(settings))]),

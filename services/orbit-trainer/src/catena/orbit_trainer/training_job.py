@@ -101,9 +101,13 @@ class Reporter:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _newest(self) -> int:
-        # By name alone: what is in them grows with the training.
-        sealed = (_SEALED.fullmatch(path.name) for path in self._folder.glob("step-*"))
-        return max((int(match[1]) for match in sealed if match), default=0)
+        # By name alone: what is in them grows with the training. Of several trainings one after
+        # the other each has a folder of its own, and the steps of all count.
+        newest: dict[Path, int] = {}
+        for path in self._folder.rglob("step-*"):
+            if match := _SEALED.fullmatch(path.name):
+                newest[path.parent] = max(newest.get(path.parent, 0), int(match[1]))
+        return sum(newest.values())
 
 
 def training_folder(ctx: JobContext) -> Path:

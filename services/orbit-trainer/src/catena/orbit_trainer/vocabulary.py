@@ -24,6 +24,7 @@ from catena.shared.query import QueryModel, RefQuery, kind_is
 
 MOST_CHANNELS = 500
 MOST_LEADS = 60
+MOST_MEMBERS = 20
 MOST_PROCESSES = 65_536
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
@@ -39,7 +40,7 @@ PageToken = Annotated[str, StringConstraints(max_length=500)]
 
 CacheRef = Annotated[RefQuery, kind_is("hot_cache")]
 CheckpointRef = Annotated[RefQuery, kind_is("checkpoint")]
-FilesRef = Annotated[RefQuery, kind_is("files")]
+FilesRef = Annotated[RefQuery, kind_is("files", "spin_up")]
 
 SizeName = Literal["8m", "115m", "1b", "10b", "113b"]
 TaskName = Literal["forecast", "downscale", "spin_up"]
@@ -176,12 +177,13 @@ FileName = Annotated[
 
 
 class SpinUpSites(QueryModel):
-    """Sites with the pools of their equilibrium, in a file of the user's."""
+    """Sites with the pools of their equilibrium, of an ensemble or in a file of the user's."""
 
     files: FilesRef
     file: FileName
-    pools: Annotated[tuple[Label, ...], Field(min_length=1, max_length=MOST_CHANNELS)]
+    pools: Labels = ()
     linear: bool = False
+    members: Annotated[int, Field(ge=1, le=MOST_MEMBERS)] = 1
 
     def violations(self) -> Iterable[FieldViolation]:
         """Each pool once."""

@@ -13,8 +13,12 @@ __all__ = ["ColumnScale"]
 
 Array = NDArray[np.float64]
 
-FLOOR = 1e-3
-"""Of a column's median: what is added before the logarithm, so that empty pools have one."""
+FLOOR = 0.05
+"""Of a column's median: what is added before the logarithm.
+
+Empty pools have one then, and pools that hold hardly anything do not lie further from the usual
+than the largest: what is a thousandth of the median or a ten thousandth is all the same.
+"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -214,11 +214,14 @@ class OrbitSpinUp(nn.Module):
         return out
 
 
-def initial_spin_up(name: str, shape: tuple[int, ...], seed: int, dtype: torch.dtype) -> Tensor:
+def initial_spin_up(
+    config: SpinUpConfig, name: str, shape: tuple[int, ...], seed: int, dtype: torch.dtype
+) -> Tensor:
     """Weights to begin with: a function of the seed and the parameter's name and shape.
 
-    As :func:`catena.models.orbit.initial`, but encoders and head keep the variance of what they
-    read, tokens of a kind begin as different as their values are, and the linear map begins at 0.
+    As :func:`catena.models.orbit.initial`: layers keep the variance of what they read, those that
+    add to the tokens of a block ``1 / sqrt(2 depth)`` of it, and the last one predicts hardly
+    anything. Tokens of a kind begin as different as their values are, and the linear map at 0.
     """
     if name.endswith(".bias") or name.startswith("direct."):
         return torch.zeros(shape, dtype=dtype)
@@ -230,10 +233,12 @@ def initial_spin_up(name: str, shape: tuple[int, ...], seed: int, dtype: torch.d
         spread = math.sqrt(2 / shape[1])
     elif leaf == "place":
         spread = 1.0
-    elif name.startswith("blocks.") or leaf != "weight":
+    elif name.startswith("out.") or leaf != "weight":
         spread = SPREAD
     else:
         spread = shape[1] ** -0.5
+        if name.endswith(("attention.out.weight", "feed.down.weight")):
+            spread /= math.sqrt(2 * config.depth)
     return drawn(name, shape, seed, spread, dtype)
 
 

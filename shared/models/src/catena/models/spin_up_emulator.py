@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,11 +13,16 @@ from torch import Tensor
 
 from catena.models.column_scale import ColumnScale
 from catena.models.orbit_spin_up import OrbitSpinUp, SpinUpConfig
+from catena.models.spin_up_trust import ErrorSize, KnownSites, conformal_factors
 
-__all__ = ["SpinUpEmulator", "SpinUpScales"]
+__all__ = ["Prediction", "SpinUpEmulator", "SpinUpScales"]
+
+Array = NDArray[np.float64]
 
 CHUNK = 512
 """Sites that go through the model together."""
+NORMAL_90 = 1.6449
+"""Half width of the interval of 90 % in standard deviations of a normal distribution."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +58,47 @@ class SpinUpScales:
         return cls(inputs, ColumnScale.from_dict(values["targets"]))
 
 
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Pools of sites, and how far they are to be trusted.
+
+    Parameters
+    ----------
+    mean : Array, (N, K)
+        Pools in their units.
+    spread : Array, (N, K)
+        Standard deviation of the error: half the interval over that of a normal distribution.
+    lower, upper : Array, (N, K)
+        Interval in which the pools of 90 % of sites lie that are like those of validation; not
+        negative for pools in logarithms.
+    unfamiliar : Array, (N,)
+        Distance to the nearest site of training over that which 99 % of sites of validation have.
+    """
+
+    mean: Array
+    spread: Array
+    lower: Array
+    upper: Array
+    unfamiliar: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Trust:
+    """What :meth:`SpinUpEmulator.judged` knows beside the model.
+
+    Parameters
+    ----------
+    size : ErrorSize
+    factors : Array, (K,)
+        Half interval over the size.
+    known : KnownSites
+    """
+
+    size: ErrorSize
+    factors: Array
+    known: KnownSites
+
+
 class SpinUpEmulator:
     """Sites to the pools of their equilibrium.
 
@@ -60,30 +106,42 @@ class SpinUpEmulator:
     ----------
     config : SpinUpConfig
     scales : SpinUpScales
-    weights : mapping of str to Tensor
-        Of :class:`OrbitSpinUp`, adapters merged.
+    members : sequence of mapping of str to Tensor
+        Weights of :class:`OrbitSpinUp`, adapters merged; of several models the mean of what they
+        say is taken, in normalised units.
+    pools : sequence of str, optional
+        Names, in their order.
+    about : mapping, optional
+        What the sites of training say of themselves, as JSON holds it.
 
     Raises
     ------
     ValueError
-        When the weights are not those of this config, or scales lack.
+        When the weights are not those of this config, or scales lack, or there are no weights.
     """
 
     def __init__(
-        self, config: SpinUpConfig, scales: SpinUpScales, weights: Mapping[str, Tensor]
+        self,
+        config: SpinUpConfig,
+        scales: SpinUpScales,
+        members: Sequence[Mapping[str, Tensor]],
+        pools: Sequence[str] = (),
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         lacking = [kind.name for kind in config.inputs if kind.name not in scales.inputs]
         if lacking:
             raise ValueError(f"scales of {sorted(scales.inputs)}; {', '.join(lacking)} wanted too")
+        if not members or (pools and len(pools) != config.targets):
+            raise ValueError(
+                f"weights of {len(members)} models, names of {len(pools)} pools; wanted one model "
+                f"at least, and {config.targets} names"
+            )
         self.config, self.scales = config, scales
-        self.model = OrbitSpinUp(config).eval()
-        try:
-            self.model.load_state_dict(dict(weights))
-        except RuntimeError as error:
-            raise ValueError(f"weights of another emulator: {error}") from error
+        self.pools, self.about = tuple(pools), dict(about or {})
+        self.trust: Trust | None = None
+        self.models = [_loaded(config, weights) for weights in members]
 
-    @torch.no_grad()
-    def predict(self, inputs: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Array:
         """Pools (N, K) in their units; those in logarithms are never negative.
 
         Parameters
@@ -97,6 +155,129 @@ class SpinUpEmulator:
             When a kind lacks or has another shape, or kinds are of different numbers of sites, or
             of none.
         """
+        return self.scales.targets.restored(self._said(self._normalised(inputs)).mean(0))
+
+    def judged(self, inputs: Mapping[str, ArrayLike]) -> Prediction:
+        """Pools with the interval of each, and how unfamiliar sites are.
+
+        Parameters
+        ----------
+        inputs
+            As of :meth:`predict`.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`predict`; and when it was never calibrated.
+        """
+        trust = self.trust
+        if trust is None:
+            raise ValueError("this emulator has no intervals; train it with sites of validation")
+        normalised = self._normalised(inputs)
+        said = self._said(normalised)
+        mean, half = said.mean(0), trust.size.at(_features(said, normalised)) * trust.factors
+        targets, sd = self.scales.targets, half / NORMAL_90
+        return Prediction(
+            targets.restored(mean),
+            (targets.restored(mean + sd) - targets.restored(mean - sd)) / 2,
+            targets.restored(mean - half),
+            targets.restored(mean + half),
+            trust.known.unfamiliar(_places(normalised)),
+        )
+
+    def calibrate(
+        self,
+        inputs: Mapping[str, ArrayLike],
+        pools: ArrayLike,
+        training: NDArray[np.int64],
+        validation: NDArray[np.int64],
+    ) -> None:
+        """Learn how large errors are, and what is familiar.
+
+        How errors differ from site to site is learned on the sites of training, where there are
+        many, but errors are small; how large they are altogether on those of validation.
+
+        Parameters
+        ----------
+        inputs
+            As of :meth:`predict`.
+        pools : array_like, (N, K)
+            The truth.
+        training, validation : int64 arrays
+            Rows.
+        """
+        normalised = self._normalised(inputs)
+        said = self._said(normalised)
+        features, places = _features(said, normalised), _places(normalised)
+        errors = said.mean(0) - self.scales.targets.normalised(pools)
+        size = ErrorSize.fitted(features[training], errors[training])
+        factors = conformal_factors(errors[validation], size.at(features[validation]))
+        self.trust = Trust(size, factors, KnownSites.fitted(places[training], places[validation]))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays by name, for a safetensors file."""
+        found: dict[str, NDArray[Any]] = {}
+        for number, model in enumerate(self.models):
+            for name, weight in model.state_dict().items():
+                found[f"member{number}.{name}"] = weight.cpu().numpy()
+        if self.trust is not None:
+            found |= {f"size.{name}": one for name, one in self.trust.size.arrays().items()}
+            found["known.places"] = self.trust.known.places
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """All the rest, as JSON holds it."""
+        found: dict[str, Any] = {
+            "config": self.config.to_dict(),
+            "scales": self.scales.to_dict(),
+            "pools": list(self.pools),
+            "about": self.about,
+            "members": len(self.models),
+        }
+        if self.trust is not None:
+            found["factors"] = self.trust.factors.tolist()
+            found["edge"] = self.trust.known.edge
+        return found
+
+    @classmethod
+    def from_parts(cls, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Of what :meth:`to_dict` and :meth:`arrays` gave: an artifact's JSON and arrays.
+
+        Raises
+        ------
+        ValueError
+            When something lacks, or does not fit.
+        """
+        try:
+            members = [
+                {
+                    name.removeprefix(f"member{number}."): torch.from_numpy(np.array(one))
+                    for name, one in arrays.items()
+                    if name.startswith(f"member{number}.")
+                }
+                for number in range(values["members"])
+            ]
+            made = cls(
+                SpinUpConfig.from_dict(values["config"]),
+                SpinUpScales.from_dict(values["scales"]),
+                members,
+                values["pools"],
+                values["about"],
+            )
+            if "factors" in values:
+                parts = {name.removeprefix("size."): one for name, one in arrays.items()}
+                made.trust = Trust(
+                    ErrorSize.of(parts),
+                    np.asarray(values["factors"], np.float64),
+                    KnownSites(np.array(arrays["known.places"], np.float32), values["edge"]),
+                )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"what an emulator is made of lacks or is something else: {error!r}; train it again"
+            ) from error
+        return made
+
+    def _normalised(self, inputs: Mapping[str, ArrayLike]) -> dict[str, Tensor]:
         lacking = [kind.name for kind in self.config.inputs if kind.name not in inputs]
         if lacking:
             raise ValueError(f"inputs {sorted(inputs)} came; {', '.join(lacking)} wanted too")
@@ -106,8 +287,53 @@ class SpinUpEmulator:
         if count < 1 or count < max(counts.values()):
             said = ", ".join(f"{sites} of {name}" for name, sites in counts.items())
             raise ValueError(f"sites: {said}; wanted as many of each kind, and one at least")
+        return normalised
+
+    @torch.no_grad()
+    def _said(self, normalised: Mapping[str, Tensor]) -> Array:
+        """Normalised pools that each model says, (member, N, K)."""
+        count = len(next(iter(normalised.values())))
         made = [
-            self.model({name: values[at : at + CHUNK] for name, values in normalised.items()})
-            for at in range(0, count, CHUNK)
+            torch.cat(
+                [
+                    model({name: values[at : at + CHUNK] for name, values in normalised.items()})
+                    for at in range(0, count, CHUNK)
+                ]
+            )
+            for model in self.models
         ]
-        return self.scales.targets.restored(torch.cat(made).numpy())
+        return torch.stack(made).double().numpy()
+
+
+def _loaded(config: SpinUpConfig, weights: Mapping[str, Tensor]) -> OrbitSpinUp:
+    with torch.device("meta"):
+        model = OrbitSpinUp(config)
+    try:
+        model.load_state_dict(dict(weights), assign=True)
+    except RuntimeError as error:
+        raise ValueError(f"weights of another emulator: {error}") from error
+    return model.eval().requires_grad_(False)
+
+
+def _features(said: Array, normalised: Mapping[str, Tensor]) -> Array:
+    """What the size of an error may depend on, (N, D): pools, how models differ, inputs.
+
+    None of it leads back to the weights: the pools that are predicted are what they were.
+    """
+    parts = [said.mean(0)]
+    if len(said) > 1:
+        parts.append(np.log(said.std(0) + 1e-3))
+    return np.concatenate([*parts, _places(normalised).astype(np.float64)], -1)
+
+
+def _places(normalised: Mapping[str, Tensor]) -> NDArray[np.float32]:
+    """Sites in a space in which each kind of input weighs as much as another, (N, D).
+
+    What is missing lies a standard deviation off what is known.
+    """
+    parts = []
+    for values in normalised.values():
+        flat = values.flatten(1).numpy()
+        both = np.concatenate([np.nan_to_num(flat), np.isnan(flat)], -1)
+        parts.append(both / np.sqrt(flat.shape[1]))
+    return np.concatenate(parts, -1).astype(np.float32)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
+from torch.nn.functional import huber_loss
 
 from catena.models.column_scale import ColumnScale
 from catena.models.orbit_config import OrbitConfig
@@ -24,9 +26,10 @@ from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training.history import History
 from catena.orbit_trainer.training.loop import Progress, train
 from catena.orbit_trainer.training.settings import TrainingSettings
-from catena.shared.errors import InvalidData
+from catena.shared.errors import InvalidData, InvalidRequest
 
 __all__ = [
+    "PoolError",
     "SpinUpSamples",
     "SpinUpStream",
     "call_spin_up",
@@ -143,6 +146,51 @@ def known_error(predicted: Tensor, targets: Tensor) -> Tensor:
     return torch.where(known, error.square(), 0.0).sum() / targets.numel()
 
 
+class PoolError:
+    """Error of normalised pools, and of what they hold beside it.
+
+    In logarithms a small pool weighs as much as a large one, but the carbon is in the large ones:
+    an error of a tenth there is the error of a region. So the error in the pools' own units, over
+    their standard deviation, is added; large ones count by their size, not its square (Huber 1964).
+
+    Parameters
+    ----------
+    scale : ColumnScale
+        Of the pools.
+    targets : array, (N, K)
+        Pools of training.
+    """
+
+    def __init__(self, scale: ColumnScale, targets: NDArray[Any]) -> None:
+        known = np.isfinite(targets)
+        count = np.maximum(known.sum(0), 1)
+        mean = np.where(known, targets, 0.0).sum(0) / count
+        own = np.sqrt(np.where(known, (targets - mean) ** 2, 0.0).sum(0) / count)
+        # What lies above e times the largest pool is wrong enough to be told by its logarithm.
+        most = np.log(np.where(known, targets, 0.0).max(0, initial=0.0) + scale.floor + 1e-30) + 1
+        self._mean, self._std, self._floor, self._own, self._most = (
+            torch.from_numpy(np.asarray(one, np.float32))
+            for one in (scale.mean, scale.std, scale.floor, np.where(own > 0, own, 1.0), most)
+        )
+
+    def __call__(self, predicted: Tensor, targets: Tensor) -> Tensor:
+        """Sum of both, of what is normalised, (N, K); what is not known (NaN) counts as met."""
+        missed = (self._held(predicted) - self._held(targets)) / self._own.to(predicted.device)
+        missed = torch.where(targets.isnan(), 0.0, missed)
+        held = huber_loss(missed, torch.zeros_like(missed), reduction="sum") / targets.numel()
+        return known_error(predicted, targets) + held
+
+    def _held(self, normalised: Tensor) -> Tensor:
+        """Pools in their units."""
+        mean, std, floor, most = (
+            one.to(normalised.device) for one in (self._mean, self._std, self._floor, self._most)
+        )
+        plain = normalised * std + mean
+        # Of both branches gradients are taken: none may overflow.
+        amount = torch.exp(torch.where(floor > 0, torch.minimum(plain, most), 0.0)) - floor
+        return torch.where(floor > 0, amount, plain)
+
+
 def call_spin_up(model: nn.Module, batch: Batch) -> Tensor:
     """Normalised pools of a batch."""
     made: Tensor = model(batch.extra)
@@ -151,6 +199,7 @@ def call_spin_up(model: nn.Module, batch: Batch) -> Tensor:
 
 def spin_up_task(
     config: SpinUpConfig,
+    error: Callable[[Tensor, Tensor], Tensor] = known_error,
     *,
     pretrained: Pretrained | None = None,
     adaptation: Adaptation | None = None,
@@ -158,7 +207,8 @@ def spin_up_task(
 ) -> FineTune:
     """A training of an emulator, on the blocks of a pre-trained model or from scratch.
 
-    Only blocks are taken over: encoders and head are new.
+    Only blocks are taken over: encoders and head are new. The error is that of normalised pools
+    and their targets.
 
     Raises
     ------
@@ -168,12 +218,12 @@ def spin_up_task(
     return fine_tune(
         lambda: OrbitSpinUp(config),
         call_spin_up,
-        lambda predicted, batch: known_error(predicted, batch.targets),
+        lambda predicted, batch: error(predicted, batch.targets),
         config=None,
         pretrained=pretrained,
         taken=("blocks.",),
         adaptation=adaptation or Adaptation(),
-        initial=initial_spin_up,
+        initial=partial(initial_spin_up, config),
         seed=seed,
     )
 
@@ -228,9 +278,12 @@ def fit_emulator(
     adaptation: Adaptation | None = None,
     rows: Sequence[int] | NDArray[np.int64] | None = None,
     validation: Sequence[int] | NDArray[np.int64] = (),
+    members: int = 1,
+    pools: Sequence[str] = (),
+    about: Mapping[str, Any] | None = None,
     device: torch.device | str = "cpu",
     progress: Progress = lambda fraction, message: None,
-) -> tuple[SpinUpEmulator, History]:
+) -> tuple[SpinUpEmulator, list[History]]:
     """Train an emulator, and say how it went.
 
     Parameters
@@ -246,9 +299,23 @@ def fit_emulator(
     rows : sequence of int, optional
         Sites to train on, of which the scales are; all but those of validation by default.
     validation : sequence of int
-        Sites that the best weights are chosen on: whole regions, not single sites among others.
+        Sites that the best weights are chosen on, and that intervals are made from: whole regions,
+        not single sites among others. Without them predictions have no intervals.
+    members : int
+        Models that are trained one after the other, from different first weights and in another
+        order of sites; the emulator says their mean.
+    pools : sequence of str, optional
+        Names of the targets.
+    about : mapping, optional
+        What the sites say of themselves, as JSON holds it.
     device : torch.device or str
     progress : callable
+
+    Returns
+    -------
+    emulator : SpinUpEmulator
+    histories : list of History
+        Of each member.
 
     Raises
     ------
@@ -257,21 +324,43 @@ def fit_emulator(
     FailedPrecondition
         When the folder is another training's.
     """
+    if members < 1:
+        raise InvalidRequest(f"{members} members; wanted 1 at least")
     held_out = np.asarray(validation, np.int64)
     own = np.setdiff1d(np.arange(len(samples)), held_out) if rows is None else np.asarray(rows)
     scales, config = samples.scales(own), spin_up_config(samples, backbone)
-    task = spin_up_task(config, pretrained=pretrained, adaptation=adaptation, seed=settings.seed)
-    looks = []
+    error = PoolError(scales.targets, samples.targets[own])
+    weights, histories = [], []
+    for member in range(members):
+        each = replace(settings, seed=settings.seed + member)
+        task = spin_up_task(
+            config, error, pretrained=pretrained, adaptation=adaptation, seed=each.seed
+        )
+        looks = []
+        if held_out.size:
+            looked_at = SpinUpStream(samples, scales, each.batch, settings.seed, held_out)
+            looks = [looked_at.batch(n) for n in range(max(held_out.size // each.batch, 1))]
+        made = train(
+            NativeEngine(task.factory, each, task.loss, device, fill=task.fill, call=task.call),
+            SpinUpStream(samples, scales, each.batch, each.seed, own),
+            each,
+            folder=folder / f"member{member}" if member else folder,
+            progress=_part(progress, member, members),
+            validation=looks,
+            about={"config": config.to_dict(), "sites": len(own)},
+        )
+        weights.append(task.adaptation.merged(made.weights))
+        histories.append(made.history)
+    emulator = SpinUpEmulator(config, scales, weights, pools, about)
     if held_out.size:
-        looked_at = SpinUpStream(samples, scales, settings.batch, settings.seed, held_out)
-        looks = [looked_at.batch(n) for n in range(max(held_out.size // settings.batch, 1))]
-    made = train(
-        NativeEngine(task.factory, settings, task.loss, device, fill=task.fill, call=task.call),
-        SpinUpStream(samples, scales, settings.batch, settings.seed, own),
-        settings,
-        folder=folder,
-        progress=progress,
-        validation=looks,
-        about={"config": config.to_dict(), "sites": len(own)},
+        emulator.calibrate(samples.inputs, samples.targets, own, held_out)
+    return emulator, histories
+
+
+def _part(progress: Progress, member: int, members: int) -> Progress:
+    """Progress of one of several trainings."""
+    if members == 1:
+        return progress
+    return lambda fraction, message: progress(
+        (member + fraction) / members, f"model {member + 1} of {members}, {message}"
     )
-    return SpinUpEmulator(config, scales, task.adaptation.merged(made.weights)), made.history

@@ -319,16 +319,18 @@ class PretrainResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class SpinUpSites(_message.Message):
-    __slots__ = ("files", "file", "pools", "linear")
+    __slots__ = ("files", "file", "pools", "linear", "members")
     FILES_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
     LINEAR_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
     files: _artifacts_pb2.ArtifactRef
     file: str
     pools: _containers.RepeatedScalarFieldContainer[str]
     linear: bool
-    def __init__(self, files: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., file: _Optional[str] = ..., pools: _Optional[_Iterable[str]] = ..., linear: _Optional[bool] = ...) -> None: ...
+    members: int
+    def __init__(self, files: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., file: _Optional[str] = ..., pools: _Optional[_Iterable[str]] = ..., linear: _Optional[bool] = ..., members: _Optional[int] = ...) -> None: ...
 
 class FineTuneRequest(_message.Message):
     __slots__ = ("checkpoint", "task", "cache", "variables", "outputs", "leads_h", "factor", "training_days", "validation_days", "samples", "adapter", "rank", "training", "seed", "title", "shape", "sites", "validate_only")
