@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,47 @@ def test_an_emulator_of_spin_ups_is_judged_on_sites_it_has_not_seen(tmp_path: Pa
         assert r2 > 0.5
     with pytest.raises(InvalidData, match="2 pools, 1 are named"):
         small.made().run(jobs.fine_tune, request | {"sites": sites | {"pools": ["wood"]}})
+
+
+def test_what_sites_say_of_themselves_goes_with_the_emulator(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    known = random.uniform(1, 2, (90, 3)).astype(np.float32)
+    pools = np.stack([100 * known[:, 0] / known[:, 1], 5 * known[:, 2] - 7.5], -1)
+    said = {
+        "pools": ["wood", "cpool"],
+        "units": ["gC m-2", "gC m-2"],
+        "signed": [False, True],
+        "logarithmic_inputs": {"static": True},
+        "model": "embedded",
+        "version": 3,
+        "parameters": {"flnr": [0.05, 0.2]},
+    }
+    save_file({"inputs.static": known, "targets": pools}, tmp_path / "sites.safetensors")
+    (tmp_path / "about.json").write_text(json.dumps(said))
+    store = small.made().store
+    files = small.plain(store.put_files([tmp_path / "sites.safetensors", tmp_path / "about.json"]))
+    request = {
+        "task": "spin_up",
+        "sites": {"files": files, "file": "sites.safetensors", "members": 2},
+        "shape": small.SHAPE,
+        "training": {"steps": 40, "batch": 16, "learning_rate": 0.005},
+    }
+    artifact = opened(small.made().run(jobs.fine_tune, request))
+    assert artifact.manifest.units == {"wood": "gC m-2", "cpool": "gC m-2"}
+    stored = artifact.read_json("emulator.json")
+    assert stored["about"] == said
+    emulator = SpinUpEmulator.from_parts(stored, artifact.read_arrays("weights.safetensors"))
+    assert (emulator.pools, len(emulator.models)) == (("wood", "cpool"), 2)
+    judged = emulator.judged({"static": known})
+    assert (judged.mean[:, 0] >= 0).all()
+    assert (judged.mean[:, 1] < 0).any()  # a signed pool
+    assert (judged.spread > 0).all()
+    assert (judged.unfamiliar[:63] == 0).all()  # sites of training
+    inside = (judged.lower <= pools) & (pools <= judged.upper)
+    for place, pool in enumerate(emulator.pools):
+        assert stored["skill"][pool]["coverage90"] == pytest.approx(inside[77:, place].mean())
+    page = artifact.read_bytes("report.html").decode()
+    assert "In its interval" in page and "Predicted over true amounts" in page
 
 
 def test_a_plan_says_what_a_cluster_would_take() -> None:

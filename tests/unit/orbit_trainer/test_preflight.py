@@ -185,3 +185,23 @@ def test_a_reference_to_nothing_is_said_so() -> None:
     nothing = {"uri": "jobs/x", "digest": "sha256:" + "0" * 64, "kind": "hot_cache"}
     with pytest.raises(NotFound):
         check("Pretrain", pretrain(caches=[nothing]))
+
+
+def test_sites_without_a_file_or_without_names_are_told_at_once() -> None:
+    store = small.made().store
+    plain = small.plain(store.put_files({"sites.safetensors": b"x"}))
+    named = small.plain(
+        store.put_files({"sites.safetensors": b"y", "about.json": b'{"pools": ["wood", "cwd"]}'})
+    )
+
+    def spin_up(**sites: Any) -> dict[str, Any]:
+        sites = {"file": "sites.safetensors", **sites}
+        return {"task": "spin_up", "sites": sites, "training": small.STEPS}
+
+    check("FineTune", spin_up(files=named))
+    check("FineTune", spin_up(files=plain, pools=["wood"]))
+    found = faults("FineTune", spin_up(files=plain, file="other.safetensors"))
+    assert found["sites.file"] == "is not there; there are sites.safetensors"
+    assert "give pools, in the order of targets" in found["sites.pools"]
+    found = faults("FineTune", spin_up(files=named, pools=["cwd", "wood"]))
+    assert "leave pools out of the request" in found["sites.pools"]

@@ -1,13 +1,15 @@
 """What the trainer's artifacts hold: from models to files and back.
 
-===========  ======================================================================================
-kind         files
-===========  ======================================================================================
-checkpoint   ``checkpoint.json`` (:class:`About`: architecture, statistics, how it was trained),
-             ``weights.safetensors``
-evaluation   ``evaluation.json``, ``skill.zarr``, ``report.html``
-plan         ``plan.json``, ``report.html``
-===========  ======================================================================================
+================  =================================================================================
+kind              files
+================  =================================================================================
+checkpoint        ``checkpoint.json`` (:class:`About`: architecture, statistics, how it was
+                  trained), ``weights.safetensors``
+spin_up_emulator  ``emulator.json``, ``weights.safetensors``: what
+                  :meth:`catena.models.spin_up_emulator.SpinUpEmulator.from_parts` takes
+evaluation        ``evaluation.json``, ``skill.zarr``, ``report.html``
+plan              ``plan.json``, ``report.html``
+================  =================================================================================
 
 No pickle: a checkpoint is numbers and JSON, and may come from anywhere.
 """

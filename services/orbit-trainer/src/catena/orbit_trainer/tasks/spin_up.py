@@ -108,7 +108,7 @@ class SpinUpSamples:
 
 
 def spin_up_config(
-    samples: SpinUpSamples, backbone: OrbitConfig, per_token: int = 8
+    samples: SpinUpSamples, backbone: OrbitConfig, per_token: int = 16
 ) -> SpinUpConfig:
     """Shape of an emulator for these samples on the blocks of an ORBIT model.
 
