@@ -47,7 +47,7 @@ class _Stage(ElmLandCase):
             state, cycles * self.cycle_years, accelerated=accelerated, supplement=supplement
         )
         end = case.run_folder / case.stage.restart_name
-        self.runs.done.append(Ran(case, end, 0.0))
+        self.runs.done.append(Ran(case, end, state.restart, 0.0))
         self.steps.append(Rehearsed("run", case, cycles))
         made = ElmState(end, year=case.stage.end)
         ones = np.ones((self.sites, cycles))
@@ -70,7 +70,7 @@ class _Stage(ElmLandCase):
         return ElmState(path, year=state.year)
 
 
-def rehearse(method: SpinUp, case: ElmLandCase, check_cycles: int) -> tuple[list[Rehearsed], str]:
+def rehearse(method: SpinUp, case: ElmLandCase, settle_cycles: int) -> tuple[list[Rehearsed], str]:
     """Go through a method and the check after it.
 
     Parameters
@@ -78,7 +78,8 @@ def rehearse(method: SpinUp, case: ElmLandCase, check_cycles: int) -> tuple[list
     method : SpinUp
     case : ElmLandCase
         Stays as it is.
-    check_cycles : int
+    settle_cycles : int
+        Before the cycle that is judged.
 
     Returns
     -------
@@ -102,7 +103,9 @@ def rehearse(method: SpinUp, case: ElmLandCase, check_cycles: int) -> tuple[list
     stage.steps = []
     try:
         state = method.run(stage).state
-        stage.run(state, check_cycles)
+        if settle_cycles:
+            state = stage.run(state, settle_cycles).state
+        stage.run(state, 1)
     except (CatenaError, ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
         return stage.steps, str(error)
     return stage.steps, ""

@@ -59,12 +59,15 @@ class Ran:
     case : ElmCase
     restart : Path
         At its end.
+    start : Path or None
+        What it began from.
     cpu_s : float
         From the submission to the end on all processors: waiting in a queue is in it.
     """
 
     case: ElmCase
     restart: Path
+    start: Path | None
     cpu_s: float
 
 
@@ -138,18 +141,18 @@ class SpinUpRuns:
         if number == 1:
             self._first = (name, years, start.restart)
         config = self._config(name, years, supplement, start)
+        first = config.runs[0]
         if number == 1:
-            return ElmCase(config, config.runs[0])
+            return ElmCase(config, first)
+        kind = "ad" if accelerated else "final"
+        case = f"{config.case_name}_{number:02d}_{kind}"
         if start.restart is None:
-            raise FailedPrecondition(
-                f"run {number} of {config.case_name} would begin from bare ground; the first run "
-                "alone can, the others share its executable"
-            )
+            # Bare ground again: the first case's executable in a case of its own.
+            own = _changed(config, clone_of=config.case_root / first.case, finidat=None)
+            return ElmCase(own, StageRun(self._stage(name, years), case, 1, years, None))
         year = _year_of(start)
         before = _origin(f"{config.case_name}_{number:02d}_start", name, year)
-        kind = "ad" if accelerated else "final"
-        stage = self._stage(name, years)
-        run = StageRun(stage, f"{config.case_name}_{number:02d}_{kind}", year, years, before)
+        run = StageRun(self._stage(name, years), case, year, years, before)
         if run.end > _LAST_YEAR:
             raise FailedPrecondition(
                 f"{run.case} would end in year {run.end}, and dates end at {_LAST_YEAR}"
@@ -179,7 +182,7 @@ class SpinUpRuns:
             raise
         if outcome.restart is None:  # a finished run has one
             raise FailedPrecondition(f"{case.stage.case} left no restart file")
-        ran = Ran(case, outcome.restart, self._count(case, before))
+        ran = Ran(case, outcome.restart, start.restart, self._count(case, before))
         self.done.append(ran)
         return ran
 

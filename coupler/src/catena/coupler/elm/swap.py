@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catena.coupler.elm.actions import write_atomically
 from catena.coupler.elm.config import ElmConfig
@@ -24,34 +25,32 @@ from catena.coupler.elm.spin_up_options import SpinUpOptions
 from catena.coupler.elm.spin_up_runs import ElmState
 from catena.coupler.elm.stages import whole_cycles
 from catena.coupler.restart import read_restart
-from catena.coupler.spin_up.case import Floats, Stretch
-from catena.coupler.spin_up.native import AD_YEARS, FINAL_YEARS
+from catena.coupler.spin_up.case import Floats
+from catena.coupler.spin_up.check import CheckPlan, check_and_fall_back
+from catena.coupler.spin_up.judge import judge
+from catena.coupler.spin_up.native import AD_YEARS, FINAL_YEARS, Native
 from catena.coupler.spin_up.plug_in import Progress, SpinUp, quiet
 from catena.shared.errors import InvalidRequest
 
-BLOCK_YEARS = 50
-"""Native years after which a fallback is judged again, rounded up to whole cycles."""
-
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a native run of whole cycles says about the state that it began from.
+class Judged:
+    """What native runs of whole cycles say about the state that they began from.
 
     Parameters
     ----------
     what : {"check", "fallback"}
     case : str
-        Of ELM.
+        Of ELM, the last one.
     years : int
     nee : list of float
-        Mean of the last cycle by site, gC m-2 yr-1.
+        Mean of the judged cycles by site, gC m-2 yr-1.
     drift : list of float
-        Trend of TOTECOSYSC from the last cycle but one to the last, gC m-2 yr-1; of one cycle, what
-        its NEE says.
-    within : list of bool
-        Sites within the limits.
+        Largest change of a carbon pool by site, gC m-2 yr-1.
+    why : list of str
+        What each site fails by; empty for one at rest.
     area_fraction : float
-        Part of the area within them.
+        Part of the area at rest.
     passed : bool
     """
 
@@ -60,18 +59,19 @@ class Judgement:
     years: int
     nee: list[float]
     drift: list[float]
-    within: list[bool]
+    why: list[str]
     area_fraction: float
     passed: bool
 
     def __str__(self) -> str:
         nee, drift = np.array(self.nee), np.array(self.drift)
-        worst = int(np.argmax(np.abs(nee)))
+        failing = [f"cell {site}: {why}" for site, why in enumerate(self.why) if why]
+        told = f" ({'; '.join(failing[:5])})" if failing else ""
         return (
-            f"{self.what}: {self.years} years, case {self.case}: mean NEE {nee[worst]:+.2f} and "
-            f"drift {drift[worst]:+.2f} gC m-2 yr-1 at the worst of {nee.size} cells, "
-            f"{100.0 * self.area_fraction:.4g} % of the area within the limits: "
-            f"{'passed' if self.passed else 'FAILED'}"
+            f"{self.what}: {self.years} years, to the end of case {self.case}: |NEE| up to "
+            f"{np.abs(nee).max():.3g}, pools drift by up to {drift.max():.3g} gC m-2 yr-1, "
+            f"{100.0 * self.area_fraction:.4g} % of the area at rest: "
+            f"{'passed' if self.passed else 'FAILED'}{told}"
         )
 
 
@@ -90,7 +90,7 @@ class SwapReport:
         Why it fell back; empty where it did not.
     restart : str
         What the next stage begins from.
-    judgements : list of Judgement
+    judgements : list of Judged
     put_in : list of mapping
         For each file that pools were put into: template, file, and by pool before and after.
     notes : list of str
@@ -110,7 +110,7 @@ class SwapReport:
     fell_back: bool = False
     why: str = ""
     restart: str = ""
-    judgements: list[Judgement] = field(default_factory=list)
+    judgements: list[Judged] = field(default_factory=list)
     put_in: list[Mapping[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unfamiliar: float | None = None
@@ -119,6 +119,10 @@ class SwapReport:
     years_saved_ratio: float = 0.0
     cpu_s: float = 0.0
     transient: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
 
     def __str__(self) -> str:
         lines = [f"spin-up by {self.method}", *self.notes, *map(str, self.judgements)]
@@ -179,13 +183,12 @@ class ElmSwap:
     @property
     def native_years(self) -> int:
         """Years of the stages that the method takes the place of."""
-        wished = {stage.name: stage.years for stage in self.config.stages}
-        lengths = (wished.get("ad_spinup", AD_YEARS), wished.get("final", FINAL_YEARS))
+        lengths = (self.native.ad_years, self.native.final_years)
         return sum(whole_cycles(years, self.config.forcing_years) for years in lengths)
 
     def plan_text(self) -> str:
         """Every program and file in order, as far as it can be known; nothing is done."""
-        done, gap = rehearse(self.method, self.case, self.options.check_cycles)
+        done, gap = rehearse(self.method, self.case, self.options.settle_cycles)
         lines = [f"# spin-up by {self.method.name}, in the place of {self.native_years} years"]
         last: ElmState | None = None
         for number, step in enumerate(done, 1):
@@ -193,22 +196,23 @@ class ElmSwap:
                 lines.append(f"# new pools into {step.into}: spinup_state 0, N and P by ratios")
                 continue
             run = step.case.stage
-            what = "check" if number == len(done) and not gap else run.name
+            is_check = number > len(done) - self._check_runs and not gap
+            what = "check" if is_check else run.name
             lines.append(f"# {what}: years {run.start} to {run.end - 1}, case {run.case}")
             lines += [str(action) for action in step.case.plan()]
             last = ElmState(step.case.run_folder / run.restart_name, year=run.end)
         if gap:
             lines.append(f"# what follows depends on what these runs bring ({gap})")
-        options = self.options
+        options, cycle = self.options, self.config.forcing_years
         lines.append(
-            f"# at rest: |mean NEE| <= {options.nee_limit:g} and |drift| <= "
-            f"{options.drift_limit:g} gC m-2 yr-1 in {100.0 * options.area_fraction:g} % of the "
-            f"area, familiar to the method (<= {options.unfamiliar_limit:g})"
+            f"# at rest: |NEE| < {options.nee:g} and change of each carbon pool < "
+            f"{options.drift:g} gC m-2 yr-1 in {100.0 * options.area_fraction:g} % of the area, "
+            f"within {options.unfamiliar:g} of what the method learned"
         )
         lines.append(
-            f"# fallback, only where it is not: up to "
-            f"{options.fallback_cycles * self.config.forcing_years} years natively, judged every "
-            f"{self._block * self.config.forcing_years}"
+            f"# fallback, only where it is not: {options.patience} times "
+            f"{options.chunk_cycles * cycle} years natively from there, then from bare ground "
+            f"natively and up to {options.tries - options.patience} times as many years more"
         )
         runs = self._planned_runs(done)
         following = runs.transient(last) if runs is not None and last is not None else None
@@ -218,6 +222,10 @@ class ElmSwap:
             lines += [str(action) for action in following.plan()]
         return "\n".join(lines) + "\n"
 
+    @property
+    def _check_runs(self) -> int:
+        return 1 + (self.options.settle_cycles > 0)
+
     def _planned_runs(self, done: list[Any]) -> Any:
         first = next((step.case for step in done if step.case is not None), None)
         if first is None:
@@ -226,12 +234,6 @@ class ElmSwap:
         years, accelerated = first.stage.years, first.stage.name == "ad_spinup"
         runs.case(ElmState(first.config.finidat), years, accelerated=accelerated, number=1)
         return runs
-
-    @property
-    def _block(self) -> int:
-        """Cycles of one stretch of fallback: two at least, for a trend."""
-        cycles = whole_cycles(BLOCK_YEARS, self.config.forcing_years) // self.config.forcing_years
-        return max(2, cycles)
 
     def run(self, progress: Progress = quiet) -> SwapReport:
         """Spin up, check, fall back where needed, and run the transient stage.
@@ -252,77 +254,81 @@ class ElmSwap:
         if made.unfamiliar is not None:
             report.unfamiliar = float(np.max(made.unfamiliar))
         self._keep(report)
-        progress(1.0, "check")
-        stretch = self.case.run(made.state, self.options.check_cycles)
-        judged = self._judge("check", stretch, made.unfamiliar)
-        report.judgements.append(judged)
-        if not judged.passed:
-            report.fell_back, report.why = True, self._why(judged, made.unfamiliar)
-            self._keep(report)
-            stretch = self._fall_back(stretch, report, progress)
+        options = self.options
+        # ELM runs all cells together, so the fallback is one of the whole case, below.
+        plan = CheckPlan(options.criterion, options.settle_cycles, polish=False, tries=0)
+        checked = check_and_fall_back(self.case, made, plan, progress)
+        state = checked.state
+        why = [", ".join(each) for each in checked.why]
+        cycles = options.settle_cycles + 1
+        self._add(report, "check", cycles, checked.nee, checked.drift, why, checked.passed)
+        if not report.judgements[-1].passed:
+            report.fell_back = True
+            report.why = "; ".join(dict.fromkeys(each for each in why if each))
+            state = self._fall_back(state, report, progress)
         report.reached = report.judgements[-1].passed
-        report.restart = str(stretch.state.restart)
+        report.restart = str(state.restart)
         self._keep(report)
         if report.reached:
-            following = self.case.runs.transient(stretch.state)
+            runs = self.case.runs
+            following = runs.transient(state)
             if following is not None:
                 progress(1.0, "transient")
-                runs = self.case.runs
                 outcome = following.run(runs.attempts, runs.timeout_s)
                 report.transient = str(outcome.restart)
                 self._keep(report)
         return report
 
-    def _fall_back(
-        self, stretch: Stretch[ElmState], report: SwapReport, progress: Progress
-    ) -> Stretch[ElmState]:
-        """Natively on from the state after the check, until it is at rest or the limit is met."""
-        left = self.options.fallback_cycles
-        while left >= 2 and not report.judgements[-1].passed:
-            cycles = min(left, self._block)
-            left -= cycles
-            progress(1.0, f"fallback, {left} cycles left")
-            stretch = self.case.run(stretch.state, cycles)
+    def _fall_back(self, state: ElmState, report: SwapReport, progress: Progress) -> ElmState:
+        """Natively on from the state after the check; from bare ground where that leads nowhere."""
+        options, case = self.options, self.case
+        for number in range(options.tries):
+            progress(1.0, f"fallback, try {number + 1} of {options.tries}")
+            if number == options.patience:
+                state = self.native.run(case, progress).state
+            before = case.pools(state)
+            stretch = case.run(state, options.chunk_cycles)
+            state = stretch.state
+            years = options.chunk_cycles * case.cycle_years
+            found = judge(stretch, before, years, case.layout)
             # Judged by rest alone: what was unfamiliar to the method is the model's own by now.
-            report.judgements.append(self._judge("fallback", stretch, None))
-            self._keep(report)
-        return stretch
+            passed = found.passes(options.criterion)
+            sites = range(case.sites)
+            why = [", ".join(found.why(n, options.criterion, case.layout)) for n in sites]
+            self._add(report, "fallback", options.chunk_cycles, found.nee, found.drift, why, passed)
+            if report.judgements[-1].passed:
+                break
+        return state
 
-    def _judge(self, what: str, stretch: Stretch[ElmState], unfamiliar: Floats | None) -> Judgement:
-        options, cycle = self.options, self.case.cycle_years
-        nee = stretch.nee[:, -1]
-        drift = -nee
-        if stretch.cycles >= 2:
-            drift = (stretch.carbon[:, -1] - stretch.carbon[:, -2]) / cycle
-        within = (np.abs(nee) <= options.nee_limit) & (np.abs(drift) <= options.drift_limit)
-        if unfamiliar is not None:
-            within &= unfamiliar <= options.unfamiliar_limit
-        area = np.cos(np.deg2rad(self.case.lat))
-        part = float((within * area).sum() / area.sum())
-        return Judgement(
-            what,
-            self.case.runs.done[-1].case.stage.case,
-            stretch.cycles * cycle,
-            nee.tolist(),
-            drift.tolist(),
-            within.tolist(),
-            part,
-            part >= options.area_fraction,
+    @property
+    def native(self) -> Native:
+        """The configuration's own stages, from bare ground."""
+        wished = {stage.name: stage.years for stage in self.config.stages}
+        return Native(
+            wished.get("ad_spinup", AD_YEARS),
+            wished.get("final", FINAL_YEARS),
+            self.config.nyears_ad_carbon_only,
         )
 
-    def _why(self, judged: Judgement, unfamiliar: Floats | None) -> str:
-        options, sites = self.options, len(judged.nee)
-        reasons = [
-            f"|mean NEE| above {options.nee_limit:g} in "
-            f"{int((np.abs(judged.nee) > options.nee_limit).sum())} of {sites} cells",
-            f"|drift| above {options.drift_limit:g} in "
-            f"{int((np.abs(judged.drift) > options.drift_limit).sum())}",
-        ]
-        if unfamiliar is not None:
-            reasons.append(
-                f"unlike what was learned in {int((unfamiliar > options.unfamiliar_limit).sum())}"
-            )
-        return ", ".join(reasons)
+    def _add(
+        self,
+        report: SwapReport,
+        what: str,
+        cycles: int,
+        nee: Floats,
+        drift: Floats,
+        why: list[str],
+        passed: NDArray[np.bool_],
+    ) -> None:
+        area = np.cos(np.deg2rad(self.case.lat))
+        part = float((passed * area).sum() / area.sum())
+        last = self.case.runs.done[-1].case.stage.case
+        enough = part >= self.options.area_fraction
+        years = cycles * self.case.cycle_years
+        report.judgements.append(
+            Judged(what, last, years, nee.tolist(), drift.tolist(), why, part, enough)
+        )
+        self._keep(report)
 
     def _keep(self, report: SwapReport) -> None:
         cost = self.case.cost
@@ -330,7 +336,7 @@ class ElmSwap:
         report.cpu_s = cost.cpu_s
         report.years_saved_ratio = report.native_years / report.years if report.years else 0.0
         report.put_in = [self._put_in(*pair) for pair in self.case.replaced]
-        text = json.dumps(asdict(report), indent=1) + "\n"
+        text = json.dumps(report.to_dict(), indent=1) + "\n"
         write_atomically(self.report_path, text.encode())
 
     def _put_in(self, template: Path, made: Path) -> dict[str, Any]:
@@ -339,8 +345,16 @@ class ElmSwap:
             "template": str(template),
             "accelerated_units": before.spinup_state == 1,
             "restart": str(made),
+            "first_record": self._first_record(made),
             "pools": [asdict(each) for each in put_in(before, after)],
         }
+
+    def _first_record(self, made: Path) -> str:
+        """What the comparison with the first record of the run from a file gave."""
+        for ran in self.case.runs.done:
+            if ran.start == made:
+                return str(ran.case.state.get("hand_over") or "not compared")
+        return "not run from"
 
 
 def report_path(config: ElmConfig, method: str) -> Path:
@@ -358,7 +372,7 @@ def read_report(path: Path) -> SwapReport:
     """
     try:
         values = json.loads(path.read_text())
-        values["judgements"] = [Judgement(**each) for each in values["judgements"]]
+        values["judgements"] = [Judged(**each) for each in values["judgements"]]
         return SwapReport(**values)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidRequest(f"there is no whole report '{path}' ({error})") from error
