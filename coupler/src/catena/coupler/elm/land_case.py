@@ -20,7 +20,8 @@ from catena.coupler.elm import known
 from catena.coupler.elm.config import ElmConfig
 from catena.coupler.elm.history import read_history
 from catena.coupler.elm.inputs import checkout_revision, file_digest
-from catena.coupler.elm.pool_table import elm_layout, names_in_file, pools_of, table_of, untouched
+from catena.coupler.elm.new_pools import is_early, unknown_pools, with_new_pools
+from catena.coupler.elm.pool_table import elm_layout, names_in_file, table_of
 from catena.coupler.elm.spin_up_runs import FLUXES, MEANS, ElmState, Ran, SpinUpRuns
 from catena.coupler.elm.state import digest
 from catena.coupler.restart import (
@@ -28,13 +29,10 @@ from catena.coupler.restart import (
     Restart,
     SpinupFactors,
     Stoichiometry,
-    check,
     exit_ad,
     read_restart,
 )
-from catena.coupler.restart.acceleration import FACTORS, SCALAR_FROM_YEAR
-from catena.coupler.restart.names import MINERAL_P
-from catena.coupler.restart.pools import ACCELERATED
+from catena.coupler.restart.acceleration import FACTORS
 from catena.coupler.spin_up.case import Cost, Floats, LandCase, Sites, Stretch
 from catena.coupler.spin_up.embedded_known import CLIMATE, STATIC
 from catena.shared.errors import FailedPrecondition, InvalidData
@@ -216,9 +214,9 @@ class ElmLandCase(LandCase[ElmState]):
         restart = _read(state)
         if not state.leaving:
             return self._table(restart)
-        if self._is_early(restart):
+        if is_early(restart):
             table = self._table(restart)
-            table[:, self._columns(self._unknown(restart))] = np.nan
+            table[:, self._columns(unknown_pools(restart))] = np.nan
             return table
         return self._table(exit_ad(restart, factors=self.factors))
 
@@ -238,85 +236,35 @@ class ElmLandCase(LandCase[ElmState]):
     def _columns(self, names: Sequence[str]) -> list[int]:
         return [n for n, name in enumerate(names_in_file(self.layout)) if name in names]
 
-    @staticmethod
-    def _is_early(restart: Restart) -> bool:
-        """Whether ELM cannot leave accelerated decomposition from this file."""
-        return restart.spinup_state == 1 and restart.date.year <= SCALAR_FROM_YEAR
-
-    @staticmethod
-    def _unknown(restart: Restart) -> tuple[str, ...]:
-        """Pools that mean something else during acceleration."""
-        return (*ACCELERATED, *(MINERAL_P if "p" in restart.elements else ()))
-
     def with_pools(self, state: ElmState, pools: Floats) -> ElmState:
-        """Write a restart file with other pools, by the rules of :meth:`Restart.with_pools`.
+        """Write a restart file with other pools and ``spinup_state`` 0.
 
-        It carries ``spinup_state`` 0. N and P of soil and tissue follow from C; water, temperature
-        and phenology stay the template's. Pools of bare ground are put into the template, or into
-        the state after one forcing cycle, as ELM starts from files that it wrote.
+        Pools of bare ground are put into the template, or into the state after one forcing cycle,
+        as ELM starts from files that it wrote.
 
         Raises
         ------
-        FailedPrecondition
-            When the state is one of accelerated decomposition; leave that first (`leave_ad`).
-        InvalidData
-            When a pool is infinite or negative that cannot be; levels of a pool are given in part;
-            nothing is left of a site; a pool that is accelerated, or mineral phosphorus, is not
-            given where the template is of accelerated decomposition.
+        FailedPrecondition, InvalidData
+            See :func:`~catena.coupler.elm.new_pools.with_new_pools`.
         """
         if state.restart is None:
             state = self._template()
         restart = _read(state)
         template = restart.source.path
         self._require_cells(restart)
-        if restart.spinup_state == 1:
-            if not state.leaving:
-                raise FailedPrecondition(
-                    f"pools came for {restart.name}, a state of accelerated decomposition, whose "
-                    "slow pools are in other units; leave that first (leave_ad)"
-                )
-            restart = self._left(restart, pools)
-        given = pools_of(pools, self.layout, restart)
-        made = restart.with_pools(given, stoichiometry=self.stoichiometry)
-        refused = [
-            str(each)
-            for each in check(made, stoichiometry=self.stoichiometry)
-            if each.action == "refused"
-        ]
-        if refused:
-            raise InvalidData(
-                f"the restart file from {restart.name} would be refused: {'; '.join(refused[:4])}"
-            )
-        _refuse_empty(made)
-        assert_flag(made)
+        made = with_new_pools(
+            restart,
+            pools,
+            self.layout,
+            leaving=state.leaving,
+            stoichiometry=self.stoichiometry,
+            factors=self.factors,
+        )
         path = self.runs.folder / "restarts" / self._name(template, pools)
         path.parent.mkdir(parents=True, exist_ok=True)
         made.write(path)
         self.replaced.append((template, path))
         return ElmState(path)
-
-    def _left(self, restart: Restart, pools: Floats) -> Restart:
-        """The template of a file of accelerated decomposition: out of it, or only its frame."""
-        early = self._is_early(restart)
-        mineral = MINERAL_P if "p" in restart.elements else ()
-        # Later than that, accelerated pools that are not given are multiplied. Of mineral
-        # phosphorus, which was supplied, AD leaves nothing to go by.
-        lacking = [
-            *untouched(pools, self.layout, restart, ACCELERATED, partly=not early),
-            *untouched(pools, self.layout, restart, mineral, partly=False),
-        ]
-        if lacking:
-            raise InvalidData(
-                f"{restart.name} is of year {restart.date.year} of accelerated decomposition: its "
-                f"{', '.join(lacking)} mean nothing outside of it"
-                + (
-                    f", and before year {SCALAR_FROM_YEAR} nobody knows what to multiply them by"
-                    if early
-                    else ""
-                )
-                + "; give them for every site, or take a template that has left it"
-            )
-        return restart if early else exit_ad(restart, factors=self.factors)
 
     def _name(self, template: Path, pools: Floats) -> str:
         """Of a file by what it is made from: made again it is the same file."""
@@ -427,28 +375,3 @@ def _read(state: ElmState) -> Restart:
     if state.restart is None:
         raise FailedPrecondition("bare ground has no restart file; run a forcing cycle first")
     return read_restart(state.restart)
-
-
-def assert_flag(made: Restart) -> None:
-    """Refuse to write pools as they are with the flag of accelerated decomposition.
-
-    Raises
-    ------
-    InvalidData
-        When ``spinup_state`` is not 0.
-    """
-    if made.spinup_state != 0:
-        raise InvalidData(
-            f"the restart file from {made.name} would carry spinup_state {made.spinup_state}; ELM "
-            "would multiply its pools without a word"
-        )
-
-
-def _refuse_empty(made: Restart) -> None:
-    whole = made.active("totcolc")
-    if not (whole > 0.0).all():
-        cell = int(np.argmax(~(whole > 0.0)))
-        raise InvalidData(
-            f"{made.subgrid.where_cell(cell)} would hold {whole[cell]:g} gC m-2; nothing would be "
-            "left that could grow"
-        )
