@@ -99,13 +99,18 @@ def truth_plot(judged: Judged) -> Figure:
                 [min(truth.min(), made.min()), max(truth.max(), made.max())] if known.any() else []
             )
             axes.plot(ends, ends, color=INK, linewidth=0.7)
-            axes.set_title(judged.pools[place], fontsize=9)
+            axes.set_title(_title(judged.pools[place]), fontsize=9)
             axes.set_xlabel(f"truth ({units[place]})" if units[place] else "truth")
             axes.set_ylabel("prediction")
             axes.grid(color=LINE, linewidth=0.4)
         for axes in panels[len(main) :]:
             axes.set_visible(False)
     return figure
+
+
+def _title(pool: str) -> str:
+    """Pool and plant on lines of their own: ``leafc``, ``needleleaf evergreen temperate tree``."""
+    return pool.replace(".", "\n", 1).replace("_", " ")
 
 
 def _words(value: float | None) -> str:

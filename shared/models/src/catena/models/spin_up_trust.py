@@ -65,19 +65,24 @@ class ErrorSize:
             NaN where not known.
         """
         centre, scale = features.mean(0), features.std(0)
-        scale = np.where(scale > 1e-9, scale, 1.0)
-        table = (features - centre) / scale
+        varies = scale > 1e-9
+        scale = np.where(varies, scale, 1.0)
+        table = ((features - centre) / scale)[:, varies]
         weight = np.zeros((errors.shape[1], features.shape[1]))
         bias = np.zeros(errors.shape[1])
         low, high = np.zeros_like(bias), np.zeros_like(bias)
+        parts: dict[bytes, _Parts] = {}  # most pools are known at the same sites
         for pool in range(errors.shape[1]):
             known = np.isfinite(errors[:, pool])
             if not known.any():
                 continue
             size = np.abs(errors[known, pool])
             told = np.log(size + LEAST * np.median(size) + 1e-12)
-            bias[pool], weight[pool] = _ridge(table[known], told)
-            fitted = table[known] @ weight[pool] + bias[pool]
+            key = known.tobytes()
+            if key not in parts:
+                parts[key] = _parts(table[known])
+            bias[pool], weight[pool, varies] = _ridge(parts[key], told)
+            fitted = table[known] @ weight[pool, varies] + bias[pool]
             low[pool], high[pool] = fitted.min(), fitted.max()
         return cls(centre, scale, weight, bias, low, high)
 
@@ -146,12 +151,22 @@ def conformal_factors(errors: Array, sizes: Array, coverage: float = COVERAGE) -
     return np.maximum(factors, 1e-6)
 
 
-def _ridge(table: Array, told: Array) -> tuple[float, Array]:
-    """Mean and weights of a ridge regression whose penalty is chosen by generalised CV."""
-    mean, centre = float(told.mean()), table.mean(0)
-    left, values, right = np.linalg.svd(table - centre, full_matrices=False)
-    seen, count = left.T @ (told - mean), told.size
-    best, weights = np.inf, np.zeros(table.shape[1])
+_Parts = tuple[Array, Array, Array, Array]
+
+
+def _parts(table: Array) -> _Parts:
+    """Means of the columns, and the singular value decomposition of what is left."""
+    mean = table.mean(0)
+    left, values, right = np.linalg.svd(table - mean, full_matrices=False)
+    return mean, left, values, right
+
+
+def _ridge(parts: _Parts, told: Array) -> tuple[float, Array]:
+    """Constant and weights of a ridge regression whose penalty is chosen by generalised CV."""
+    centre, left, values, right = parts
+    mean, count = float(told.mean()), told.size
+    seen = left.T @ (told - mean)
+    best, weights = np.inf, np.zeros(right.shape[1])
     for penalty in PENALTIES * count:
         kept = values**2 / (values**2 + penalty)
         missed = ((told - mean) - left @ (kept * seen)) ** 2
