@@ -259,6 +259,51 @@ GOLDEN += [
     ),
 ]
 
+REGION = {
+    "setup": {
+        "forcing": {"dataset": ref("dataset"), "co2_ppm": 285},
+        "surface_map": {"files": ref("files"), "file": "plants.nc", "seed": 3},
+    },
+    "draw": {"members": 2, "seed": 3, "parameters": [{"name": "flnr"}]},
+    "own_parameters": True,
+}
+GOLDEN += [
+    (
+        "ensemble-runner",
+        "SpinUp",
+        1,
+        {"setup": {"forcing": {"dataset": ref("dataset")}, "surfaces": [LAND]}},
+        "d7dec6c7770a7109c764e78e3847436d40917019697969b0d7b837786c0a5b21",
+    ),
+    (
+        "ensemble-runner",
+        "SpinUp",
+        1,
+        REGION
+        | {
+            "method": {"kind": "emulator", "emulator": ref("spin_up_emulator")},
+            "sample": {"share": 0.25, "seed": 1},
+            "check": {"settle_cycles": 2},
+        },
+        "8c977db4d632d016b8e5e2a6314268f80358d76b1f8ae6f26cab1afdb5d1a571",
+    ),
+    (
+        "ensemble-runner",
+        "CompareSpinUps",
+        1,
+        REGION
+        | {
+            "methods": [
+                {"kind": "sasu", "ad_years": 20},
+                {"kind": "trees", "training": ref("spin_up")},
+            ],
+            "reference": {"final_years": 900},
+            "free_cycles": 4,
+        },
+        "3dab41691234e52fff7e482e1bcb286d85e2cb63491d2e9c22f1cda8e22f6e33",
+    ),
+]
+
 BASINS = {"dataset": {"dataset": ref("dataset"), "key": "caravan_era5land"}, "spread": 12}
 TRAINING = {
     "training_days": {"start": "1988-10-01", "end": "2003-09-30"},

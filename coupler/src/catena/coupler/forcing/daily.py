@@ -114,6 +114,15 @@ class DailyForcing:
         rows = np.flatnonzero((dates >= first) & (dates <= last))
         return self._at(rows, self.calendar, dates[rows[0]].item())
 
+    def of_cells(self, cells: NDArray[np.int64]) -> DailyForcing:
+        """Some of the cells, by their number, in the order that is given."""
+        return replace(
+            self,
+            lat=self.lat[cells],
+            lon=self.lon[cells],
+            variables={name: array[cells] for name, array in self.variables.items()},
+        )
+
     def complete_years(self) -> DailyForcing:
         """From the first of January of the first year to the last day of the last one.
 

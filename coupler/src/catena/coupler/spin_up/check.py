@@ -83,6 +83,10 @@ class Checked(Generic[S]):
         Method, check and fallback.
     nee_before : float64 (site,)
         Mean of the first cycle from the method's state, gC m-2 yr-1; NaN where none could be run.
+    nee_first, drift_first : float64 (site,)
+        As the check found them, before any fallback, gC m-2 yr-1; NaN where none could be run.
+    years_fallback : float64 (site,)
+        Part of the years that the fallback took.
     nee, drift : float64 (site,)
         Of the stretch that was judged last, gC m-2 yr-1.
     means : dict of str to float64 (site,)
@@ -98,6 +102,9 @@ class Checked(Generic[S]):
     passed: NDArray[np.bool_]
     years: Floats
     nee_before: Floats
+    nee_first: Floats
+    drift_first: Floats
+    years_fallback: Floats
     nee: Floats
     drift: Floats
     means: dict[str, Floats]
@@ -172,6 +179,7 @@ class _Check(Generic[S]):
         if usable.size:
             self._first(usable)
         first = self.passed.copy()
+        nee, drift, years = self.nee.copy(), self.drift.copy(), self.years.copy()
         self._fall_back()
         self.progress(1.0, "done")
         return Checked(
@@ -182,6 +190,9 @@ class _Check(Generic[S]):
             passed=self.passed,
             years=self.years,
             nee_before=self.nee_before,
+            nee_first=nee,
+            drift_first=drift,
+            years_fallback=self.years - years,
             nee=self.nee,
             drift=self.drift,
             means=self.means,
@@ -220,7 +231,7 @@ class _Check(Generic[S]):
             if plan.polish and settled.cascade is not None:
                 # What is near equilibrium already is not moved by what one cycle happens to show.
                 rough = np.abs(settled.nee[:, -1]) >= plan.criterion.nee
-                better = steady_pools(settled, case.layout)
+                better = steady_pools(settled, case.layout, cycle)
                 better[~rough] = np.nan
                 state = case.with_pools(state, better)
                 self.used[sites[rough]] = POLISHED

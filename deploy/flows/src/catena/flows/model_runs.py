@@ -40,7 +40,7 @@ def runs_request(site: Site, forcing: Ref | None) -> Section:
     asked = dict(run.request)
     if "outputs" not in asked:
         asked["outputs"] = [one["name"] for one in site.ensemble.request.get("variables", ())]
-    setup = {**run.setup.request, "forcing": _forcing_message(run.setup.forcing, forcing)}
+    setup = {**run.setup.request, "forcing": forcing_message(run.setup.forcing, forcing)}
     return {**asked, "setup": setup}
 
 
@@ -102,7 +102,8 @@ def _forcing(site: Site) -> Forcing:
     return site.ensemble.run.setup.forcing
 
 
-def _forcing_message(forcing: Forcing, ingested: Ref | None) -> Section:
+def forcing_message(forcing: Forcing, ingested: Ref | None) -> Section:
+    """Fields of the message Forcing; a driver file goes into the store here."""
     if forcing.path is not None:
         # Resolved: data are often links to another disk; they keep the link's name.
         put = put_files({forcing.path.name: forcing.path.resolve()}, title="forcing of a site")

@@ -12,6 +12,8 @@ from catena.flows.forecasts import Forecasting
 from catena.flows.orbit import OrbitTraining
 from catena.flows.orbit_steps import check_orbit
 from catena.flows.site import Site
+from catena.flows.spin_up_steps import check_region
+from catena.flows.spin_ups import SpinUpRegion
 from catena.flows.steps import check_sections
 from catena.flows.submission import Submission
 from catena.flows.submission_steps import check_submission
@@ -112,3 +114,13 @@ def _checked_orbit(config: Path) -> OrbitTraining:
     check_orbit(training, datetime.now(UTC).date().isoformat())
     prepare(Settings())
     return training
+
+
+def spin_up_region(config: Path) -> None:
+    """Run the flow ``spin_up_region`` in this process with the region in the YAML file `config`."""
+    region = SpinUpRegion.from_file(config)
+    check_region(region, datetime.now(UTC).date().isoformat())
+    prepare(Settings())
+    from catena.flows import spin_up_region as module
+
+    module.spin_up_region(region)

@@ -109,6 +109,9 @@ class EmbeddedRunner:
 
     def check(self, setup: Setup) -> Sequence[FieldViolation]:
         """What is wrong with the state to begin from."""
+        if setup.states is not None and setup.stages[0].kind == "ad_spinup":
+            text = "is a spin-up at equilibrium, the first stage is ad_spinup; run other stages"
+            return [FieldViolation("setup.restart", text)]
         if setup.restart is None:
             return []
         try:
@@ -206,7 +209,7 @@ def run_stages(setup: Setup, parameters: ParameterSet, frequency: Frequency) -> 
         Of the outputs of the last stage.
     """
     cells = columns_of(setup)
-    state = first_state(setup, cells).of_members(parameters.members)
+    state = first_states(setup, cells, parameters)
     failures: dict[int, Failure] = {}
     budget = np.zeros(len(BUDGETS))
     pieces: list[Run] = []
@@ -251,12 +254,20 @@ def run_stages(setup: Setup, parameters: ParameterSet, frequency: Frequency) -> 
 def _parts(stage: StageRun, setup: Setup, *, from_bare_ground: bool) -> list[tuple[int, bool]]:
     """Cycles of a stage, and whether lacking nitrogen is made up for: at first, as in ELM."""
     cycles = stage.cycles(setup.record)
-    if stage.kind != "ad_spinup" or not from_bare_ground or setup.restart is not None:
+    begun = setup.restart is not None or setup.states is not None
+    if stage.kind != "ad_spinup" or not from_bare_ground or begun:
         return [(cycles, False)]
     years = stage.weather(setup.record).days // 365
     supplemented = min(-(-SUPPLEMENTED_YEARS // years), cycles)
     parts = [(supplemented, True), (cycles - supplemented, False)]
     return [part for part in parts if part[0]]
+
+
+def first_states(setup: Setup, cells: Columns, parameters: ParameterSet) -> State:
+    """States of members at the beginning: of a spin-up each its own, else all the same one."""
+    if setup.states is not None:
+        return setup.states.of_members(cells, parameters)
+    return first_state(setup, cells).of_members(parameters.members)
 
 
 def first_state(setup: Setup, cells: Columns) -> State:

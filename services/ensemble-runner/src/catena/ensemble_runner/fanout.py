@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,10 @@ from catena.ensemble_runner.models import BlockRun, Column, Frequency, Setup, op
 from catena.shared.errors import CatenaError, Unavailable, VersionMismatch
 from catena.shared.jobs.threads import set_threads
 from catena.shared.version import code_version
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+K = TypeVar("K")
 
 _PER_CPU = 2
 _RETRIES = 2
@@ -38,10 +42,17 @@ class Work:
         return open_model(self.model).run_block(self.setup, self.columns, rows, self.frequency)
 
 
+class Runs(Protocol[T_co]):
+    """Work that is done in parts."""
+
+    def run(self, rows: NDArray[Any]) -> T_co:
+        """Do a part of it, here and now."""
+
+
 def run_blocks(
     work: Work, rows: NDArray[np.float64], spans: Sequence[Span]
 ) -> Iterator[tuple[Span, BlockRun]]:
-    """Run blocks; they come in the order in which they are done.
+    """Run blocks of members; they come in the order in which they are done.
 
     Parameters
     ----------
@@ -58,11 +69,30 @@ def run_blocks(
     CatenaError
         Whatever the model raises.
     """
+    parts = [(span, f"members {span.first} to {span.stop - 1}", rows[span.rows]) for span in spans]
+    yield from run_parts(work, parts)
+
+
+def run_parts(work: Runs[T], parts: Sequence[tuple[K, str, NDArray[Any]]]) -> Iterator[tuple[K, T]]:
+    """Do parts of some work; they come in the order in which they are done.
+
+    Parameters
+    ----------
+    work : Runs
+        Handed to each process once.
+    parts : sequence of (key, words, array)
+        What is given to :meth:`Runs.run`, what it is called, and what comes back with the result.
+
+    Raises
+    ------
+    Unavailable, CatenaError
+        As :func:`run_blocks`.
+    """
     ray = connected()
     if ray is None:
-        yield from ((span, work.run(rows[span.rows])) for span in spans)
+        yield from ((key, work.run(rows)) for key, _, rows in parts)
         return
-    yield from _on_ray(ray, work, rows, spans)
+    yield from _on_ray(ray, work, parts)
 
 
 def connected() -> Any:
@@ -72,47 +102,45 @@ def connected() -> Any:
 
 
 def _on_ray(
-    ray: Any, work: Work, rows: NDArray[np.float64], spans: Sequence[Span]
-) -> Iterator[tuple[Span, BlockRun]]:
+    ray: Any, work: Runs[T], parts: Sequence[tuple[K, str, NDArray[Any]]]
+) -> Iterator[tuple[K, T]]:
     task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_task)
     shared = ray.put(work)
     version = code_version()
-    waiting = list(reversed(spans))
-    running: dict[Any, Span] = {}
+    waiting = list(reversed(parts))
+    running: dict[Any, tuple[K, str]] = {}
     try:
         while waiting or running:
             room = _PER_CPU * max(1, int(ray.cluster_resources().get("CPU", 1)))
             while waiting and len(running) < room:
-                span = waiting.pop()
-                running[task.remote(shared, rows[span.rows], version)] = span
+                key, words, rows = waiting.pop()
+                running[task.remote(shared, rows, version)] = key, words
             done, _ = ray.wait(list(running), num_returns=1)
             for ref in done:
-                yield running[ref], _result(ray, ref, running[ref])
+                key, words = running[ref]
+                yield key, _result(ray, ref, words)
                 del running[ref]
     finally:
         for ref in running:
             ray.cancel(ref, force=True)
 
 
-def _result(ray: Any, ref: Any, span: Span) -> BlockRun:
+def _result(ray: Any, ref: Any, words: str) -> Any:
     try:
-        run, error = ray.get(ref)
+        made, error = ray.get(ref)
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as died:
         raise Unavailable(
-            f"members {span.first} to {span.stop - 1}: the process that ran them died "
+            f"{words}: the process that ran them died "
             f"{_RETRIES + 1} times ({type(died).__name__}; often the machine is out of memory); "
-            "ask again, finished members are kept",
+            "ask again, finished ones are kept",
             retry_after_s=30.0,
         ) from None
     if error is not None:
         raise error
-    found: BlockRun = run
-    return found
+    return made
 
 
-def _task(
-    work: Work, rows: NDArray[np.float64], version: str
-) -> tuple[BlockRun | None, CatenaError | None]:
+def _task(work: Runs[T], rows: NDArray[Any], version: str) -> tuple[T | None, CatenaError | None]:
     # An error as a value: Ray would wrap it into one of its own.
     if code_version() != version:
         return None, VersionMismatch(

@@ -14,19 +14,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from catena.coupler.forcing import (
-    SITES,
     CO2Record,
     DailyForcing,
-    SiteFacts,
     daily_forcing,
     read_co2,
     site_forcing,
 )
 from catena.coupler.forcing.makers import CO2_PPM, NDEP
 from catena.ensemble_runner import members, vocabulary
+from catena.ensemble_runner.land import read_land
 from catena.ensemble_runner.members import Members
 from catena.ensemble_runner.models import Column, Land, Model, Setup
-from catena.ensemble_runner.queries import RunEnsembleQuery
+from catena.ensemble_runner.spin_states import SiteStates
 from catena.ensemble_runner.stages import StageRun
 from catena.shared.artifacts import Artifact
 from catena.shared.errors import CatenaError, FieldViolation, InvalidData, InvalidRequest
@@ -70,8 +69,12 @@ def read_setup(query: Asked, model: Model, open_ref: Open) -> Setup:
     if asked.forcing is not None:
         with field("setup.forcing"):
             forcing, co2 = read_forcing(asked.forcing, open_ref)
-        land = _land(asked, asked.forcing, forcing.cells)
-    restart = asked.restart
+        forcing, land = read_land(asked, asked.forcing, forcing, open_ref)
+    restart, states = asked.restart, None
+    if restart is not None and restart.artifact.kind == "spin_up":
+        with field("setup.restart"):
+            states = SiteStates.read(open_ref(restart.artifact))
+        restart = None
     setup = Setup(
         forcing=forcing,
         stages=tuple(_stage(stage, co2) for stage in asked.stages),
@@ -80,6 +83,7 @@ def read_setup(query: Asked, model: Model, open_ref: Open) -> Setup:
         outputs=query.outputs or tuple(one.name for one in model.outputs if one.usual),
         restart=None if restart is None else open_ref(restart.artifact).read_bytes(restart.file),
         restart_mode="hotstart" if restart is None else restart.mode,
+        states=states,
     )
     found = list(model.check(setup))
     if found:
@@ -135,8 +139,24 @@ def dataset_row(artifact: Artifact, key: str) -> dict[str, Any]:
     return dict(rows[key] if key else next(iter(rows.values())))
 
 
-def read_members(query: RunEnsembleQuery, model: Model, open_ref: Open) -> Members:
-    """All members of an ensemble.
+class HasMembers(Protocol):
+    """A request with members."""
+
+    @property
+    def draw(self) -> vocabulary.ParameterDesign | None:
+        """From ranges."""
+
+    @property
+    def table(self) -> vocabulary.ParameterTable | None:
+        """As they are."""
+
+    @property
+    def draws(self) -> vocabulary.ParameterDraws | None:
+        """Of a calibration."""
+
+
+def read_members(query: HasMembers, model: Model, open_ref: Open) -> Members:
+    """All members of an ensemble, or parameter sets of a spin-up.
 
     Raises
     ------
@@ -181,35 +201,6 @@ def read_draws(
     columns = [Column.from_label(str(name)) for name in dataset["parameter"].to_numpy()]
     rows = np.asarray(values.to_numpy(), dtype=np.float64).reshape(-1, len(columns))
     return columns, members.evenly(rows, asked.members)
-
-
-def site_of(asked: vocabulary.Forcing) -> SiteFacts | None:
-    """What is known of the site of a driver file; None for datasets and unknown sites."""
-    if asked.files is None:
-        return None
-    return SITES.get(asked.site or site_in(asked.file))
-
-
-def _land(asked: vocabulary.Setup, forcing: vocabulary.Forcing, cells: int) -> tuple[Land, ...]:
-    if asked.surfaces:
-        land = tuple(
-            Land(
-                tuple((pft.name, pft.fraction) for pft in surface.pfts),
-                tuple((s.bottom_m, s.sand_percent, s.clay_percent) for s in surface.soil),
-            )
-            for surface in asked.surfaces
-        )
-    else:
-        facts = site_of(forcing)
-        if facts is None or not facts.soil:
-            raise _wrong("setup.surfaces", "is missing; nothing is known of this place")
-        soil = tuple((s.bottom / 100, s.sand, s.clay) for s in facts.soil)
-        land = (Land(tuple(facts.pft.items()), soil),)
-    if len(land) not in (1, cells):
-        raise _wrong(
-            "setup.surfaces", f"got {len(land)} for {cells} cells; wanted one, or one for each"
-        )
-    return land * cells if len(land) == 1 else land
 
 
 def _stage(stage: vocabulary.Stage, record: CO2Record | None) -> StageRun:

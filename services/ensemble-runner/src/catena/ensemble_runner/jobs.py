@@ -18,6 +18,8 @@ from catena.ensemble_runner.history import output_dataset, run_axes, with_member
 from catena.ensemble_runner.inputs import read_members, read_setup
 from catena.ensemble_runner.models import Model, Setup, open_model
 from catena.ensemble_runner.queries import RunCaseQuery, RunEnsembleQuery
+from catena.ensemble_runner.spin_jobs import compare_spin_ups as compare_spin_ups
+from catena.ensemble_runner.spin_jobs import spin_up as spin_up
 from catena.ensemble_runner.storage import RUNS, SERVICE, BlockStore, block_axes, joined
 from catena.ensemble_runner.tower_jobs import draw_fluxes as draw_fluxes
 from catena.ensemble_runner.tower_jobs import summarise_fluxes as summarise_fluxes

@@ -19,6 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catena.coupler.forcing import FORCING, DailyForcing
+from catena.ensemble_runner.spin_states import SiteStates
 from catena.ensemble_runner.stages import StageKind, StageRun
 from catena.shared.errors import FieldViolation, InternalError, NotFound
 
@@ -117,6 +118,8 @@ class Setup:
     restart : bytes, optional
         Content of a restart file to begin from.
     restart_mode : {"hotstart", "resume"}
+    states : SiteStates, optional
+        In the place of a restart file: each member begins from its own site of a spin-up.
     """
 
     forcing: DailyForcing | None
@@ -126,6 +129,7 @@ class Setup:
     outputs: tuple[str, ...]
     restart: bytes | None = None
     restart_mode: Literal["hotstart", "resume"] = "hotstart"
+    states: SiteStates | None = None
 
     @property
     def record(self) -> DailyForcing:
@@ -136,7 +140,9 @@ class Setup:
 
     def described(self) -> dict[str, Any]:
         """All that decides the results, as JSON: the weather and the state by their digests."""
+        states = {} if self.states is None else {"states": self.states.digest()}
         return {
+            **states,
             "forcing": self.forcing and _forcing_digest(self.forcing),
             "stages": [stage.described() for stage in self.stages],
             "land": [[land.pfts, land.soil] for land in dict.fromkeys(self.land)],

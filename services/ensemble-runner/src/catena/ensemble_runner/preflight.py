@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from catena.ensemble_runner import members, vocabulary
-from catena.ensemble_runner.inputs import dataset_row, site_of
+from catena.ensemble_runner.inputs import HasMembers, dataset_row
+from catena.ensemble_runner.land import site_of
 from catena.ensemble_runner.models import Column, Model, open_model
 from catena.ensemble_runner.queries import RunCaseQuery, RunEnsembleQuery
 from catena.shared.artifacts import Artifact, ArtifactStore
@@ -48,12 +49,12 @@ def check_run(query: RunCaseQuery | RunEnsembleQuery, store: ArtifactStore) -> N
     model = asked_model(query.model)
     opened = {field: store.open(ref) for field, ref in query.refs()}
     found = [
-        *_version(model, query.model_version),
+        *version_fits(model, query.model_version),
         *_setup(model, query.setup, opened),
         *_outputs(model, query.outputs),
     ]
     if isinstance(query, RunEnsembleQuery):
-        found += _members(model, query, opened)
+        found += members_fit(model, query, opened)
     if found:
         raise InvalidRequest(f"{model.name} cannot be run so", violations=found)
 
@@ -73,9 +74,19 @@ def _setup(
     elif setup.forcing is None:
         yield FieldViolation("setup.forcing", "is missing; give a dataset or a site's driver file")
     else:
-        yield from _forcing(setup.forcing, opened)
-        yield from _surfaces(model, setup, setup.forcing)
-    if setup.restart is not None:
+        yield from forcing_fits(setup.forcing, opened)
+        yield from surfaces_fit(model, setup, setup.forcing, opened)
+    if setup.restart is not None and setup.restart.artifact.kind == "spin_up":
+        if not model.reads_forcing:
+            text = f"is a spin-up of sites; a case of {model.name} begins from a restart file"
+            yield FieldViolation("setup.restart.artifact", text)
+        if setup.stages and setup.stages[0].kind == "ad_spinup":
+            text = "got ad_spinup, but the restart is a spin-up at equilibrium; leave the stage out"
+            yield FieldViolation("setup.stages[0].kind", text)
+        if setup.restart.mode == "resume":
+            text = "got resume; a spin-up has no date, take hotstart"
+            yield FieldViolation("setup.restart.mode", text)
+    elif setup.restart is not None:
         yield from _file("setup.restart.file", setup.restart.file, opened["setup.restart.artifact"])
     for i, stage in enumerate(setup.stages):
         if stage.kind not in model.stages:
@@ -94,6 +105,8 @@ def _own_case(model: Model, setup: vocabulary.Setup) -> Iterator[FieldViolation]
         yield FieldViolation("setup.forcing", text)
     if setup.surfaces:
         yield FieldViolation("setup.surfaces", text)
+    if setup.surface_map is not None:
+        yield FieldViolation("setup.surface_map", text)
     for i, stage in enumerate(setup.stages):
         if not stage.years:
             yield FieldViolation(f"setup.stages[{i}].years", "is missing; give the length in years")
@@ -102,7 +115,8 @@ def _own_case(model: Model, setup: vocabulary.Setup) -> Iterator[FieldViolation]
                 yield FieldViolation(f"setup.stages[{i}].{name}", text)
 
 
-def _version(model: Model, wanted: str) -> Iterator[FieldViolation]:
+def version_fits(model: Model, wanted: str) -> Iterator[FieldViolation]:
+    """What is wrong with the version that a request means."""
     if not wanted and not model.reads_forcing:
         yield FieldViolation(
             "model_version",
@@ -115,7 +129,10 @@ def _version(model: Model, wanted: str) -> Iterator[FieldViolation]:
         )
 
 
-def _forcing(forcing: vocabulary.Forcing, opened: dict[str, Artifact]) -> Iterator[FieldViolation]:
+def forcing_fits(
+    forcing: vocabulary.Forcing, opened: dict[str, Artifact]
+) -> Iterator[FieldViolation]:
+    """What is wrong with the weather, by the small files of its artifacts."""
     if forcing.dataset is not None:
         yield from _dataset(opened["setup.forcing.dataset"], forcing.key)
     for field, name in (("files", forcing.file), ("co2", forcing.co2_file)):
@@ -124,16 +141,24 @@ def _forcing(forcing: vocabulary.Forcing, opened: dict[str, Artifact]) -> Iterat
             yield from _file(where, name, opened[f"setup.forcing.{field}"])
 
 
-def _surfaces(
-    model: Model, setup: vocabulary.Setup, forcing: vocabulary.Forcing
+def surfaces_fit(
+    model: Model,
+    setup: vocabulary.HasLand,
+    forcing: vocabulary.Forcing,
+    opened: dict[str, Artifact],
 ) -> Iterator[FieldViolation]:
-    if not setup.surfaces:
+    """What is wrong with the land."""
+    if setup.surface_map is not None:
+        if setup.surface_map.files is not None:
+            where = "setup.surface_map"
+            yield from _file(f"{where}.file", setup.surface_map.file, opened[f"{where}.files"])
+    elif not setup.surfaces:
         facts = site_of(forcing)
         if facts is None or not facts.soil:
             yield FieldViolation(
                 "setup.surfaces",
                 "is missing, and nothing is known of the place of this forcing; give its plants "
-                "and its soil",
+                "and its soil, or a surface_map",
             )
     for i, surface in enumerate(setup.surfaces):
         for j, pft in enumerate(surface.pfts):
@@ -176,9 +201,10 @@ def _outputs(model: Model, names: tuple[str, ...]) -> Iterator[FieldViolation]:
             yield FieldViolation(f"outputs[{i}]", f"got {name!r}, no output; {hint}")
 
 
-def _members(
-    model: Model, query: RunEnsembleQuery, opened: dict[str, Artifact]
+def members_fit(
+    model: Model, query: HasMembers, opened: dict[str, Artifact]
 ) -> Iterator[FieldViolation]:
+    """What is wrong with members, or with parameter sets of a spin-up."""
     if query.draw is not None:
         yield from members.design_fits(model, query.draw)
     elif query.table is not None:

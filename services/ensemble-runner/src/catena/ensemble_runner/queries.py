@@ -11,6 +11,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from catena.ensemble_runner.spin_queries import CompareSpinUpsQuery as CompareSpinUpsQuery
+from catena.ensemble_runner.spin_queries import SpinUpQuery as SpinUpQuery
 from catena.ensemble_runner.tower_queries import DrawFluxesQuery as DrawFluxesQuery
 from catena.ensemble_runner.tower_queries import SummariseFluxesQuery as SummariseFluxesQuery
 from catena.ensemble_runner.tower_queries import WriteSubmissionQuery as WriteSubmissionQuery
@@ -24,15 +26,13 @@ from catena.ensemble_runner.vocabulary import (
     ParameterDraws,
     ParameterTable,
     Setup,
+    SetupMembers,
     Words,
-    label,
 )
 from catena.shared.errors import FieldViolation
 from catena.shared.query import Query
 
 Outputs = Annotated[tuple[Name, ...], Field(max_length=500)]
-
-MEMBERS = ("draw", "table", "draws")
 
 
 class DescribeModelQuery(Query):
@@ -90,27 +90,8 @@ class RunEnsembleQuery(Query):
 
     def violations(self) -> Iterator[FieldViolation]:
         """Members from one place; what varies is not fixed as well."""
-        given = [name for name in MEMBERS if getattr(self, name) is not None]
-        if len(given) != 1:
-            yield FieldViolation(
-                "members",
-                f"got {' and '.join(given) or 'none'}; wanted one of draw (from ranges), table "
-                "(as they are) and draws (of a calibration)",
-            )
+        yield from SetupMembers(self.draw, self.table, self.draws, self.setup.fixed).violations()
         yield from _once("outputs", self.outputs)
-        fixed = {label(item.name, item.pft) for item in self.setup.fixed}
-        varied: list[tuple[str, str]] = []
-        if self.draw is not None:
-            names = [label(item.name, item.pft) for item in self.draw.parameters]
-            varied += [(f"draw.parameters[{i}]", name) for i, name in enumerate(names)]
-        if self.table is not None:
-            names = [label(item.name, item.pft) for item in self.table.columns]
-            varied += [(f"table.columns[{i}]", name) for i, name in enumerate(names)]
-        for field, name in varied:
-            if name in fixed:
-                yield FieldViolation(
-                    field, f"{name} is fixed by setup.fixed; it cannot vary as well"
-                )
 
     @property
     def seed(self) -> int | None:

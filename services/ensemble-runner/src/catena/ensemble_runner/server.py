@@ -9,6 +9,7 @@ from catena.api.ensemble_runner.v1 import ensemble_runner_pb2_grpc
 from catena.ensemble_runner import jobs, members, queries
 from catena.ensemble_runner.describe import members_message, model_message
 from catena.ensemble_runner.preflight import asked_model, check_draw, check_run
+from catena.ensemble_runner.spin_preflight import check_spin_up
 from catena.ensemble_runner.tower_preflight import check_towers
 from catena.shared.query import Query
 from catena.shared.server import Runtime, Servicer
@@ -26,6 +27,8 @@ class EnsembleRunner(Servicer, ensemble_runner_pb2_grpc.EnsembleRunnerServiceSer
             (queries.SummariseFluxesQuery, queries.DrawFluxesQuery, queries.WriteSubmissionQuery),
         ):
             check_towers(query, self.store)
+        elif isinstance(query, (queries.SpinUpQuery, queries.CompareSpinUpsQuery)):
+            check_spin_up(query, self.store)
 
     def DescribeModel(
         self, request: pb.DescribeModelRequest, context: grpc.ServicerContext
@@ -72,6 +75,16 @@ class EnsembleRunner(Servicer, ensemble_runner_pb2_grpc.EnsembleRunnerServiceSer
     ) -> pb.WriteSubmissionResponse:
         """Write submission files and a report."""
         return self.submit(jobs.write_submission, request, pb.WriteSubmissionResponse)
+
+    def SpinUp(self, request: pb.SpinUpRequest, context: grpc.ServicerContext) -> pb.SpinUpResponse:
+        """Bring sites to equilibrium."""
+        return self.submit(jobs.spin_up, request, pb.SpinUpResponse)
+
+    def CompareSpinUps(
+        self, request: pb.CompareSpinUpsRequest, context: grpc.ServicerContext
+    ) -> pb.CompareSpinUpsResponse:
+        """Bring the same sites to equilibrium by several methods."""
+        return self.submit(jobs.compare_spin_ups, request, pb.CompareSpinUpsResponse)
 
 
 def add_services(server: grpc.Server, runtime: Runtime) -> None:

@@ -7,6 +7,7 @@ runs          ``runs.json``, ``runs.zarr`` (member, time, cell): a variable for 
               parameters of all members, the table of those that failed
 case          ``case.json``, ``history_<frequency>.zarr`` (time, cell), ``restart.nc``
 block         ``block.json``, ``values.safetensors`` (member, time, cell), or a file for each output
+spin_up       see :mod:`catena.ensemble_runner.spin_storage`
 ============  =====================================================================================
 
 A block is a part of an ensemble that whoever asks for the same members finds again. Ensembles hold
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from catena.ensemble_runner.blocks import Span
 from catena.ensemble_runner.models import BlockRun, Failure
-from catena.shared.artifacts import Artifact, ArtifactStore, Lineage
+from catena.shared.artifacts import Artifact, ArtifactStore, ArtifactWriter, Lineage
 from catena.shared.errors import ArtifactCorrupt, NotFound
 from catena.shared.jobs.safety import removed
 from catena.shared.version import code_version
@@ -68,10 +69,7 @@ class BlockStore:
 
     def put(self, digest: str, run: BlockRun, described: Mapping[str, Any]) -> Artifact:
         """Keep a block; one that is there already stays."""
-        # Two ensembles may run the same members at once: each writes files of its own.
-        writer = self._store.writer(
-            f"{SERVICE}/RunBlock/{digest}", attempt=secrets.randbelow(1 << 31)
-        )
+        writer = self._writer(digest)
         if sum(values.nbytes for values in run.values.values()) <= TOGETHER_BYTES:
             writer.write_arrays(TOGETHER, run.values)
         else:
@@ -80,11 +78,22 @@ class BlockStore:
         if run.axes is not None:
             writer.write_dataset(AXES, run.axes)
         writer.write_json("block.json", {"failures": [asdict(each) for each in run.failures]})
+        return self._committed(writer, described)
+
+    def _writer(self, digest: str) -> ArtifactWriter:
+        # Two jobs may run the same block at once: each writes files of its own.
+        name = f"{self.folder.removeprefix('jobs/')}/{digest}"
+        return self._store.writer(name, attempt=secrets.randbelow(1 << 31))
+
+    def _committed(
+        self, writer: ArtifactWriter, described: Mapping[str, Any], timed: Sequence[str] = ()
+    ) -> Artifact:
         ref = writer.commit(
             kind="block",
+            timed_files=timed,
             lineage=Lineage(
                 service=SERVICE,
-                method="RunBlock",
+                method=self.folder.rpartition("/")[2],
                 request=dict(described),
                 code_version=code_version(),
             ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import AllowInfNan, Field, StringConstraints
 
@@ -33,7 +33,7 @@ Year = Annotated[int, Field(ge=0, le=9999)]
 DatasetRef = Annotated[RefQuery, kind_is("dataset")]
 FilesRef = Annotated[RefQuery, kind_is("files")]
 DrawsRef = Annotated[RefQuery, kind_is("draws", "chains")]
-StateRef = Annotated[RefQuery, kind_is("case", "files")]
+StateRef = Annotated[RefQuery, kind_is("case", "files", "spin_up")]
 CaseRef = Annotated[RefQuery, kind_is("case")]
 RunsRef = Annotated[RefQuery, kind_is("runs")]
 StatisticsRef = Annotated[RefQuery, kind_is("statistics")]
@@ -269,6 +269,40 @@ class Surface(QueryModel):
                 )
 
 
+class SurfaceMap(QueryModel):
+    """Plants of a map where the forcing's cells lie, and sampled soils."""
+
+    files: FilesRef | None = None
+    file: FileName = ""
+    plants: Annotated[int, Field(ge=1, le=14)] = 1
+    seed: Seed = 0
+    trees: bool = False
+    cells: Annotated[int, Field(ge=0, le=MOST_CELLS)] = 0
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """A file belongs to its artifact."""
+        if (self.files is None) == bool(self.file):
+            yield FieldViolation("file", "files and file go together; give both or neither")
+
+
+class HasLand(Protocol):
+    """A setup, of whatever is run."""
+
+    @property
+    def surfaces(self) -> tuple[Surface, ...]:
+        """One by one."""
+
+    @property
+    def surface_map(self) -> SurfaceMap | None:
+        """By a map."""
+
+
+def one_land(setup: HasLand) -> Iterator[FieldViolation]:
+    """Violation where land is given twice."""
+    if setup.surfaces and setup.surface_map is not None:
+        yield FieldViolation("surface_map", "is given beside surfaces; give one of both")
+
+
 class Stage(QueryModel):
     """One stretch of a run."""
 
@@ -295,10 +329,12 @@ class Setup(QueryModel):
     stages: Annotated[tuple[Stage, ...], Field(max_length=20)]
     restart: Restart | None = None
     fixed: Annotated[tuple[ParameterValue, ...], Field(max_length=500)] = ()
+    surface_map: SurfaceMap | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
         """Stages in the order in which a model can go through them; each parameter once."""
         yield from needed(self, "stages")
+        yield from one_land(self)
         order = ("ad_spinup", "final", "transient")
         kinds = [stage.kind for stage in self.stages]
         for i, (before, after) in enumerate(pairwise(kinds)):
@@ -308,3 +344,38 @@ class Setup(QueryModel):
                     f"got {after} after {before}; wanted ad_spinup, then final, then transient",
                 )
         yield from repeated("fixed", self.fixed)
+
+
+MEMBERS = ("draw", "table", "draws")
+
+
+class SetupMembers(NamedTuple):
+    """Where a request's members come from, beside what is fixed for all of them."""
+
+    draw: ParameterDesign | None
+    table: ParameterTable | None
+    draws: ParameterDraws | None
+    fixed: tuple[ParameterValue, ...]
+
+    def violations(self, *, needed: bool = True) -> Iterator[FieldViolation]:
+        """Members from one place (or none); what varies is not fixed as well."""
+        given = [name for name in MEMBERS if getattr(self, name) is not None]
+        if len(given) > 1 or (needed and not given):
+            yield FieldViolation(
+                "members",
+                f"got {' and '.join(given) or 'none'}; wanted one of draw (from ranges), table "
+                "(as they are) and draws (of a calibration)",
+            )
+        fixed = {label(item.name, item.pft) for item in self.fixed}
+        varied: list[tuple[str, str]] = []
+        if self.draw is not None:
+            names = [label(item.name, item.pft) for item in self.draw.parameters]
+            varied += [(f"draw.parameters[{i}]", name) for i, name in enumerate(names)]
+        if self.table is not None:
+            names = [label(item.name, item.pft) for item in self.table.columns]
+            varied += [(f"table.columns[{i}]", name) for i, name in enumerate(names)]
+        for field, name in varied:
+            if name in fixed:
+                yield FieldViolation(
+                    field, f"{name} is fixed by setup.fixed; it cannot vary as well"
+                )

@@ -34,6 +34,16 @@ class RestartMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESTART_MODE_UNSPECIFIED: _ClassVar[RestartMode]
     RESTART_MODE_HOTSTART: _ClassVar[RestartMode]
     RESTART_MODE_RESUME: _ClassVar[RestartMode]
+
+class SpinUpKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SPIN_UP_KIND_UNSPECIFIED: _ClassVar[SpinUpKind]
+    SPIN_UP_KIND_NATIVE: _ClassVar[SpinUpKind]
+    SPIN_UP_KIND_EMULATOR: _ClassVar[SpinUpKind]
+    SPIN_UP_KIND_SASU: _ClassVar[SpinUpKind]
+    SPIN_UP_KIND_ANDERSON: _ClassVar[SpinUpKind]
+    SPIN_UP_KIND_ANALOGUE: _ClassVar[SpinUpKind]
+    SPIN_UP_KIND_TREES: _ClassVar[SpinUpKind]
 DESIGN_UNSPECIFIED: Design
 DESIGN_SOBOL: Design
 DESIGN_LATIN_HYPERCUBE: Design
@@ -48,6 +58,13 @@ FREQUENCY_YEARLY: Frequency
 RESTART_MODE_UNSPECIFIED: RestartMode
 RESTART_MODE_HOTSTART: RestartMode
 RESTART_MODE_RESUME: RestartMode
+SPIN_UP_KIND_UNSPECIFIED: SpinUpKind
+SPIN_UP_KIND_NATIVE: SpinUpKind
+SPIN_UP_KIND_EMULATOR: SpinUpKind
+SPIN_UP_KIND_SASU: SpinUpKind
+SPIN_UP_KIND_ANDERSON: SpinUpKind
+SPIN_UP_KIND_ANALOGUE: SpinUpKind
+SPIN_UP_KIND_TREES: SpinUpKind
 
 class ParameterInfo(_message.Message):
     __slots__ = ("name", "units", "long_name", "per_pft", "low", "high", "defaults", "lowest", "highest")
@@ -226,18 +243,100 @@ class Restart(_message.Message):
     def __init__(self, artifact: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., file: _Optional[str] = ..., mode: _Optional[_Union[RestartMode, str]] = ...) -> None: ...
 
 class Setup(_message.Message):
-    __slots__ = ("forcing", "surfaces", "stages", "restart", "fixed")
+    __slots__ = ("forcing", "surfaces", "stages", "restart", "fixed", "surface_map")
     FORCING_FIELD_NUMBER: _ClassVar[int]
     SURFACES_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
     RESTART_FIELD_NUMBER: _ClassVar[int]
     FIXED_FIELD_NUMBER: _ClassVar[int]
+    SURFACE_MAP_FIELD_NUMBER: _ClassVar[int]
     forcing: Forcing
     surfaces: _containers.RepeatedCompositeFieldContainer[Surface]
     stages: _containers.RepeatedCompositeFieldContainer[Stage]
     restart: Restart
     fixed: _containers.RepeatedCompositeFieldContainer[ParameterValue]
-    def __init__(self, forcing: _Optional[_Union[Forcing, _Mapping]] = ..., surfaces: _Optional[_Iterable[_Union[Surface, _Mapping]]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., restart: _Optional[_Union[Restart, _Mapping]] = ..., fixed: _Optional[_Iterable[_Union[ParameterValue, _Mapping]]] = ...) -> None: ...
+    surface_map: SurfaceMap
+    def __init__(self, forcing: _Optional[_Union[Forcing, _Mapping]] = ..., surfaces: _Optional[_Iterable[_Union[Surface, _Mapping]]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., restart: _Optional[_Union[Restart, _Mapping]] = ..., fixed: _Optional[_Iterable[_Union[ParameterValue, _Mapping]]] = ..., surface_map: _Optional[_Union[SurfaceMap, _Mapping]] = ...) -> None: ...
+
+class SurfaceMap(_message.Message):
+    __slots__ = ("files", "file", "plants", "seed", "trees", "cells")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    PLANTS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    TREES_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    files: _artifacts_pb2.ArtifactRef
+    file: str
+    plants: int
+    seed: int
+    trees: bool
+    cells: int
+    def __init__(self, files: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., file: _Optional[str] = ..., plants: _Optional[int] = ..., seed: _Optional[int] = ..., trees: _Optional[bool] = ..., cells: _Optional[int] = ...) -> None: ...
+
+class SpinUpSetup(_message.Message):
+    __slots__ = ("forcing", "surfaces", "surface_map", "fixed")
+    FORCING_FIELD_NUMBER: _ClassVar[int]
+    SURFACES_FIELD_NUMBER: _ClassVar[int]
+    SURFACE_MAP_FIELD_NUMBER: _ClassVar[int]
+    FIXED_FIELD_NUMBER: _ClassVar[int]
+    forcing: Forcing
+    surfaces: _containers.RepeatedCompositeFieldContainer[Surface]
+    surface_map: SurfaceMap
+    fixed: _containers.RepeatedCompositeFieldContainer[ParameterValue]
+    def __init__(self, forcing: _Optional[_Union[Forcing, _Mapping]] = ..., surfaces: _Optional[_Iterable[_Union[Surface, _Mapping]]] = ..., surface_map: _Optional[_Union[SurfaceMap, _Mapping]] = ..., fixed: _Optional[_Iterable[_Union[ParameterValue, _Mapping]]] = ...) -> None: ...
+
+class SpinUpMethod(_message.Message):
+    __slots__ = ("kind", "ad_years", "final_years", "emulator", "training")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AD_YEARS_FIELD_NUMBER: _ClassVar[int]
+    FINAL_YEARS_FIELD_NUMBER: _ClassVar[int]
+    EMULATOR_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_FIELD_NUMBER: _ClassVar[int]
+    kind: SpinUpKind
+    ad_years: int
+    final_years: int
+    emulator: _artifacts_pb2.ArtifactRef
+    training: _artifacts_pb2.ArtifactRef
+    def __init__(self, kind: _Optional[_Union[SpinUpKind, str]] = ..., ad_years: _Optional[int] = ..., final_years: _Optional[int] = ..., emulator: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., training: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ...) -> None: ...
+
+class SiteSample(_message.Message):
+    __slots__ = ("sites", "share", "seed", "block_deg")
+    SITES_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_DEG_FIELD_NUMBER: _ClassVar[int]
+    sites: int
+    share: float
+    seed: int
+    block_deg: float
+    def __init__(self, sites: _Optional[int] = ..., share: _Optional[float] = ..., seed: _Optional[int] = ..., block_deg: _Optional[float] = ...) -> None: ...
+
+class SpinUpLessons(_message.Message):
+    __slots__ = ("ad_years", "block_deg", "seed")
+    AD_YEARS_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_DEG_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    ad_years: int
+    block_deg: float
+    seed: int
+    def __init__(self, ad_years: _Optional[int] = ..., block_deg: _Optional[float] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class SpinUpCheck(_message.Message):
+    __slots__ = ("settle_cycles", "limit", "fallback_years", "no_fallback", "drift", "no_polish")
+    SETTLE_CYCLES_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_YEARS_FIELD_NUMBER: _ClassVar[int]
+    NO_FALLBACK_FIELD_NUMBER: _ClassVar[int]
+    DRIFT_FIELD_NUMBER: _ClassVar[int]
+    NO_POLISH_FIELD_NUMBER: _ClassVar[int]
+    settle_cycles: int
+    limit: float
+    fallback_years: int
+    no_fallback: bool
+    drift: float
+    no_polish: bool
+    def __init__(self, settle_cycles: _Optional[int] = ..., limit: _Optional[float] = ..., fallback_years: _Optional[int] = ..., no_fallback: _Optional[bool] = ..., drift: _Optional[float] = ..., no_polish: _Optional[bool] = ...) -> None: ...
 
 class TowerFluxes(_message.Message):
     __slots__ = ("files", "file", "site", "as_published")
@@ -436,6 +535,80 @@ class WriteSubmissionRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., sites: _Optional[_Iterable[_Union[SubmittedSite, _Mapping]]] = ..., held_back_years: _Optional[int] = ..., statistics: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., draws: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class WriteSubmissionResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _jobs_pb2.Job
+    def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class SpinUpRequest(_message.Message):
+    __slots__ = ("model", "setup", "draw", "table", "draws", "own_parameters", "method", "sample", "check", "title", "model_version", "lessons", "validate_only")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SETUP_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    DRAWS_FIELD_NUMBER: _ClassVar[int]
+    OWN_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LESSONS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    setup: SpinUpSetup
+    draw: ParameterDesign
+    table: ParameterTable
+    draws: ParameterDraws
+    own_parameters: bool
+    method: SpinUpMethod
+    sample: SiteSample
+    check: SpinUpCheck
+    title: str
+    model_version: str
+    lessons: SpinUpLessons
+    validate_only: bool
+    def __init__(self, model: _Optional[str] = ..., setup: _Optional[_Union[SpinUpSetup, _Mapping]] = ..., draw: _Optional[_Union[ParameterDesign, _Mapping]] = ..., table: _Optional[_Union[ParameterTable, _Mapping]] = ..., draws: _Optional[_Union[ParameterDraws, _Mapping]] = ..., own_parameters: _Optional[bool] = ..., method: _Optional[_Union[SpinUpMethod, _Mapping]] = ..., sample: _Optional[_Union[SiteSample, _Mapping]] = ..., check: _Optional[_Union[SpinUpCheck, _Mapping]] = ..., title: _Optional[str] = ..., model_version: _Optional[str] = ..., lessons: _Optional[_Union[SpinUpLessons, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class SpinUpResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _jobs_pb2.Job
+    def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class CompareSpinUpsRequest(_message.Message):
+    __slots__ = ("model", "setup", "draw", "table", "draws", "own_parameters", "methods", "reference", "sample", "check", "free_cycles", "title", "model_version", "validate_only")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SETUP_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    DRAWS_FIELD_NUMBER: _ClassVar[int]
+    OWN_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    FREE_CYCLES_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    setup: SpinUpSetup
+    draw: ParameterDesign
+    table: ParameterTable
+    draws: ParameterDraws
+    own_parameters: bool
+    methods: _containers.RepeatedCompositeFieldContainer[SpinUpMethod]
+    reference: SpinUpMethod
+    sample: SiteSample
+    check: SpinUpCheck
+    free_cycles: int
+    title: str
+    model_version: str
+    validate_only: bool
+    def __init__(self, model: _Optional[str] = ..., setup: _Optional[_Union[SpinUpSetup, _Mapping]] = ..., draw: _Optional[_Union[ParameterDesign, _Mapping]] = ..., table: _Optional[_Union[ParameterTable, _Mapping]] = ..., draws: _Optional[_Union[ParameterDraws, _Mapping]] = ..., own_parameters: _Optional[bool] = ..., methods: _Optional[_Iterable[_Union[SpinUpMethod, _Mapping]]] = ..., reference: _Optional[_Union[SpinUpMethod, _Mapping]] = ..., sample: _Optional[_Union[SiteSample, _Mapping]] = ..., check: _Optional[_Union[SpinUpCheck, _Mapping]] = ..., free_cycles: _Optional[int] = ..., title: _Optional[str] = ..., model_version: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class CompareSpinUpsResponse(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]
     job: _jobs_pb2.Job

@@ -70,6 +70,16 @@ class EnsembleRunnerServiceStub:
                 request_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionRequest.SerializeToString,
                 response_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionResponse.FromString,
                 _registered_method=True)
+        self.SpinUp = channel.unary_unary(
+                '/catena.api.ensemble_runner.v1.EnsembleRunnerService/SpinUp',
+                request_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SpinUpRequest.SerializeToString,
+                response_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SpinUpResponse.FromString,
+                _registered_method=True)
+        self.CompareSpinUps = channel.unary_unary(
+                '/catena.api.ensemble_runner.v1.EnsembleRunnerService/CompareSpinUps',
+                request_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.CompareSpinUpsRequest.SerializeToString,
+                response_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.CompareSpinUpsResponse.FromString,
+                _registered_method=True)
 
 
 class EnsembleRunnerServiceServicer:
@@ -125,6 +135,20 @@ class EnsembleRunnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SpinUp(self, request, context):
+        """Brings sites (cells x parameter sets) to equilibrium by one method, checks each, and spins up natively what fails.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareSpinUps(self, request, context):
+        """The same sites by several methods beside a long native spin-up: verification, validation, costs, and a report.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EnsembleRunnerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -162,6 +186,16 @@ def add_EnsembleRunnerServiceServicer_to_server(servicer, server):
                     servicer.WriteSubmission,
                     request_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionRequest.FromString,
                     response_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionResponse.SerializeToString,
+            ),
+            'SpinUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.SpinUp,
+                    request_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SpinUpRequest.FromString,
+                    response_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SpinUpResponse.SerializeToString,
+            ),
+            'CompareSpinUps': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareSpinUps,
+                    request_deserializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.CompareSpinUpsRequest.FromString,
+                    response_serializer=catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.CompareSpinUpsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -354,6 +388,60 @@ class EnsembleRunnerService:
             '/catena.api.ensemble_runner.v1.EnsembleRunnerService/WriteSubmission',
             catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionRequest.SerializeToString,
             catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.WriteSubmissionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SpinUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catena.api.ensemble_runner.v1.EnsembleRunnerService/SpinUp',
+            catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SpinUpRequest.SerializeToString,
+            catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.SpinUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareSpinUps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catena.api.ensemble_runner.v1.EnsembleRunnerService/CompareSpinUps',
+            catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.CompareSpinUpsRequest.SerializeToString,
+            catena_dot_api_dot_ensemble__runner_dot_v1_dot_ensemble__runner__pb2.CompareSpinUpsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,104 @@
+"""From a request's method to the coupler's plug-in, in whichever process it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from catena.coupler.embedded.state import State
+from catena.coupler.spin_up.embedded_case import EmbeddedCase
+from catena.coupler.spin_up.plug_in import SpinUp, SpunUp, spin_up_method
+from catena.ensemble_runner.spin_queries import SpinUpKind, SpinUpMethod
+from catena.shared.artifacts import Artifact
+from catena.shared.errors import InternalError
+from catena.shared.query import RefQuery
+
+EMULATOR, WEIGHTS = "emulator.json", "weights.safetensors"
+SITES, ABOUT = "sites.safetensors", "about.json"
+"""What can be learned from a native spin-up: arrays, and what they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class MethodPlan:
+    """A method with all that it needs, so that it can be sent to other processes.
+
+    Parameters
+    ----------
+    kind : str
+    options : mapping of str to int
+        Of the plug-in.
+    about : mapping
+        Of what was learned from, or of the emulator.
+    arrays : mapping of str to array
+    digest : str
+        Of what was learned from; empty where nothing was.
+    """
+
+    kind: SpinUpKind
+    options: Mapping[str, int]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    digest: str = ""
+
+    def described(self) -> dict[str, Any]:
+        """All that decides the results, as JSON."""
+        return {"kind": self.kind, "options": dict(self.options), "learned": self.digest}
+
+    def plug_in(self) -> SpinUp:
+        """The coupler's method; one that has to be fitted is fitted once in a process."""
+        key = hashlib.sha256(repr(sorted(self.described().items())).encode()).hexdigest()
+        if key not in _MADE:
+            _MADE.clear()  # one at a time: forests are large
+            _MADE[key] = self._made()
+        return _MADE[key]
+
+    def _made(self) -> SpinUp:
+        made: Any = spin_up_method(self.kind)
+        # Sites with plants that were not learned go to the native spin-up, and the report says so.
+        learned: dict[str, Any] = {"strange_plants": "fall back"}
+        if self.kind == "emulator":
+            plug_in: SpinUp = made.from_parts(self.about, self.arrays, **learned)
+        elif self.kind in ("analogue", "trees"):
+            from catena.coupler.spin_up.training_sites import TrainingSites
+
+            plug_in = made(TrainingSites.from_parts(self.about, self.arrays), **learned)
+        else:
+            plug_in = made(**self.options)
+        return plug_in
+
+    def run(self, case: EmbeddedCase) -> SpunUp[State]:
+        """Spin up all sites of a case.
+
+        Raises
+        ------
+        FailedPrecondition
+            When the method cannot spin up this case; says why.
+        """
+        return self.plug_in().run(case)
+
+
+_MADE: dict[str, SpinUp] = {}
+
+_AD_YEARS = {"native": "ad_years", "sasu": "start_years", "anderson": "start_years"}
+
+
+def method_plan(asked: SpinUpMethod, open_ref: Callable[[RefQuery], Artifact]) -> MethodPlan:
+    """A method of a request with what it learned."""
+    options = {}
+    if asked.ad_years is not None:
+        options[_AD_YEARS[asked.kind]] = asked.ad_years
+    if asked.final_years is not None:
+        options["final_years"] = asked.final_years
+    ref = asked.emulator or asked.training
+    if ref is None:
+        return MethodPlan(asked.kind, options)
+    artifact = open_ref(ref)
+    files = (EMULATOR, WEIGHTS) if asked.kind == "emulator" else (ABOUT, SITES)
+    about = artifact.read_json(files[0])
+    if not isinstance(about, dict):
+        raise InternalError(f"{files[0]} holds no object; the artifact is of another make")
+    return MethodPlan(asked.kind, options, about, artifact.read_arrays(files[1]), ref.digest)
