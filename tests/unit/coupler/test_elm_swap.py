@@ -22,7 +22,8 @@ from catena.coupler.elm.methods import spin_up_of
 from catena.coupler.elm.pool_table import names_in_file, pools_of, table_of
 from catena.coupler.elm.spin_up_options import SpinUpOptions
 from catena.coupler.elm.spin_up_runs import ElmState
-from catena.coupler.elm.swap import ElmSwap, SwapReport, read_report
+from catena.coupler.elm.swap import ElmSwap
+from catena.coupler.elm.swap_report import SwapReport, read_report
 from catena.coupler.fake_cime import Fault, set_faults
 from catena.coupler.fake_cime.land import Land
 from catena.coupler.restart import read_restart
@@ -308,6 +309,23 @@ def test_a_model_that_begins_with_something_else_stops_the_swap(
     with pytest.raises(InvalidData, match="dead wood is ten times what was written"):
         ElmSwap(config, Planted(truth.pools, ad_years=0)).run()
     assert submitted(config)[-1] == "moz-planted_02_final"
+
+
+@pytest.mark.slow
+def test_a_state_from_which_the_numbers_break_ends_in_a_native_spin_up(
+    tmp_path: Path, truth: Truth
+) -> None:
+    stages = [{"name": "ad_spinup", "years": 40}, {"name": "final", "years": 2}]
+    wide = {"nee": 1e4, "drift": 1e4}
+    config = swap_config(tmp_path, stages=stages, spin_up={**wide, "settle_cycles": 0})
+    set_faults(config.cime_root, [Fault("nan_restart", where="_02_final", times=1)])
+    report = run_to_the_end(ElmSwap(config, Planted(truth.pools, ad_years=0)))
+    assert report.fell_back and "holds NaN in soil4c_vr" in report.why
+    assert report.reached and not report.transient
+    # From bare ground with the executable that was built first.
+    assert submitted(config)[2:5] == [
+        "moz-planted_02_ad", "moz-planted_03_ad", "moz-planted_04_final",
+    ]  # fmt: skip
 
 
 # The command

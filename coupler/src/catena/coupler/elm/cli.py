@@ -97,7 +97,7 @@ def status(
 ) -> None:
     """How far each case is, by the model's own files, and what the swap came to."""
     from catena.coupler.elm.progress import cases_of
-    from catena.coupler.elm.swap import read_report, report_path
+    from catena.coupler.elm.swap_report import read_report, report_path
 
     loaded = _loaded(config, spin_up, emulator)
     found = cases_of(loaded, loaded.spin_up.method)

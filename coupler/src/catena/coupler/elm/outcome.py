@@ -16,6 +16,8 @@ from catena.coupler.restart.source import refuse_truncated
 from catena.shared.errors import InvalidData
 
 TERMINATION = "SUCCESSFUL TERMINATION"
+WENT_WRONG = "the run went wrong without an error"
+"""Said of a restart file with NaN: the model's numbers broke, not the machine."""
 _LOGS = ("e3sm", "lnd", "cpl")
 _CHECKED = re.compile(
     r"(soil[1-4]|litr[1-3]|cwd)[cnp]_vr$|^(leaf|froot|(live|dead)(stem|croot))[cnp]$"
@@ -97,7 +99,7 @@ def restart_problem(path: Path, spinup_state: int) -> str:
                 return f"{path.name} carries spinup_state {flag}, wanted {spinup_state}"
             for name, variable in file.variables.items():
                 if _CHECKED.search(name) and np.isnan(variable[...]).any():
-                    return f"{path.name} holds NaN in {name}: the run went wrong without an error"
+                    return f"{path.name} holds NaN in {name}: {WENT_WRONG}"
     except (OSError, RuntimeError, InvalidData) as error:
         return f"{path.name} cannot be read: {error}"
     return ""

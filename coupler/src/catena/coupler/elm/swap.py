@@ -8,8 +8,7 @@ is. Everything is done once; calling again after any interruption goes on.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,125 +18,20 @@ from numpy.typing import NDArray
 from catena.coupler.elm.actions import write_atomically
 from catena.coupler.elm.config import ElmConfig
 from catena.coupler.elm.land_case import ElmLandCase
+from catena.coupler.elm.outcome import WENT_WRONG
 from catena.coupler.elm.put_in import put_in
 from catena.coupler.elm.rehearsal import rehearse
 from catena.coupler.elm.spin_up_options import SpinUpOptions
 from catena.coupler.elm.spin_up_runs import ElmState
 from catena.coupler.elm.stages import whole_cycles
+from catena.coupler.elm.swap_report import FAR, Judged, SwapReport, report_path
 from catena.coupler.restart import read_restart
 from catena.coupler.spin_up.case import Floats
 from catena.coupler.spin_up.check import CheckPlan, check_and_fall_back
 from catena.coupler.spin_up.judge import judge
 from catena.coupler.spin_up.native import AD_YEARS, FINAL_YEARS, Native
-from catena.coupler.spin_up.plug_in import Progress, SpinUp, quiet
-from catena.shared.errors import InvalidRequest
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What native runs of whole cycles say about the state that they began from.
-
-    Parameters
-    ----------
-    what : {"check", "fallback"}
-    case : str
-        Of ELM, the last one.
-    years : int
-    nee : list of float
-        Mean of the judged cycles by site, gC m-2 yr-1.
-    drift : list of float
-        Largest change of a carbon pool by site, gC m-2 yr-1.
-    why : list of str
-        What each site fails by; empty for one at rest.
-    area_fraction : float
-        Part of the area at rest.
-    passed : bool
-    """
-
-    what: str
-    case: str
-    years: int
-    nee: list[float]
-    drift: list[float]
-    why: list[str]
-    area_fraction: float
-    passed: bool
-
-    def __str__(self) -> str:
-        nee, drift = np.array(self.nee), np.array(self.drift)
-        failing = [f"cell {site}: {why}" for site, why in enumerate(self.why) if why]
-        told = f" ({'; '.join(failing[:5])})" if failing else ""
-        return (
-            f"{self.what}: {self.years} years, to the end of case {self.case}: |NEE| up to "
-            f"{np.abs(nee).max():.3g}, pools drift by up to {drift.max():.3g} gC m-2 yr-1, "
-            f"{100.0 * self.area_fraction:.4g} % of the area at rest: "
-            f"{'passed' if self.passed else 'FAILED'}{told}"
-        )
-
-
-@dataclass
-class SwapReport:
-    """How a case was brought to equilibrium.
-
-    Parameters
-    ----------
-    method : str
-    reached : bool
-        Whether it is at equilibrium, by the last judgement.
-    fell_back : bool
-        Whether ELM had to go on natively.
-    why : str
-        Why it fell back; empty where it did not.
-    restart : str
-        What the next stage begins from.
-    judgements : list of Judged
-    put_in : list of mapping
-        For each file that pools were put into: template, file, and by pool before and after.
-    notes : list of str
-        Of the method.
-    unfamiliar : float or None
-        Largest distance of a site from what the method learned.
-    years, native_years, years_saved_ratio : float
-        Simulated years a site, all runs counted; of the native stages; their quotient.
-    cpu_s : float
-        Wall time of the runs times processors; waiting in a queue is in it.
-    transient : str
-        Restart file at the end of the transient stage; empty where there is none.
-    """
-
-    method: str
-    reached: bool = False
-    fell_back: bool = False
-    why: str = ""
-    restart: str = ""
-    judgements: list[Judged] = field(default_factory=list)
-    put_in: list[Mapping[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    unfamiliar: float | None = None
-    years: float = 0.0
-    native_years: float = 0.0
-    years_saved_ratio: float = 0.0
-    cpu_s: float = 0.0
-    transient: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        lines = [f"spin-up by {self.method}", *self.notes, *map(str, self.judgements)]
-        if self.fell_back:
-            lines.append(f"fell back: {self.why}")
-        lines.append(
-            f"{'at equilibrium' if self.reached else 'NOT at equilibrium'} after {self.years:g} "
-            f"simulated years, natively {self.native_years:g} (a factor of "
-            f"{self.years_saved_ratio:.3g})"
-        )
-        if self.restart:
-            lines.append(f"restart file {self.restart}")
-        if self.transient:
-            lines.append(f"transient stage ended with {self.transient}")
-        return "\n".join(lines)
+from catena.coupler.spin_up.plug_in import Progress, SpinUp, SpunUp, quiet
+from catena.shared.errors import FailedPrecondition, JobFailed
 
 
 class ElmSwap:
@@ -252,19 +146,18 @@ class ElmSwap:
         made = self.method.run(self.case, progress)
         report.notes = list(made.notes)
         if made.unfamiliar is not None:
-            report.unfamiliar = float(np.max(made.unfamiliar))
+            report.unfamiliar = min(float(np.max(made.unfamiliar)), FAR)
         self._keep(report)
-        options = self.options
-        # ELM runs all cells together, so the fallback is one of the whole case, below.
-        plan = CheckPlan(options.criterion, options.settle_cycles, polish=False, tries=0)
-        checked = check_and_fall_back(self.case, made, plan, progress)
-        state = checked.state
-        why = [", ".join(each) for each in checked.why]
-        cycles = options.settle_cycles + 1
-        self._add(report, "check", cycles, checked.nee, checked.drift, why, checked.passed)
-        if not report.judgements[-1].passed:
+        state: ElmState | None
+        try:
+            state = self._checked(made, report, progress)
+        except JobFailed as error:
+            if WENT_WRONG not in str(error):
+                raise  # of the machine, as at a walltime: asking again goes on
+            state, report.why = None, str(error)
+        if state is None or not report.judgements[-1].passed:
             report.fell_back = True
-            report.why = "; ".join(dict.fromkeys(each for each in why if each))
+            self._keep(report)
             state = self._fall_back(state, report, progress)
         report.reached = report.judgements[-1].passed
         report.restart = str(state.restart)
@@ -279,12 +172,32 @@ class ElmSwap:
                 self._keep(report)
         return report
 
-    def _fall_back(self, state: ElmState, report: SwapReport, progress: Progress) -> ElmState:
+    def _checked(self, made: SpunUp[ElmState], report: SwapReport, progress: Progress) -> ElmState:
+        """Whole cycles from the method's state, and what they say."""
+        options = self.options
+        # ELM runs all cells together, so the fallback is one of the whole case.
+        plan = CheckPlan(
+            criterion=options.criterion,
+            settle_cycles=options.settle_cycles,
+            polish=False,
+            tries=0,
+        )
+        checked = check_and_fall_back(self.case, made, plan, progress)
+        why = [", ".join(each) for each in checked.why]
+        cycles = options.settle_cycles + 1
+        self._add(report, "check", cycles, checked.nee, checked.drift, why, checked.passed)
+        report.why = "; ".join(dict.fromkeys(each for each in why if each))
+        return checked.state
+
+    def _fall_back(
+        self, state: ElmState | None, report: SwapReport, progress: Progress
+    ) -> ElmState:
         """Natively on from the state after the check; from bare ground where that leads nowhere."""
         options, case = self.options, self.case
-        for number in range(options.tries):
+        first = 0 if state is not None else options.patience
+        for number in range(first, options.tries):
             progress(1.0, f"fallback, try {number + 1} of {options.tries}")
-            if number == options.patience:
+            if number == options.patience or state is None:
                 state = self.native.run(case, progress).state
             before = case.pools(state)
             stretch = case.run(state, options.chunk_cycles)
@@ -298,6 +211,11 @@ class ElmSwap:
             self._add(report, "fallback", options.chunk_cycles, found.nee, found.drift, why, passed)
             if report.judgements[-1].passed:
                 break
+        if state is None:
+            raise FailedPrecondition(
+                f"ELM does not run from the state that {self.method.name} made ({report.why}), and "
+                "spin_up.tries allows no fallback; raise it, or take --spin-up native"
+            )
         return state
 
     @property
@@ -355,24 +273,3 @@ class ElmSwap:
             if ran.start == made:
                 return str(ran.case.state.get("hand_over") or "not compared")
         return "not run from"
-
-
-def report_path(config: ElmConfig, method: str) -> Path:
-    """Where the report of a swap lies."""
-    return config.case_root / f"{config.case_name}-{method}.spin_up.json"
-
-
-def read_report(path: Path) -> SwapReport:
-    """A report as far as it has come.
-
-    Raises
-    ------
-    InvalidRequest
-        When there is none, or it is damaged.
-    """
-    try:
-        values = json.loads(path.read_text())
-        values["judgements"] = [Judged(**each) for each in values["judgements"]]
-        return SwapReport(**values)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidRequest(f"there is no whole report '{path}' ({error})") from error
