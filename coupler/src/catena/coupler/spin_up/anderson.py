@@ -23,8 +23,8 @@ SMALLEST = 1e-6
 """g m-2; smaller pools are left as the run leaves them: their logarithms are noise."""
 CARBON_PER_NITROGEN = 20.0
 """gC that one gN counts for, about the ratio of whole ecosystems."""
-RIDGE = 1e-8
-"""Of the mean diagonal of the normal equations, for differences that lie along each other."""
+ALONG = 1e-6
+"""Directions in which differences of length 1 differ by less than this count as one."""
 
 
 def mixed(g: Floats, f: Floats, dx: Floats, df: Floats, weights: Floats) -> Floats:
@@ -44,13 +44,14 @@ def mixed(g: Floats, f: Floats, dx: Floats, df: Floats, weights: Floats) -> Floa
     float64 (site, number)
         ``g - (dx + df)^T c`` with the c that makes ``f - df^T c`` smallest.
     """
-    weighted = df * weights[:, np.newaxis]
-    normal = weighted @ df.transpose(0, 2, 1)
-    past = normal.shape[1]
-    mean = np.trace(normal, axis1=1, axis2=2) / max(past, 1)
-    ridge = RIDGE * mean + np.finfo(np.float64).tiny
-    normal = normal + ridge[:, np.newaxis, np.newaxis] * np.eye(past)
-    c = np.linalg.solve(normal, weighted @ f[..., np.newaxis])
+    root = np.sqrt(weights)
+    columns = (df * root[:, np.newaxis]).transpose(0, 2, 1)
+    # Differences shrink as the residual does: of one length, none is lost beside the others.
+    length = np.linalg.norm(columns, axis=1, keepdims=True)
+    columns = np.divide(columns, length, out=np.zeros_like(columns), where=length > 0.0)
+    c = np.linalg.pinv(columns, rcond=ALONG) @ (root * f)[..., np.newaxis]
+    length = length.transpose(0, 2, 1)
+    c = np.divide(c, length, out=np.zeros_like(c), where=length > 0.0)
     made: Floats = g - ((dx + df).transpose(0, 2, 1) @ c)[..., 0]
     return made
 
@@ -77,8 +78,8 @@ class Anderson(SpinUp):
     """
 
     name: ClassVar[str] = "anderson"
-    start_years: int = 50
-    cycles: int = 12
+    start_years: int = 100
+    cycles: int = 14
     depth: int = 4
     largest: float = 1.0
     worse: float = 1.5
@@ -108,11 +109,13 @@ class Anderson(SpinUp):
             stretch = case.run(state, 1)
             g = _logarithms(stretch.pools)
             usable = np.isfinite(x) & np.isfinite(g)
-            weights = np.where(usable, units * np.exp(g), 0.0)
-            total = weights.sum(axis=1, keepdims=True)
-            weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0.0)
             f = np.where(usable, g - x, 0.0)
-            merit = np.sqrt((weights * f * f).sum(axis=1))
+            stocks = np.where(usable, units * np.exp(g), 0.0)
+            # In gC: relative changes would be as small far above the equilibrium as near it.
+            moved = stocks - np.where(usable, units * np.exp(x), 0.0)
+            merit = np.sqrt((moved * moved).sum(axis=1))
+            total = stocks.sum(axis=1, keepdims=True)
+            weights = np.divide(stocks, total, out=np.zeros_like(stocks), where=total > 0.0)
             bad = known & (merit > self.worse * last)
             good = known & ~bad
             fresh = good[:, np.newaxis] & usable & np.isfinite(x_before)

@@ -2,8 +2,8 @@
 
 Source: Xia et al. (2012), Geosci. Model Dev. 5, 1259; Lu et al. (2020) for CLM5, whose matrix holds
 the plants too. Here a case says which pools are in its matrix; all others follow in the cycles that
-are run between two solutions. Pools come back multiplied by (steady state over mean of the cycle),
-so that seasons stay and a model at equilibrium is left where it is.
+are run between two solutions. A pool at the end of a cycle differs from its mean by the season and
+by its trend; the season stays, so that a model at equilibrium is left where it is.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def steady_state(cascade: Cascade) -> Floats:
     return np.where(absent | stuck[:, np.newaxis], np.nan, made)
 
 
-def steady_pools(stretch: Stretch[S], layout: PoolLayout) -> Floats:
+def steady_pools(stretch: Stretch[S], layout: PoolLayout, cycle_years: int) -> Floats:
     """Pools after a stretch, its slow ones at the steady state of its last cycle.
 
     Parameters
@@ -50,6 +50,7 @@ def steady_pools(stretch: Stretch[S], layout: PoolLayout) -> Floats:
     stretch : Stretch
         With a cascade.
     layout : PoolLayout
+    cycle_years : int
 
     Returns
     -------
@@ -60,11 +61,18 @@ def steady_pools(stretch: Stretch[S], layout: PoolLayout) -> Floats:
         raise InvalidRequest("the stretch came without the matrix of its decomposition")
     cascade = stretch.cascade
     at = layout.at(cascade.pools)
-    steady, means = steady_state(cascade), cascade.means
-    factor = np.divide(steady, means, out=np.full_like(steady, np.nan), where=means > 0.0)
-    factor[~(factor > 0.0)] = np.nan
+    days = cycle_years * 365.0
+    lost = cascade.losses * cascade.means
+    inflow = cascade.litter + lost + (cascade.matrix @ np.nan_to_num(lost)[..., np.newaxis])[..., 0]
+    kept = np.exp(-cascade.losses * days)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Under this inflow a pool comes back to one value after each cycle: what is off by d is off
+        # by kept * d a cycle later. Under the inflow of the steady state it is in proportion.
+        returning = stretch.pools[:, at] + (inflow - lost) * days * kept / (1.0 - kept)
+        slow = returning * steady_state(cascade) / (inflow / cascade.losses)
+    slow[~(slow > 0.0)] = np.nan
     made = np.full(stretch.pools.shape, np.nan)
-    made[:, at] = stretch.pools[:, at] * factor
+    made[:, at] = slow
     return made
 
 
@@ -85,7 +93,7 @@ class Sasu(SpinUp):
     name: ClassVar[str] = "sasu"
     needs_cascade: ClassVar[bool] = True
     start_years: int = 30
-    rounds: int = 8
+    rounds: int = 15
     settle_years: int = 10
 
     def __post_init__(self) -> None:
@@ -104,7 +112,9 @@ class Sasu(SpinUp):
         for n in range(self.rounds):
             progress((n + 1) / (self.rounds + 2), f"steady state {n + 1} of {self.rounds}")
             stretch = case.run(state, 1)
-            state = case.with_pools(stretch.state, steady_pools(stretch, case.layout))
+            state = case.with_pools(
+                stretch.state, steady_pools(stretch, case.layout, case.cycle_years)
+            )
             cycles += 1
         settle = whole_cycles(case, self.settle_years)
         if settle:

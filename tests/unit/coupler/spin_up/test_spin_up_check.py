@@ -1,0 +1,223 @@
+"""Bad spin-ups are caught, site by site, and the run still ends at equilibrium."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from support.linear_land import LAYOUT, LinearLand, LinearState
+from support.spin_up_cases import case
+
+from catena.coupler.spin_up.case import Floats, Stretch
+from catena.coupler.spin_up.check import AS_IT_WAS, NATIVE, POLISHED, CheckPlan, check_and_fall_back
+from catena.coupler.spin_up.judge import Criterion, judge
+from catena.coupler.spin_up.native import Native
+from catena.coupler.spin_up.plug_in import SpunUp
+from catena.coupler.spin_up.sasu import Sasu
+from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest
+
+LITTER = np.array([100.0, 350.0, 20.0, 700.0])
+LONG = Native(ad_years=400, final_years=400)
+PLAN = CheckPlan(polish=False, native=LONG)
+
+
+def spun(pools: Floats | None = None, **more: Any) -> tuple[LinearLand, SpunUp[LinearState]]:
+    """A method that took 20 years; by default it found the equilibrium."""
+    land = LinearLand(LITTER)
+    values = land.equilibrium() if pools is None else pools
+    return land, SpunUp(LinearState(values), np.full(4, 20.0), **more)
+
+
+def at_equilibrium(land: LinearLand, pools: Floats) -> None:
+    assert (np.abs(land.run(LinearState(pools), 1).nee) < 1.0).all()
+
+
+def test_a_good_spin_up_passes_as_it_was() -> None:
+    land, good = spun()
+    checked = check_and_fall_back(land, good, PLAN)
+    assert checked.used == (AS_IT_WAS,) * 4
+    assert checked.why == ((),) * 4
+    assert checked.passed_first.all()
+    assert checked.years.tolist() == [40.0] * 4
+    assert checked.years_saved(450) == pytest.approx(1.0 - 40.0 / 450.0)
+    assert np.abs(checked.nee_before).max() < 1e-6
+    assert str(checked).startswith("4 sites: 4 as it was, 0 polished, 0 native; 4 passed at first")
+    assert land.cost.site_years == 4 * 20
+
+
+def planted(kind: str) -> Floats:
+    """Pools of a bad method."""
+    made = LinearLand(LITTER).equilibrium()
+    if kind == "three times the pools":
+        made[:, :3] *= 3.0
+    elif kind == "shuffled sites":
+        made = made[[3, 2, 1, 0]]
+    elif kind == "one site NaN":
+        made[1] = np.nan
+    elif kind == "one pool NaN":
+        made[1, 2] = np.nan
+    elif kind == "one pool negative":
+        made[1, 1] *= -1.0
+    elif kind == "one pool infinite":
+        made[1, 0] = np.inf
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "caught"),
+    [
+        ("three times the pools", [0, 1, 2, 3]),
+        ("shuffled sites", [0, 1, 2, 3]),
+        ("one site NaN", [1]),
+        ("one pool NaN", [1]),
+        ("one pool negative", [1]),
+        ("one pool infinite", [1]),
+    ],
+)
+def test_a_planted_bad_method_is_caught_and_the_run_ends_at_equilibrium(
+    kind: str, caught: list[int]
+) -> None:
+    land, bad = spun(planted(kind))
+    checked = check_and_fall_back(land, bad, PLAN)
+    assert [n for n, why in enumerate(checked.why) if why] == caught
+    assert np.flatnonzero(~checked.passed_first).tolist() == caught
+    assert checked.passed.all()
+    assert [n for n, used in enumerate(checked.used) if used == NATIVE] == caught
+    assert (checked.years[caught] > 40.0).all()
+    others = np.setdiff1d(np.arange(4), caught)
+    assert (checked.years[others] == 40.0).all()
+    at_equilibrium(land, checked.pools)
+
+
+def test_without_the_fallback_a_bad_method_stays_bad() -> None:
+    """The drill can fail: what mends it is the fallback and nothing else."""
+    land, bad = spun(planted("three times the pools"))
+    checked = check_and_fall_back(land, bad, replace(PLAN, tries=0))
+    assert not checked.passed.any()
+    assert "soil" not in checked.why[0][0]
+    assert checked.why[0][0].startswith("NEE +")
+    assert "passivec drifts" in checked.why[3][1] or "slowc drifts" in checked.why[3][1]
+    assert len(checked.notes) == 4
+
+
+def test_a_little_native_spin_up_is_enough_for_a_near_miss() -> None:
+    pools = LinearLand(LITTER).equilibrium()
+    pools[1, 1] *= 1.02
+    land, near = spun(pools)
+    checked = check_and_fall_back(land, near, PLAN)
+    assert np.flatnonzero(~checked.passed_first).tolist() == [1]
+    assert 40.0 < checked.years[1] <= 140.0
+
+
+def test_what_leads_nowhere_begins_again_from_bare_ground() -> None:
+    land, bad = spun(planted("three times the pools"))
+    plan = replace(PLAN, patience=1, criterion=Criterion(nee=0.5))
+    checked = check_and_fall_back(land, bad, plan)
+    assert checked.passed.all()
+    # 20 of the method, 20 of the check, one try, the native spin-up, one try or more.
+    assert (checked.years[[1, 3]] >= 20 + 20 + 50 + 800 + 50).all()
+
+
+def test_pools_that_drift_against_each_other_are_caught() -> None:
+    """NEE is near 0 while litter goes into the soil: the sum alone would pass."""
+    pools = LinearLand(LITTER).equilibrium()
+    stretch = Stretch(
+        LinearState(pools), 1, np.zeros((4, 1)), np.zeros((4, 1)), {}, pools + [[40.0, -40.0, 0, 0]]
+    )
+    found = judge(stretch, pools, 10, LAYOUT)
+    np.testing.assert_allclose(found.drift, 4.0)
+    assert not found.passes(Criterion()).any()
+    assert found.why(0, Criterion(), LAYOUT) == ("litterc drifts by 4 gC m-2 yr-1",)
+    assert found.passes(Criterion(drift=5.0)).all()
+
+
+def test_a_rhythm_of_several_cycles_is_judged_as_a_whole() -> None:
+    pools = LinearLand(LITTER).equilibrium()
+    nee = np.tile([3.0, -1.4, -1.3], (4, 1))
+    stretch = Stretch(LinearState(pools), 3, nee, nee, {}, pools)
+    assert judge(stretch, pools, 30, LAYOUT).passes(Criterion()).all()
+    one = Stretch(LinearState(pools), 1, nee[:, :1], nee[:, :1], {}, pools)
+    assert not judge(one, pools, 10, LAYOUT).passes(Criterion()).any()
+    lost = Stretch(LinearState(pools), 3, nee * np.nan, nee, {}, pools * np.nan)
+    assert not judge(lost, pools, 30, LAYOUT).passes(Criterion()).any()
+
+
+def test_what_is_unlike_anything_learned_is_not_trusted() -> None:
+    land, strange = spun(unfamiliar=np.array([0.3, 1.0, 1.7, np.nan]))
+    checked = check_and_fall_back(land, strange, PLAN)
+    assert np.flatnonzero(~checked.passed_first).tolist() == [2, 3]
+    assert checked.why[2] == ("unlike what was learned (1.7)",)
+    assert checked.used == (AS_IT_WAS, AS_IT_WAS, NATIVE, NATIVE)
+    assert checked.passed.all()
+
+
+def test_the_matrix_polishes_what_the_settling_cycle_shows_to_be_off() -> None:
+    pools = LinearLand(LITTER).equilibrium()
+    pools[[1, 3], :3] *= 1.3
+    land, bad = spun(pools)
+    plan = replace(PLAN, polish=True)
+    checked = check_and_fall_back(land, bad, plan)
+    assert checked.used == (AS_IT_WAS, POLISHED, AS_IT_WAS, POLISHED)
+    assert checked.passed_first.all()
+    assert checked.years.tolist() == [40.0] * 4
+    np.testing.assert_allclose(checked.pools[:, :3], land.equilibrium()[:, :3], rtol=5e-3)
+    blind = LinearLand(LITTER, has_cascade=False)
+    assert POLISHED not in check_and_fall_back(blind, bad, plan).used
+
+
+def test_a_check_without_settling_judges_the_first_cycle() -> None:
+    land, good = spun()
+    checked = check_and_fall_back(land, good, replace(PLAN, settle_cycles=0))
+    assert checked.years.tolist() == [30.0] * 4
+    np.testing.assert_array_equal(checked.nee_before, checked.nee)
+
+
+def test_a_site_that_can_not_run_is_left_with_its_cause() -> None:
+    land = LinearLand(np.array([100.0, np.nan]))
+    state = LinearState(np.nan_to_num(land.equilibrium(), nan=5.0))
+    checked = check_and_fall_back(land, SpunUp(state, np.full(2, 20.0)), replace(PLAN, tries=3))
+    assert checked.passed.tolist() == [True, False]
+    assert checked.notes == ("site 1 did not reach equilibrium by fallback either",)
+    assert checked.why[1]
+
+
+def test_a_state_of_accelerated_decomposition_is_not_checked() -> None:
+    land, good = spun()
+    accelerated = replace(good, state=replace(good.state, spinup_state=1))
+    with pytest.raises(InvalidData, match="the other mode"):
+        check_and_fall_back(land, accelerated, PLAN)
+    with pytest.raises(FailedPrecondition, match="4 sites came for a case of 2"):
+        check_and_fall_back(land.part(np.array([0, 1])), good, PLAN)
+
+
+def test_plans_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="1 cycle a try"):
+        CheckPlan(chunk_cycles=0)
+    with pytest.raises(InvalidRequest, match="positive ones"):
+        Criterion(nee=0.0)
+
+
+@pytest.mark.slow
+def test_the_embedded_model_ends_at_equilibrium_whatever_a_method_made() -> None:
+    """Three times the pools, shuffled sites and a broken one, in cells of four plants."""
+    made = case(members=2, cells=3, years=2)
+    good = Sasu(start_years=60, rounds=30, settle_years=10).run(made)
+    pools = made.pools(good.state)
+    soil = made.layout.at(["soil3c", "soil4c"])
+    bad = np.full_like(pools, np.nan)
+    bad[:, soil] = pools[[4, 3, 5, 1, 0, 2]][:, soil] * 3.0
+    state = made.with_pools(good.state, bad)
+    broken = state.values.copy()
+    broken[2] = np.nan
+    broken[3, 0, made._places._index[3, soil[0]]] = -50.0
+    planted = replace(good, state=replace(state, values=broken))
+    for polish in (False, True):
+        checked = check_and_fall_back(made, planted, CheckPlan(polish=polish, chunk_cycles=25))
+        assert checked.passed.all()
+        assert not checked.passed_first[[2, 3]].any()
+        assert checked.why[3] == ("soil3c is -50",)
+        assert (np.abs(made.run(checked.state, 5).nee.mean(axis=1)) < 1.0).all()
+        assert checked.state.spinup_state == 0
+    assert not check_and_fall_back(made, planted, CheckPlan(polish=False, tries=0)).passed.any()
