@@ -139,6 +139,9 @@ def test_spin_ups_learn_from_sites_of_a_file(
     monkeypatch.setattr(steps, "plain_ref", lambda ref: made("files"))
     assert steps.sites_files(config, "tuned")["kind"] == "files"
     assert put == [{"sites.safetensors": tmp_path / "sites.safetensors"}]
+    (tmp_path / "about.json").write_text("{}")
+    steps.sites_files(config, "tuned")
+    assert put[1] == {**put[0], "about.json": tmp_path / "about.json"}
 
 
 @pytest.mark.parametrize(

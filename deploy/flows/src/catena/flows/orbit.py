@@ -51,7 +51,7 @@ class SpinUpSites(OpenSection):
     Parameters
     ----------
     path : Path
-        Safetensors file of inputs and pools.
+        Safetensors file of inputs and pools; ``about.json`` beside it goes with it.
     """
 
     path: LocalFile

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from catena.flows.orbit import OrbitTraining
-from catena.flows.rpc import Ref, Section, faults, later, plain_ref
+from catena.flows.rpc import Check, Ref, Section, faults, later, plain_ref
 from catena.shared.client import FieldViolation, InvalidRequest, connect, put_files
 
 SERVICE = "orbit-trainer"
@@ -70,11 +70,14 @@ def fine_tune_request(
 
 
 def sites_files(config: OrbitTraining, name: str) -> Ref:
-    """Puts the file of sites of a fine-tuning into the store."""
+    """Puts the file of sites of a fine-tuning into the store, and what lies beside it of them."""
     sites = config.fine_tunes[name].sites
     assert sites is not None
     # Resolved: data are often links to another disk; they keep the link's name.
     by_name = {sites.path.name: sites.path.resolve()}
+    about = sites.path.with_name("about.json")
+    if about.is_file():
+        by_name[about.name] = about.resolve()
     return plain_ref(put_files(by_name, title=f"sites of {name}"))
 
 
@@ -124,8 +127,6 @@ def plan_request(config: OrbitTraining) -> Section:
 
 # ------------------------------------------------------------------ checking before anything runs
 
-_Check = tuple[str, str, Callable[[], Section]]
-
 
 def check_orbit(config: OrbitTraining, as_of: str) -> None:
     """Have every request checked by the services, before anything runs.
@@ -151,7 +152,7 @@ def check_orbit(config: OrbitTraining, as_of: str) -> None:
         raise InvalidRequest(f"{config.name}: {len(found)} {noun} not as wanted", violations=found)
 
 
-def _data_requests(config: OrbitTraining, as_of: str) -> Iterator[_Check]:
+def _data_requests(config: OrbitTraining, as_of: str) -> Iterator[Check]:
     for name in config.data:
         yield (
             f"data.{name}.ingest",
@@ -165,7 +166,7 @@ def _data_requests(config: OrbitTraining, as_of: str) -> Iterator[_Check]:
         )
 
 
-def _requests(config: OrbitTraining) -> Iterator[_Check]:
+def _requests(config: OrbitTraining) -> Iterator[Check]:
     cache, checkpoint = later("hot_cache"), later("checkpoint")
     # Each cache is another one; the zeros still say that it is made later.
     caches = {name: {**cache, "digest": f"sha256:{i:064d}"} for i, name in enumerate(config.data)}
