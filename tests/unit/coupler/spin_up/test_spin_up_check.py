@@ -155,7 +155,7 @@ def test_what_is_unlike_anything_learned_is_not_trusted() -> None:
 
 def test_the_matrix_polishes_what_the_settling_cycle_shows_to_be_off() -> None:
     pools = LinearLand(LITTER).equilibrium()
-    pools[[1, 3], :3] *= 1.3
+    pools[[1, 3], :3] *= 1.15
     land, bad = spun(pools)
     plan = replace(PLAN, polish=True)
     checked = check_and_fall_back(land, bad, plan)
