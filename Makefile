@@ -35,7 +35,7 @@ STARTED := $(shell date +%s)
 TOOLS := hatchling editables pytest pytest-timeout pytest-xdist hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
 	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid
 
-.PHONY: help setup demo demo-ingest demo-forecast demo-orbit test test-fast test-slow \
+.PHONY: help setup demo demo-ingest demo-forecast demo-orbit demo-spinup test test-fast test-slow \
 	lint lint-python lint-proto proto proto-baseline versions bench-calibration bench-ingest bench-ensemble bench-callmip \
 	bench-intervals bench-forecast bench-training-speed bench-ungauged bench-orbit bench-orbit-gpu clean
 
@@ -69,6 +69,10 @@ demo-forecast: setup ## Forecast streamflow of a dozen basins and write the repo
 demo-orbit: setup ## Train a foundation model on a generated planet, for forecasts and downscaling
 	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh finetune_orbit . \
 		deploy/orbit/planet.yaml deploy/orbit/planet.yaml
+
+demo-spinup: setup ## Replace a region's spin-up by an emulator, beside other methods
+	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh spin_up_region land_model/pft_maps \
+		deploy/spin_up/region.yaml deploy/spin_up/generated.yaml
 
 test: lint ## Lint and all tests that CI runs
 	@$(PYTEST) -m "not slow" tests

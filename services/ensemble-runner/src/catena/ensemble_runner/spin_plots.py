@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from catena.shared.plot_style import SIGNED, degrees
@@ -134,7 +134,7 @@ def r2_plot(pools: Sequence[str], scores: Mapping[str, Mapping[str, float]]) -> 
                 color=COLOURS[number_ % len(COLOURS)], label=method, markersize=4.5, alpha=0.9,
                 markerfacecolor="none" if number_ else None, clip_on=False,
             )  # fmt: skip
-        axes.set_yticks(at, list(pools), fontsize=7)
+        axes.set_yticks(at, [_pool_words(pool) for pool in pools], fontsize=7)
         axes.set_ylim(-0.7, len(pools) - 0.3)
         axes.set_xlim(LEAST_R2, 1.0)
         axes.set_xlabel(f"R²; below {LEAST_R2:g} at the edge")
@@ -152,11 +152,13 @@ def residual_plot(years: Mapping[str, Array], longest: float) -> Figure:
     years : mapping of method to float64 (site,)
         inf: not at equilibrium even after `longest`.
     longest : float
+        Where the axis ends at the earliest.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH * 0.75, 2.9), layout="constrained")
         axes = figure.subplots()
-        end = max(longest, 1.0)
+        known = [float(each[np.isfinite(each)].max(initial=0.0)) for each in years.values()]
+        end = max(longest, *known, 1.0)
         for number_, (method, each) in enumerate(years.items()):
             order = np.sort(each[np.isfinite(each)])
             x = np.concatenate([[0.0], order, [end]])
@@ -200,9 +202,12 @@ def cost_plot(cost: Mapping[str, float], nee: Mapping[str, float], label: str) -
         axes.set_xscale("log")
         axes.set_yscale("log")
         plain = FuncFormatter(lambda value, _: number(value, 2))
-        for axis in (axes.xaxis, axes.yaxis):
+        for axis, values in ((axes.xaxis, cost), (axes.yaxis, nee)):
+            known = [max(value, 1e-4) for value in values.values() if np.isfinite(value)]
+            narrow = bool(known) and max(known) < 30 * min(known)
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
             axis.set_major_formatter(plain)
-            axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+            axis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("CPU seconds of a site (cheaper to the left)")
         axes.set_ylabel(label)
         axes.grid(color=LINE, linewidth=0.5)
@@ -211,6 +216,12 @@ def cost_plot(cost: Mapping[str, float], nee: Mapping[str, float], label: str) -
 
 
 # ------------------------------------------------------------------ parts
+
+
+def _pool_words(pool: str) -> str:
+    """``leafc, c4 grass``."""
+    name, _, plant = pool.partition(".")
+    return f"{name}, {plant.replace('_', ' ')}" if plant else name
 
 
 def _tall(lat: Array, lon: Array) -> float:
