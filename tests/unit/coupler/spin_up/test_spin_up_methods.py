@@ -163,7 +163,7 @@ def test_a_failed_site_does_not_spoil_the_others() -> None:
 @pytest.mark.slow
 def test_the_embedded_model_reaches_its_own_equilibrium_by_each_way() -> None:
     """Weather of one year over and over: analytic and accelerated states against 2,000 years."""
-    made = case(members=1, cells=2, years=1)
+    made = case(members=2, cells=1, years=1)
     long = made.pools(Native(ad_years=300, final_years=2000).run(made).state)
     soil = made.layout.at(["soil3c", "soil4c", "cwdc"])
     for method, error in (
