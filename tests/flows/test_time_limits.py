@@ -20,7 +20,7 @@ FLOWS = {
 
 def test_all_flows_are_looked_at() -> None:
     wanted = {"calibrate_site", "callmip", "ingest", "train_forecaster", "forecast_basins"}
-    assert wanted | {"pretrain_orbit", "finetune_orbit"} <= {*FLOWS}
+    assert wanted | {"pretrain_orbit", "finetune_orbit", "spin_up_region"} <= {*FLOWS}
 
 
 @pytest.mark.parametrize("name", FLOWS)

@@ -1,0 +1,272 @@
+"""Spin-ups of many sites: sampled, checked, kept by block, and begun from by ensembles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.ensembles import plain
+
+from catena.coupler.restart import read_restart
+from catena.data_ingest.jobs import ingest_dataset
+from catena.data_ingest.queries import IngestDatasetQuery
+from catena.ensemble_runner import jobs, queries
+from catena.ensemble_runner.models import open_model
+from catena.ensemble_runner.spin_queries import SiteSample
+from catena.ensemble_runner.spin_sites import read_sites, sampled
+from catena.ensemble_runner.spin_states import SiteStates
+from catena.shared.artifacts import Artifact, ArtifactStore
+from catena.shared.errors import InvalidData, InvalidRequest
+from catena.shared.testing import run_job
+
+REGION = {
+    "box": {"south": 30.0, "north": 42.0, "west": -94.0, "east": -82.0},
+    "step_deg": 4.0,
+}
+SETS = [{"name": "flnr"}, {"name": "br_mr"}]
+SHORT = {"kind": "native", "ad_years": 40, "final_years": 20}
+QUICK = {"no_fallback": True, "no_polish": True}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
+    return ArtifactStore(f"file://{tmp_path_factory.mktemp('store')}")
+
+
+@pytest.fixture(scope="module")
+def region(store: ArtifactStore) -> dict[str, Any]:
+    """Nine cells of two years, under two parameter sets."""
+    query = {"source": "generated_weather", "weather": {"years": 2, "seed": 1, "region": REGION}}
+    weather = run_job(ingest_dataset, IngestDatasetQuery.from_plain(query), store)
+    return {
+        "setup": {"forcing": {"dataset": plain(weather)}, "surface_map": {"seed": 3}},
+        "draw": {"members": 2, "seed": 3, "parameters": SETS},
+    }
+
+
+def spun(store: ArtifactStore, request: dict[str, Any]) -> Artifact:
+    return store.open(run_job(jobs.spin_up, queries.SpinUpQuery.from_plain(request), store))
+
+
+@pytest.fixture(scope="module")
+def native(store: ArtifactStore, region: dict[str, Any]) -> Artifact:
+    return spun(store, region | {"method": SHORT, "check": QUICK})
+
+
+def sites_of(store: ArtifactStore, request: dict[str, Any]) -> Any:
+    query = queries.SpinUpQuery.from_plain(request)
+    return read_sites(query, open_model("embedded"), store.open)
+
+
+# ------------------------------------------------------------------ sites
+
+
+def test_sites_are_cells_times_sets_or_have_sets_of_their_own(
+    store: ArtifactStore, region: dict[str, Any]
+) -> None:
+    shared = sites_of(store, region)
+    assert shared.count == 18 and len(shared.members.rows) == 2
+    assert shared.cell.tolist() == np.repeat(np.arange(9), 2).tolist()
+    own = sites_of(store, region | {"own_parameters": True})
+    assert own.count == 18 and len(np.unique(own.members.rows, axis=0)) == 18
+    none = sites_of(store, {"setup": region["setup"]})
+    assert none.count == 9 and not none.members.columns
+    assert {note.check for note in none.forcing.notes} >= {"generated_soil", "generated_plants"}
+
+
+def test_a_sample_is_of_whole_blocks(store: ArtifactStore, region: dict[str, Any]) -> None:
+    whole = sites_of(store, region)
+    for share in (0.3, 0.6):
+        asked = SiteSample(share=share, block_deg=5.0, seed=2)
+        taken = sampled(whole, asked)
+        blocks = np.floor(np.stack([whole.columns.lat, whole.columns.lon % 360])[:, whole.cell] / 5)
+        inside = {tuple(block) for block in blocks.T[taken]}
+        others = np.setdiff1d(np.arange(whole.count), taken)
+        assert inside.isdisjoint({tuple(block) for block in blocks.T[others]})
+        assert abs(taken.size / whole.count - share) < 0.25
+    some = sites_of(store, region | {"sample": {"share": 0.3, "seed": 2}})
+    assert some.columns.cells == some.forcing.cells == np.unique(some.cell).size < 9
+
+
+def test_one_place_is_sampled_by_neighbouring_parameter_sets(
+    store: ArtifactStore, region: dict[str, Any]
+) -> None:
+    setup = region["setup"] | {"surface_map": {"cells": 1}}
+    draw = region["draw"] | {"members": 200}
+    sites = sites_of(store, {"setup": setup, "draw": draw})
+    taken = sampled(sites, SiteSample(sites=60, seed=1))
+    assert abs(taken.size - 60) < 20
+    unit = (sites.members.rows - sites.members.low) / (sites.members.high - sites.members.low)
+    others = np.setdiff1d(np.arange(200), taken)
+    away = np.linalg.norm(unit[others][:, None] - unit[taken], axis=2).min(axis=1)
+    assert np.median(away) > 1.5 / np.sqrt(200), "holes in the space of parameters, not gaps"
+
+
+# ------------------------------------------------------------------ the job
+
+
+def test_states_pools_and_restarts_belong_together(native: Artifact) -> None:
+    about = native.read_json("spin_up.json")
+    result = native.read_arrays("result.safetensors")
+    states = SiteStates.read(native)
+    assert sum(about["sites"].values()) == 18 == len(states.state)
+    assert (result["years"] == 60).all() and (result["check_years"] == 4).all()
+    assert (result["fallback_years"] == 0).all(), "there was none"
+    assert len(about["restarts"]) == 2, "a file for each parameter set"
+    for name, held in about["restarts"].items():
+        restart = read_restart(Path(native.local_path(name)))
+        assert restart.spinup_state == 0, "equilibrium pools never carry the flag of acceleration"
+        assert {states.cell[site] for site in held} == set(range(9))
+    page = native.read_bytes("report.html").decode()
+    assert "GENERATED: weather, plants and soils" in page
+
+
+def test_blocks_are_found_again(
+    store: ArtifactStore, region: dict[str, Any], native: Artifact
+) -> None:
+    again = spun(store, region | {"method": SHORT, "check": QUICK, "title": "again"})
+    assert again.manifest.costs["sites_found"] == 18 and not again.manifest.costs["sites_run"]
+    first, second = (one.read_arrays("states.safetensors") for one in (native, again))
+    assert all(np.array_equal(first[name], second[name], equal_nan=True) for name in first)
+
+
+def test_sites_that_fail_are_spun_up_on_and_told(
+    store: ArtifactStore, region: dict[str, Any]
+) -> None:
+    request = {
+        "setup": region["setup"],
+        "method": {"kind": "native", "ad_years": 2, "final_years": 2},
+        "check": {"no_polish": True, "fallback_years": 20},
+    }
+    made = spun(store, request)
+    result = made.read_arrays("result.safetensors")
+    about = made.read_json("spin_up.json")
+    assert not result["passed_first"].any(), "four years are no spin-up"
+    assert set(about["why"]) == {str(site) for site in range(9)}
+    assert (result["fallback_years"] >= 10).all() and about["sites"]["as it was"] == 0
+    assert "NEE" in made.read_bytes("report.html").decode()
+
+
+# ------------------------------------------------------------------ ensembles from a spin-up
+
+
+def ensemble(
+    region: dict[str, Any], native: Artifact, rows: list[list[float]], **setup: Any
+) -> queries.RunEnsembleQuery:
+    table = {"columns": SETS, "values": [value for row in rows for value in row]}
+    common = {
+        **region["setup"],
+        "stages": [{"kind": "transient"}],
+        "restart": {"artifact": plain(native.ref)},
+    }
+    request = {"setup": common | setup, "table": table, "outputs": ["TOTSOMC"]}
+    return queries.RunEnsembleQuery.from_plain(request)
+
+
+def somc(store: ArtifactStore, query: queries.RunEnsembleQuery) -> np.ndarray:
+    artifact = store.open(run_job(jobs.run_ensemble, query, store))
+    return np.asarray(artifact.open_dataset("runs.zarr")["TOTSOMC"].to_numpy())
+
+
+def test_members_begin_from_the_site_with_their_parameters(
+    store: ArtifactStore, region: dict[str, Any], native: Artifact
+) -> None:
+    sites = sites_of(store, region)
+    rows = sites.members.rows.tolist()
+    plain_order = somc(store, ensemble(region, native, rows))
+    turned = somc(store, ensemble(region, native, rows[::-1]))
+    np.testing.assert_array_equal(turned, plain_order[::-1])
+    states = SiteStates.read(native)
+    begun = states.of_members(sites.columns, sites.of(np.arange(2)).parameters)
+    pools = states.state[[0, 1]]
+    np.testing.assert_array_equal(begun.values[:, 0], pools)
+    assert not np.array_equal(plain_order[0], plain_order[1])
+
+
+def test_what_was_not_spun_up_is_refused(
+    store: ArtifactStore, region: dict[str, Any], native: Artifact
+) -> None:
+    rows = sites_of(store, region).members.rows.tolist()
+    other = [[rows[0][0] * 1.01, rows[0][1]]]
+    with pytest.raises(InvalidData, match="parameters of member 0"):
+        somc(store, ensemble(region, native, other))
+    soil = {**region["setup"]["surface_map"], "seed": 4}
+    with pytest.raises(InvalidData, match="give the same land"):
+        somc(store, ensemble(region, native, rows, surface_map=soil))
+    fixed = [{"name": "slatop", "value": 0.02}]
+    with pytest.raises(InvalidData, match="fixed parameters"):
+        somc(store, ensemble(region, native, rows, fixed=fixed))
+    stages = [{"kind": "ad_spinup", "years": 2}, {"kind": "transient"}]
+    with pytest.raises(InvalidData, match="cannot be run so"):
+        somc(store, ensemble(region, native, rows, stages=stages))
+
+
+# ------------------------------------------------------------------ comparison
+
+
+def test_a_comparison_verifies_and_validates_together(
+    store: ArtifactStore, region: dict[str, Any], native: Artifact
+) -> None:
+    request = region | {
+        "methods": [{"kind": "sasu", "ad_years": 40}, SHORT],
+        "reference": {"ad_years": 40, "final_years": 20},
+        # So early nothing is at equilibrium; here all that was run counts.
+        "check": {**QUICK, "limit": 900.0, "drift": 900.0},
+    }
+    made = store.open(
+        run_job(jobs.compare_spin_ups, queries.CompareSpinUpsQuery.from_plain(request), store)
+    )
+    figures = made.read_json("comparison.json")
+    assert list(figures["methods"]) == ["SASU", "native"] and figures["unseen_sites"] == 18
+    native_ = figures["methods"]["native"]
+    assert native_["verification"]["r2_worst_pool"] > 0.9, "the truth is its own state, settled"
+    for one in figures["methods"].values():
+        assert one["verification"]["sites"] and one["validation"]["sites"] == 18
+        assert one["cpu_s"]["method"] > 0
+    assert native_["cpu_ratio"] == 1.0
+    page = made.read_bytes("report.html").decode()
+    for words in ("Verification and validation", "NEE before and after", "What does it cost?"):
+        assert words in page
+    assert "GENERATED" in page
+
+
+# ------------------------------------------------------------------ requests
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"method": {"kind": "emulator"}}, "method.emulator"),
+        ({"method": {"kind": "trees"}}, "method.training"),
+        ({"method": {"kind": "sasu", "final_years": 9}}, "method.final_years"),
+        ({"method": {"ad_years": 0, "final_years": 0}}, "method.final_years"),
+        ({"sample": {"sites": 3, "share": 0.5}}, "sample.sites"),
+        ({"sample": {}}, "sample.sites"),
+        ({"own_parameters": True}, "own_parameters"),
+        ({"method": {"kind": "sasu"}, "lessons": {}}, "lessons"),
+        ({"check": {"no_fallback": True, "fallback_years": 9}}, "check.fallback_years"),
+        ({"setup": {"surface_map": {"file": "a.nc"}}}, "setup.surface_map.file"),
+        (
+            {
+                "setup": {"fixed": [{"name": "flnr", "value": 0.1}]},
+                "draw": {"members": 2, "parameters": [{"name": "flnr"}]},
+            },
+            "draw.parameters[0]",
+        ),
+    ],
+)
+def test_a_wrong_request_names_its_field(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        queries.SpinUpQuery.from_plain({"setup": {}} | changes)
+    assert field in [item.field for item in caught.value.violations]
+
+
+def test_only_native_counts_as_the_truth() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        queries.CompareSpinUpsQuery.from_plain(
+            {"setup": {}, "methods": [{}, {}], "reference": {"kind": "sasu"}}
+        )
+    fields = {item.field for item in caught.value.violations}
+    assert fields == {"methods[1]", "reference.kind"}
