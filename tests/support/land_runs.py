@@ -131,6 +131,16 @@ def put_runs(
     return plain(writer.commit(kind="runs", title="tiny forest", lineage=lineage))
 
 
+def put_spin_up(store: ArtifactStore, sites: dict[str, int]) -> dict[str, str]:
+    """An artifact of kind ``spin_up``: what became of so many sites."""
+    writer = store.writer("ensemble-runner/SpinUp/draws", 1)
+    years = {"years": 20.0, "check_years": 22.0, "fallback_years": 6.0}
+    about = {"method": {"kind": "emulator"}, "sites": sites, "years": years}
+    writer.write_json("spin_up.json", about)
+    lineage = Lineage(service="ensemble-runner", method="SpinUp")
+    return plain(writer.commit(kind="spin_up", title="tiny forest, spun up", lineage=lineage))
+
+
 def put_dataset(
     store: ArtifactStore, name: str, dataset: xr.Dataset, *, generated: bool = False
 ) -> dict[str, str]:

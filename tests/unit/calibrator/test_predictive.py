@@ -157,6 +157,19 @@ def test_the_report_shows_the_model_before_and_after(client: ServiceClient, made
     assert all(words in page for words in land.LONG_NAMES)
 
 
+def test_the_report_says_what_the_models_runs_began_from(client: ServiceClient, made: Made) -> None:
+    sites = {"as it was": 30, "polished": 0, "fallback": 20, "failed": 0}
+    begun = land.put_spin_up(made.store, sites)
+    request = report_request(client, made, spin_up=begun)
+    page = made.store.open(made.run(jobs.write_report, request)["uri"]).read_bytes("report.html")
+    text = page.decode()
+    assert "stood at once in 30 of 50, failed in 20, which were spun up natively" in text
+    assert "polished" not in text
+    assert "48 simulated years a draw" in text
+    with pytest.raises(InvalidRequest, match="spin_up: is given without the runs"):
+        WriteReportQuery.from_plain(request | {"predictive": None, "withheld": None})
+
+
 def test_what_was_used_cannot_be_held_back_too(client: ServiceClient, made: Made) -> None:
     request = report_request(client, made)
     with pytest.raises(InvalidRequest, match=r"withheld\.observed"):

@@ -1,4 +1,4 @@
-"""Calibrate one site: runs, surrogate, posterior, check, Markov chains, predictive runs, report.
+"""Calibrate one site: runs, surrogate, posterior, check, chains, spin-up, predictive runs, report.
 
 A task is one rpc. Whatever was made before is found by its name and not made again, so a run that
 broke off is simply run once more.
@@ -23,6 +23,13 @@ from catena.flows.model_runs import (
 )
 from catena.flows.rpc import REPORTS, Ref, Section, ask_job, export_file, say
 from catena.flows.site import Site
+from catena.flows.site_spin_up import (
+    begun_request,
+    emulator_request,
+    sample_request,
+    spin_up_request,
+)
+from catena.flows.spin_up_steps import TRAINER
 from catena.flows.steps import (
     SERVICE,
     check_request,
@@ -118,6 +125,36 @@ def run_predictive(site: Site, forcing: Ref | None, draws: tuple[list[str], list
     return ask_job(RUNNER, "predictive", "RunEnsemble", request)
 
 
+@task(name="sample", **RPC)
+def spin_up_sample(site: Site, forcing: Ref | None) -> Ref:
+    """Native spin-ups at the site, for the emulator to learn from."""
+    return ask_job(RUNNER, "sample", "SpinUp", sample_request(site, forcing))
+
+
+@task(name="emulator", **RPC)
+def train_emulator(site: Site, sample: Ref) -> Ref:
+    """The emulator of the site's equilibrium under any parameters."""
+    return ask_job(TRAINER, "emulator", "FineTune", emulator_request(site, sample))
+
+
+@task(name="spin-up", **RPC)
+def emulate(
+    site: Site, forcing: Ref | None, emulator: Ref, draws: tuple[list[str], list[float]]
+) -> Ref:
+    """Draws of the posterior at their equilibrium, checked; natively where the emulator fails."""
+    request = spin_up_request(site, forcing, emulator, *draws)
+    return ask_job(RUNNER, "spin-up", "SpinUp", request)
+
+
+@task(name="predictive", **RPC)
+def run_begun(
+    site: Site, forcing: Ref | None, states: Ref, draws: tuple[list[str], list[float]]
+) -> Ref:
+    """The land model itself with draws of the posterior, each from its own equilibrium."""
+    request = begun_request(site, forcing, states, *draws)
+    return ask_job(RUNNER, "predictive", "RunEnsemble", request)
+
+
 @task(name="report", **RPC)
 def write_report(
     site: Site, made: dict[str, Ref], observation: Section, withheld: Section | None
@@ -171,14 +208,28 @@ def calibrate_site(site: Site | Path) -> str:
     }
     if runs is not None:
         draws = sample_posterior(site, posterior, observation)
-        made["predictive"] = run_predictive(site, forcing, draws)
+        made |= _predict(site, forcing, draws)
     report = write_report(site, made, observation, withheld)
     path = export_file(report, "report.html", REPORTS / f"{site.site}.html")
     if runs is not None:
         made = {"runs": runs, **made}
     publish(site.site, site.title, "calibration", path, {**made, "report": report})
+    if "spin_up" in made:
+        beside = REPORTS / f"{site.site}-spin-up.html"
+        say(f"spin-up      {export_file(made['spin_up'], 'report.html', beside)}")
     say(f"report       {path}")
     return str(path)
+
+
+def _predict(
+    site: Site, forcing: Ref | None, draws: tuple[list[str], list[float]]
+) -> dict[str, Ref]:
+    """Runs of the model with draws of the posterior, and what they began from."""
+    if site.spin_up is None:
+        return {"predictive": run_predictive(site, forcing, draws)}
+    emulator = train_emulator(site, spin_up_sample(site, forcing))
+    states = emulate(site, forcing, emulator, draws)
+    return {"spin_up": states, "predictive": run_begun(site, forcing, states, draws)}
 
 
 def _observe(site: Site, ensemble: Ref, as_of: str) -> tuple[Section, Section | None]:

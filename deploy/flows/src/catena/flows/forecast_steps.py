@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from catena.flows.forecasts import Forecasting
-from catena.flows.rpc import Ref, Section, faults, later
+from catena.flows.rpc import Check, Ref, Section, faults, later
 from catena.shared.client import FieldViolation, InvalidRequest, connect
 
 SERVICE = "forecaster"
@@ -145,8 +145,6 @@ def evaluation_request(
 
 # ------------------------------------------------------------------ checking before anything runs
 
-_Check = tuple[str, str, Callable[[], Section]]
-
 
 def check_forecasting(config: Forecasting, as_of: str) -> None:
     """Have every request checked by the services, before anything runs.
@@ -178,7 +176,7 @@ def check_forecasting(config: Forecasting, as_of: str) -> None:
         raise InvalidRequest(f"{config.name}: {len(found)} {noun} not as wanted", violations=found)
 
 
-def _requests(config: Forecasting, as_of: str) -> Iterator[_Check]:
+def _requests(config: Forecasting, as_of: str) -> Iterator[Check]:
     data = None if config.basins.ingest is None else later("dataset")
     forecaster, intervals = later("forecaster"), later("intervals")
     archive = None

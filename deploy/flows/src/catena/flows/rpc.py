@@ -26,6 +26,9 @@ Section = dict[str, Any]
 Ref = dict[str, str]
 """An ArtifactRef as plain data, so that Prefect can keep it."""
 
+Check = tuple[str, str, Callable[[], Section]]
+"""Section of the flow's file, rpc, and what makes its request: checked before anything runs."""
+
 REPORTS = Path("reports")
 
 _PROGRESS_EVERY_S = 5.0

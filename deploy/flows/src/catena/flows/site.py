@@ -135,6 +135,25 @@ class Predictive(ClosedSection):
     seed: int = Field(default=0, ge=0)
 
 
+class SiteSpinUp(ClosedSection):
+    """Runs with draws of the posterior begin from an emulated equilibrium, not from bare ground.
+
+    Parameters
+    ----------
+    learning : dict
+        The native spin-up that the emulator learns from, fields of SpinUpRequest; parameters and
+        ranges of `draw` are those of the ensemble where it names none.
+    emulator : dict
+        Fields of FineTuneRequest.
+    check : dict
+        Fields of the message SpinUpCheck.
+    """
+
+    learning: StepFields
+    emulator: StepFields
+    check: StepFields
+
+
 class Site(FlowConfig):
     """One site: its ensemble, its observation, and settings for each step.
 
@@ -153,6 +172,8 @@ class Site(FlowConfig):
         :class:`Choice`.
     observation : Observation
     predictive : Predictive
+    spin_up : SiteSpinUp, optional
+        For ensembles of `run`.
     """
 
     wanted: ClassVar[str] = "site, ensemble, observation, ..."
@@ -166,13 +187,21 @@ class Site(FlowConfig):
     check: StepFields
     mcmc: StepFields
     predictive: Predictive = Predictive()
+    spin_up: SiteSpinUp | None = None
     report: StepFields
+
+    @model_validator(mode="after")
+    def _spun_up(self) -> Self:
+        if self.spin_up is not None and self.ensemble.run is None:
+            raise ValueError("spin_up belongs to an ensemble of run; leave it out, or give run")
+        return self
 
     @classmethod
     def from_plain(cls, data: Any, folder: Path, where: str = "the file") -> Self:
         """Check plain data; an ensemble that is only named is read from its own file."""
         if isinstance(data, dict) and isinstance(data.get("ensemble"), str):
-            data = {**data, **Choice.named(data["ensemble"], folder).sections}
+            own = {name: value for name, value in data.items() if name != "spin_up"}
+            data = {**own, **Choice.named(data["ensemble"], folder).sections}
         return super().from_plain(data, folder, where)
 
     @classmethod
@@ -190,7 +219,8 @@ class Site(FlowConfig):
 class Choice(FlowConfig):
     """An ensemble of its own file, with the title and observation that belong to it.
 
-    What it holds replaces the site's. Paths in it are relative to it.
+    What it holds replaces the site's, whose spin-up goes with its ensemble. Paths in it are
+    relative to it.
     """
 
     wanted: ClassVar[str] = "ensemble, ..."
@@ -198,6 +228,7 @@ class Choice(FlowConfig):
     title: str = ""
     ensemble: Ensemble
     observation: Observation | None = None
+    spin_up: SiteSpinUp | None = None
 
     @classmethod
     def named(cls, name: str, folder: Path) -> Self:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from catena.flows.model_runs import INGEST, RUNNER, forcing_message
-from catena.flows.rpc import Ref, Section, faults, later, plain_ref
+from catena.flows.rpc import Check, Ref, Section, faults, later, plain_ref
 from catena.flows.spin_ups import LEARNED, SpinUpRegion
 from catena.shared.client import FieldViolation, InvalidRequest, connect, put_files
 
@@ -95,8 +94,6 @@ def _kind(method: Section) -> str:
 
 # ------------------------------------------------------------------ checking before anything runs
 
-_Check = tuple[str, str, Callable[[], Section]]
-
 
 def check_region(config: SpinUpRegion, as_of: str) -> None:
     """Have every request checked by the services, before anything runs.
@@ -125,7 +122,7 @@ def check_region(config: SpinUpRegion, as_of: str) -> None:
         raise InvalidRequest(f"{config.name}: {len(found)} {noun} not as wanted", violations=found)
 
 
-def _requests(config: SpinUpRegion, ingested: bool) -> dict[str, list[_Check]]:
+def _requests(config: SpinUpRegion, ingested: bool) -> dict[str, list[Check]]:
     """Section, rpc and request of every step, by service."""
     weather = later("dataset") if ingested else None
     sample, emulator = later("spin_up"), later("spin_up_emulator")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from catena.flows import site_spin_up
 from catena.flows.model_runs import (
     CALIBRATOR,
     INGEST,
@@ -15,7 +16,7 @@ from catena.flows.model_runs import (
     read_request,
     runs_request,
 )
-from catena.flows.rpc import Ref, Section, faults, later, plain_ref
+from catena.flows.rpc import Check, Ref, Section, faults, later, plain_ref
 from catena.flows.site import Site
 from catena.shared.client import FieldViolation, InvalidRequest, connect, put_files
 
@@ -158,8 +159,6 @@ def check_sections(site: Site, as_of: str) -> None:
 
 _QUICK = frozenset({"ReadObservation"})
 
-_Check = tuple[str, str, Callable[[], Section]]
-
 
 def _observation_faults(site: Site) -> list[FieldViolation]:
     # The service can only tell when the surrogate is there; by then minutes have gone.
@@ -178,9 +177,9 @@ def _observation_faults(site: Site) -> list[FieldViolation]:
     ]
 
 
-def _requests(site: Site, as_of: str) -> dict[str, list[_Check]]:
+def _requests(site: Site, as_of: str) -> dict[str, list[Check]]:
     """Section, rpc and request of every step, by service."""
-    checks: dict[str, list[_Check]] = {SERVICE: list(_calibration(site))}
+    checks: dict[str, list[Check]] = {SERVICE: list(_calibration(site))}
     if site.ensemble.run is not None:
         weather = forcing_request(site, as_of)
         forcing = None if weather is None else later("dataset")
@@ -188,6 +187,9 @@ def _requests(site: Site, as_of: str) -> dict[str, list[_Check]]:
         if weather is not None:
             where = "ensemble.run.setup.forcing.ingest"
             checks.setdefault(INGEST, []).append((where, "IngestDataset", lambda: weather))
+        if site.spin_up is not None:
+            for service, check in site_spin_up.checks(site, forcing):
+                checks.setdefault(service, []).append(check)
     if site.observation.data is not None:
         checks.setdefault(INGEST, []).append(
             ("observation.data.ingest", "IngestDataset", lambda: observed_request(site, as_of))
@@ -195,7 +197,7 @@ def _requests(site: Site, as_of: str) -> dict[str, list[_Check]]:
     return checks
 
 
-def _calibration(site: Site) -> Iterator[_Check]:
+def _calibration(site: Site) -> Iterator[Check]:
     ensemble, surrogate, posterior, check, chains = map(
         later, ("ensemble", "surrogate", "posterior", "check", "chains")
     )

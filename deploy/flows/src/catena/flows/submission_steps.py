@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from catena.flows.model_runs import CALIBRATOR, INGEST, RUNNER
-from catena.flows.rpc import Ref, Section, faults, later, plain_ref
+from catena.flows.rpc import Check, Ref, Section, faults, later, plain_ref
 from catena.flows.submission import Submission, SubmittedSite
 from catena.shared.client import FieldViolation, InvalidRequest, connect, open_store, put_files
 
@@ -211,12 +211,9 @@ def check_submission(config: Submission, as_of: str) -> None:
         raise InvalidRequest(f"{config.name}: {len(found)} {noun} not as wanted", violations=found)
 
 
-_Check = tuple[str, str, Callable[[], Section]]
-
-
-def _requests(config: Submission, as_of: str) -> dict[str, list[_Check]]:
+def _requests(config: Submission, as_of: str) -> dict[str, list[Check]]:
     """Section, rpc and request of every step, by service."""
-    checks: dict[str, list[_Check]] = {INGEST: [], RUNNER: [], CALIBRATOR: []}
+    checks: dict[str, list[Check]] = {INGEST: [], RUNNER: [], CALIBRATOR: []}
     for i, site in enumerate(config.sites):
         where = f"sites[{i}]"
         checks[INGEST] += _ingests(where, site, as_of)
@@ -242,7 +239,7 @@ def _requests(config: Submission, as_of: str) -> dict[str, list[_Check]]:
     return {service: listed for service, listed in checks.items() if listed}
 
 
-def _ingests(where: str, site: SubmittedSite, as_of: str) -> Iterator[_Check]:
+def _ingests(where: str, site: SubmittedSite, as_of: str) -> Iterator[Check]:
     weather, monthly = forcing_request(site, as_of), monthly_request(site, as_of)
     if weather is not None:
         yield f"{where}.setup.forcing.ingest", "IngestDataset", lambda: weather
@@ -250,7 +247,7 @@ def _ingests(where: str, site: SubmittedSite, as_of: str) -> Iterator[_Check]:
         yield f"{where}.monthly.ingest", "IngestDataset", lambda: monthly
 
 
-def _runs(config: Submission, where: str, site: SubmittedSite) -> Iterator[_Check]:
+def _runs(config: Submission, where: str, site: SubmittedSite) -> Iterator[Check]:
     forcing = None if site.setup.forcing.ingest is None else later("dataset")
     yield where, "RunCase", lambda: prior_request(config, site, forcing)
     if site.tower is not None:

@@ -31,6 +31,7 @@ from catena.calibrator.vocabulary import (
     PosteriorRef,
     RunsRef,
     Seed,
+    SpinUpRef,
     StatisticsRef,
     SurrogateMethod,
     SurrogateRef,
@@ -319,9 +320,12 @@ class WriteReportQuery(Query):
     seed: Seed = 0
     predictive: RunsRef | None = None
     withheld: Observation | None = None
+    spin_up: SpinUpRef | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """What was held back is shown against runs, and was not used."""
+        """What was held back is shown against runs, and was not used; runs began from a spin-up."""
+        if self.spin_up is not None and self.predictive is None:
+            yield FieldViolation("spin_up", "is given without the runs that began from it")
         if self.withheld is None:
             return
         if self.predictive is None:

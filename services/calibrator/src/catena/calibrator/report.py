@@ -69,7 +69,7 @@ def write_page(
             _data_section(query, result),
             _parameters_section(result),
             _predictive_section(query, result),
-            *([model_section(result.model, result.about.outputs)] if result.model else []),
+            *_model_sections(result),
             _trust_section(result, findings),
             costs_section(result, opened),
             lineage_section(opened),
@@ -80,6 +80,12 @@ def write_page(
     html = render(page)
     progress(0.98, "page written")
     return html, _summary(title, answer, findings["all"], result)
+
+
+def _model_sections(result: Result) -> list[Section]:
+    if result.model is None:
+        return []
+    return [model_section(result.model, result.about.outputs, result.spun_up)]
 
 
 def _findings(result: Result) -> dict[str, list[Finding]]:

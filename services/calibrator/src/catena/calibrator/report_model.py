@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from catena.calibrator.ensemble import OutputTable
@@ -10,8 +13,18 @@ from catena.calibrator.series_plot import per_day, series_plot
 from catena.shared.report import Picture, Section, Table, Text, number, plot, unit_label
 
 
-def model_section(runs: ModelPredictive, table: OutputTable) -> Section:
-    """Bands over time, and skill where the observation was used and where it was not."""
+def model_section(
+    runs: ModelPredictive, table: OutputTable, spun_up: Mapping[str, Any] | None = None
+) -> Section:
+    """Bands over time, and skill where the observation was used and where it was not.
+
+    Parameters
+    ----------
+    runs : ModelPredictive
+    table : OutputTable
+    spun_up : mapping, optional
+        Summary of the spin-up that the runs began from.
+    """
     firsts = [int(np.argmax(runs.of(variable))) for variable in runs.variables()]
     units = [table.units[first] for first in firsts]
     titles = [_title(table.long_names[first], table.names[first]) for first in firsts]
@@ -31,12 +44,32 @@ def model_section(runs: ModelPredictive, table: OutputTable) -> Section:
         "Prior and posterior predictive of the model itself",
         [
             Text(text),
+            *([Text(_begun(spun_up))] if spun_up else []),
             Picture(
                 plot(figure, "model", alt="The model's runs over time with the observations"),
                 "Bands are of the runs alone; the error model is not added.",
             ),
             _skill_table(runs.skills(), dict(zip(runs.variables(), units, strict=True))),
         ],
+    )
+
+
+def _begun(spun_up: Mapping[str, Any]) -> str:
+    """How the runs' first states were made."""
+    kind, counts = spun_up["method"]["kind"], spun_up["sites"]
+    total, years = sum(counts.values()), sum(spun_up["years"].values())
+    ways = {
+        "as it was": f"stood at once in {{}} of {total}",
+        "polished": "needed one analytic correction of its slow pools in {}",
+        "fallback": "failed in {}, which were spun up natively",
+        "failed": "was never reached in {}, which are left out",
+    }
+    said = ", ".join(words.format(counts[way]) for way, words in ways.items() if counts.get(way))
+    maker = "an emulator" if kind == "emulator" else f"the method '{kind}'"
+    return (
+        f"Each began from the equilibrium of its own parameters, which {maker} made and a run of "
+        f"whole cycles of the weather checked: it {said}. That took {years:.0f} simulated years a "
+        "draw, check and fallback included."
     )
 
 

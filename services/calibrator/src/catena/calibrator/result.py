@@ -22,6 +22,8 @@ from catena.shared.artifacts import Artifact
 
 Array = NDArray[np.float64]
 
+SPUN_UP = "spin_up.json"
+"""Where the ensemble runner keeps the summary of a spin-up."""
 _COMPARED = 2000
 _PREDICTED = 1000
 _TIMED_CALLS = 5
@@ -54,6 +56,8 @@ class Result:
         Seconds to draw for one site, measured here.
     model : ModelPredictive, optional
         Runs of the model itself with draws of this posterior, beside those of the prior.
+    spun_up : dict, optional
+        Summary of the spin-up that these runs began from.
     """
 
     about: About
@@ -69,6 +73,7 @@ class Result:
     truth: Array | None
     site_s: float
     model: ModelPredictive | None = None
+    spun_up: dict[str, Any] | None = None
 
     def shrinkage(self) -> Array:
         """By how much the observation narrows each parameter: 1 - sd / (sd of the prior), (d,)."""
@@ -139,6 +144,7 @@ def gather(
         truth=truth,
         site_s=site_s,
         model=_model_runs(query, opened, ensemble, posterior.surrogate, progress),
+        spun_up=opened["spin_up"].read_json(SPUN_UP) if "spin_up" in opened else None,
     )
 
 

@@ -31,6 +31,7 @@ FileName = Annotated[
 
 FilesRef = Annotated[RefQuery, kind_is("files")]
 RunsRef = Annotated[RefQuery, kind_is("runs")]
+SpinUpRef = Annotated[RefQuery, kind_is("spin_up")]
 StatisticsRef = Annotated[RefQuery, kind_is("statistics")]
 DatasetRef = Annotated[RefQuery, kind_is("dataset")]
 EnsembleRef = Annotated[RefQuery, kind_is("ensemble")]

@@ -346,7 +346,7 @@ class CheckCalibrationResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class WriteReportRequest(_message.Message):
-    __slots__ = ("title", "ensemble", "surrogate", "posterior", "check", "chains", "observation", "draws", "seed", "predictive", "withheld", "validate_only")
+    __slots__ = ("title", "ensemble", "surrogate", "posterior", "check", "chains", "observation", "draws", "seed", "predictive", "withheld", "spin_up", "validate_only")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     ENSEMBLE_FIELD_NUMBER: _ClassVar[int]
     SURROGATE_FIELD_NUMBER: _ClassVar[int]
@@ -358,6 +358,7 @@ class WriteReportRequest(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     PREDICTIVE_FIELD_NUMBER: _ClassVar[int]
     WITHHELD_FIELD_NUMBER: _ClassVar[int]
+    SPIN_UP_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     title: str
     ensemble: _artifacts_pb2.ArtifactRef
@@ -370,8 +371,9 @@ class WriteReportRequest(_message.Message):
     seed: int
     predictive: _artifacts_pb2.ArtifactRef
     withheld: Observation
+    spin_up: _artifacts_pb2.ArtifactRef
     validate_only: bool
-    def __init__(self, title: _Optional[str] = ..., ensemble: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., surrogate: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., posterior: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., check: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., chains: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., observation: _Optional[_Union[Observation, _Mapping]] = ..., draws: _Optional[int] = ..., seed: _Optional[int] = ..., predictive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., withheld: _Optional[_Union[Observation, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, title: _Optional[str] = ..., ensemble: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., surrogate: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., posterior: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., check: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., chains: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., observation: _Optional[_Union[Observation, _Mapping]] = ..., draws: _Optional[int] = ..., seed: _Optional[int] = ..., predictive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., withheld: _Optional[_Union[Observation, _Mapping]] = ..., spin_up: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class WriteReportResponse(_message.Message):
     __slots__ = ("job",)
