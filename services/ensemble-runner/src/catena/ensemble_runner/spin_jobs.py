@@ -74,13 +74,14 @@ def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
     sites = read_sites(query, model, ctx.open)
     case = sites.case()
     plan = method_plan(query.method, ctx.open)
+    made_up = _made_up(query, sites, ctx)
     done = _run(case, sites, query.method, query.check, 0, ctx, (0.02, 0.9), "")
     made = done.made
     _refuse_nothing(made)
     lessons: dict[str, Any] | None = None
     if query.lessons is not None:
         ctx.progress(0.92, "what can be learned")
-        lessons = _write_lessons(case, sites, done, query.lessons, ctx)
+        lessons = _write_lessons(case, sites, done, query.lessons, made_up, ctx)
     ctx.progress(0.96, "writing")
     states = SiteStates(model_version(), sites.columns, sites.cell, sites.parameters, done.state)
     ctx.writer.write_arrays(STATES, states.arrays())
@@ -107,7 +108,7 @@ def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
     page = single_page(
         title, label, made, sites, case,
         limit=check_plan(query.check, case.cycle_years).criterion.nee,
-        facts=_facts(query, sites), notices=_notices(query, sites, ctx),
+        facts=_facts(query, sites), notices=_notices(made_up),
     )  # fmt: skip
     ctx.writer.write_bytes("report.html", page.encode())
     units = {pool.name: pool.units for pool in case.layout.pools}
@@ -127,6 +128,7 @@ def compare_spin_ups(query: CompareSpinUpsQuery, ctx: JobContext) -> ArtifactRef
     ctx.progress(0.0, "reading the forcing")
     sites = read_sites(query, model, ctx.open)
     case = sites.case()
+    made_up = _made_up(query, sites, ctx)
     reference = query.reference if query.reference != SpinUpMethod() else LONG
     runs = len(query.methods) + 2
     labels = labels_of(query.methods)
@@ -167,7 +169,7 @@ def compare_spin_ups(query: CompareSpinUpsQuery, ctx: JobContext) -> ArtifactRef
         fallback_years=float(plan.tries * plan.chunk_cycles * case.cycle_years),
         fallback=plan.tries > 0,
         facts=_facts(query, sites),
-        notices=_notices(query, sites, ctx),
+        notices=_notices(made_up),
     )
     page, summary = comparison_page(found)
     for one in contenders:
@@ -224,7 +226,12 @@ def _refuse_nothing(made: SpunUpSites) -> None:
 
 
 def _write_lessons(
-    case: EmbeddedCase, sites: SpinUpSites, done: SpunUp, asked: SpinUpLessons, ctx: JobContext
+    case: EmbeddedCase,
+    sites: SpinUpSites,
+    done: SpunUp,
+    asked: SpinUpLessons,
+    made_up: list[str],
+    ctx: JobContext,
 ) -> dict[str, Any]:
     """Keep what can be learned; only sites at equilibrium teach."""
     taught = np.flatnonzero(done.made.used != FAILED)
@@ -236,7 +243,8 @@ def _write_lessons(
     work = LessonWork(case, State(done.state[:, np.newaxis]), asked, ranges)
     ((_, found),) = run_parts(work, [("sites", "sites to learn from", taught)])
     ctx.writer.write_arrays(SITES, found.arrays())
-    ctx.writer.write_json(ABOUT, dict(found.about))
+    # Pages of what is learned from these sites must say so too.
+    ctx.writer.write_json(ABOUT, {**found.about, "generated": made_up})
     counts = {name: int(found.rows(name).size) for name in ("training", "validation", "test")}
     return {"sites": counts, **asked.model_dump(mode="json"), "left_out": found.about["left_out"]}
 
@@ -290,10 +298,10 @@ def _facts(query: SpinUpQuery | CompareSpinUpsQuery, sites: SpinUpSites) -> list
     return facts
 
 
-def _notices(
+def _made_up(
     query: SpinUpQuery | CompareSpinUpsQuery, sites: SpinUpSites, ctx: JobContext
 ) -> list[str]:
-    """What a reader must not take for real."""
+    """What of the data is generated."""
     forcing = query.setup.forcing
     weather = [] if forcing is None or forcing.dataset is None else [ctx.open(forcing.dataset)]
     made_up = ["weather"] if weather_generated(weather) else []
@@ -303,6 +311,11 @@ def _notices(
         for check, word in ((MADE_UP_PLANTS, "plants"), (MADE_UP_SOIL, "soils"))
         if check in checks
     ]
+    return made_up
+
+
+def _notices(made_up: list[str]) -> list[str]:
+    """What a reader must not take for real."""
     if not made_up:
         return []
     words = made_up[0] if len(made_up) == 1 else f"{', '.join(made_up[:-1])} and {made_up[-1]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ def fit_and_commit(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
             ("Familiar sites of test", f"{100 * about['familiar']:.0f} %"),
         ],
         generated=False,
+        notices=_made_up(facts.about),
         seconds=sum(
             settings.batch / speed for history in histories for speed in history.samples_per_s
         ),
@@ -101,6 +103,14 @@ def fit_and_commit(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
     ref = ctx.commit(kind="spin_up_emulator", units=units, title=title, timed_files=timed)
     progress.forget()
     return ref
+
+
+def _made_up(about: Mapping[str, Any]) -> list[str]:
+    """What of the sites is generated, for the reader."""
+    words = about.get("generated")
+    if not isinstance(words, list) or not words:
+        return []
+    return [f"GENERATED: {', '.join(map(str, words))} of these sites are made by formulas."]
 
 
 def skill_of(pools: tuple[str, ...], made: Prediction, truth: NDArray[Any]) -> Skill:
