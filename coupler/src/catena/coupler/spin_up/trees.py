@@ -1,20 +1,16 @@
 """Extremely randomised trees for the pools of the equilibrium.
 
-Source: Geurts et al. (2006), Mach. Learn. 63, 3; for spin-ups SPINacc, Sun et al. (2023), Geosci.
-Model Dev. 16, which takes trees per pool.
+Source: Geurts et al. (2006), Mach. Learn. 63, 3; trees for spin-ups as in SPINacc (specs: elm 5).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from catena.coupler.spin_up.analogue import begun, spread_of, units_of
 from catena.coupler.spin_up.case import Floats
-from catena.coupler.spin_up.learned import Guess, Learned
-from catena.coupler.spin_up.sites_space import Features, Logarithms, edge, nearest
+from catena.coupler.spin_up.from_sites import FromSites, same_sites
 from catena.coupler.spin_up.training_sites import TrainingSites
 
 TREES = 100
@@ -24,7 +20,7 @@ SHARE = 0.3
 """Of the inputs, that are tried at a fork."""
 
 
-class Trees(Learned):
+class Trees(FromSites):
     """Logarithms of pools, or of their growth after the first years, by trees.
 
     Pools that stand at the same sites (those of the column, those of a plant) share their trees:
@@ -35,7 +31,7 @@ class Trees(Learned):
     sites : TrainingSites
     trees, seed : int
     options
-        As for :class:`Learned`.
+        As for :class:`FromSites`.
     """
 
     name: ClassVar[str] = "trees"
@@ -43,55 +39,32 @@ class Trees(Learned):
     def __init__(
         self, sites: TrainingSites, *, trees: int = TREES, seed: int = 0, **options: Any
     ) -> None:
-        super().__init__(sites.about, **options)
-        training, held_out = sites.rows("training"), sites.rows("validation")
-        self._features = Features.of(sites.some(training), sites.about["logarithmic_inputs"])
-        self._rows = self._features.rows(sites.some(training))
-        self._scale = Logarithms.of(sites.targets[training], sites.about["signed"])
-        start = self._begun(sites.inputs)
-        grown = self._scale.shaped(sites.targets[training]) - start[training]
-        self._fits = self._fitted(grown, trees, seed)
-        rows = self._features.rows(sites.some(held_out))
-        self._edge = edge(self._rows, rows)
-        errors = self._shaped(rows, start[held_out]) - self._scale.shaped(sites.targets[held_out])
-        self._error = spread_of(errors)
+        self._trees, self._seed = trees, seed
+        super().__init__(sites, **options)
 
-    def predict(self, inputs: Mapping[str, Floats]) -> Guess:
-        """Means of the leaves."""
-        rows = self._features.rows(inputs)
-        shaped = self._shaped(rows, self._begun(inputs))
-        _, away = nearest(rows, self._rows)
-        return Guess(
-            self._scale.pools(shaped), away / self._edge, units_of(self._scale, shaped, self._error)
-        )
-
-    def _fitted(self, grown: Floats, trees: int, seed: int) -> list[tuple[Any, Any]]:
+    def _fit(self, grown: Floats) -> None:
         from sklearn.ensemble import ExtraTreesRegressor
 
-        patterns, group = np.unique(np.isfinite(grown), axis=1, return_inverse=True)
-        made = []
-        for n, pattern in enumerate(patterns.T):
-            if not pattern.any():
-                continue
-            mine = np.flatnonzero(group.ravel() == n)
-            wanted = grown[np.ix_(pattern, mine)]
-            spread = np.where(wanted.std(axis=0) > 0.0, wanted.std(axis=0), 1.0)
-            middle = wanted.mean(axis=0)
+        self._width = grown.shape[1]
+        self._models = []
+        for columns, own in same_sites(grown):
+            wanted = grown[np.ix_(own, columns)]
+            middle, spread = wanted.mean(axis=0), wanted.std(axis=0)
+            spread[spread <= 0.0] = 1.0
             model = ExtraTreesRegressor(
-                trees, min_samples_leaf=LEAF, max_features=SHARE, random_state=seed, n_jobs=1
+                self._trees,
+                min_samples_leaf=LEAF,
+                max_features=SHARE,
+                random_state=self._seed,
+                n_jobs=1,
             )
             goal = (wanted - middle) / spread
-            model.fit(self._rows[pattern], goal if mine.size > 1 else goal[:, 0])
-            made.append((mine, (model, middle, spread)))
-        return made
+            model.fit(self._rows[own], goal if columns.size > 1 else goal[:, 0])
+            self._models.append((columns, model, middle, spread))
 
-    def _shaped(self, rows: Floats, start: Floats) -> Floats:
-        made = np.full(start.shape, np.nan)
-        for mine, (model, middle, spread) in self._fits:
+    def _grown(self, rows: Floats) -> Floats:
+        made = np.full((len(rows), self._width), np.nan)
+        for columns, model, middle, spread in self._models:
             said = model.predict(rows).reshape(len(rows), -1)
-            made[:, mine] = said * spread + middle
-        return made + start
-
-    def _begun(self, inputs: Mapping[str, Floats]) -> Floats:
-        names = list(self.about["case"]["inputs"].get("states", []))
-        return begun(inputs, self._scale, names, list(self.layout.names))
+            made[:, columns] = said * spread + middle
+        return made
