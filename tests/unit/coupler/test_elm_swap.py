@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from support.elm_swap import CYCLE, TREE, Planted, equilibrium, swap_config, swap_mapping
 from support.fake_cime_inside import inside
 from typer.testing import CliRunner, Result
 
-from catena.coupler.elm import ElmConfig, methods
+from catena.coupler.elm import ElmConfig
 from catena.coupler.elm.cli import app
 from catena.coupler.elm.land_case import ElmLandCase
 from catena.coupler.elm.methods import spin_up_of
@@ -28,12 +29,25 @@ from catena.coupler.fake_cime import Fault, set_faults
 from catena.coupler.fake_cime.land import Land
 from catena.coupler.restart import read_restart
 from catena.coupler.restart.names import POOLS
-from catena.coupler.spin_up.analogue import Analogue
 from catena.coupler.spin_up.anderson import Anderson
+from catena.coupler.spin_up.emulator import ABOUT, WEIGHTS
+from catena.coupler.spin_up.learned_inputs import (
+    first_years,
+    input_names,
+    inputs_of,
+    logarithmic,
+)
 from catena.coupler.spin_up.lineage import lineage_of
 from catena.coupler.spin_up.native import Native
 from catena.coupler.spin_up.sasu import Sasu
 from catena.coupler.spin_up.training_sites import TrainingSites
+from catena.models.orbit_config import OrbitConfig
+from catena.models.orbit_spin_up import OrbitSpinUp
+from catena.models.spin_up_emulator import SpinUpEmulator
+from catena.orbit_trainer.spin_up_sites import read_samples, site_facts
+from catena.orbit_trainer.tasks.spin_up import spin_up_config
+from catena.orbit_trainer.vocabulary import SpinUpSites
+from catena.shared.artifacts.arrays import pack_arrays
 from catena.shared.errors import (
     FailedPrecondition,
     InvalidData,
@@ -341,12 +355,12 @@ def config_file(folder: Path, **changed: Any) -> Path:
     return path
 
 
-def sites(folder: Path, config: ElmConfig, truth: Truth) -> Path:
+def sites(folder: Path, case: ElmLandCase, truth: Truth, ad_years: int = 0) -> TrainingSites:
     """Sites to learn from: this one as it is, and others that differ in their parameters."""
-    case = ElmLandCase(config)
-    known = case.known()
+    first = first_years(case, ad_years)
+    names, own = input_names(case, first), inputs_of(case, first)
     count, random = 12, np.random.default_rng(0)
-    inputs = {kind: np.repeat(values, count, axis=0) for kind, values in known.items()}
+    inputs = {kind: np.repeat(values, count, axis=0) for kind, values in own.items()}
     factor = random.uniform(0.8, 1.25, (count, 1))
     factor[0] = 1.0
     inputs["parameters"] = inputs["parameters"] * factor
@@ -355,24 +369,25 @@ def sites(folder: Path, config: ElmConfig, truth: Truth) -> Path:
         "units": [pool.units for pool in case.layout.pools],
         "signed": [pool.signed for pool in case.layout.pools],
         "pft": [pool.pft for pool in case.layout.pools],
-        "logarithmic_inputs": {},
-        "ad_years": 0,
-        "case": lineage_of(case),
+        "logarithmic_inputs": logarithmic(case, names),
+        "ad_years": ad_years,
+        "case": {**lineage_of(case), "inputs": names},
     }
     targets = truth.pools * factor
-    split = np.array([0] * 8 + [1] * 4)
+    split = np.array([0] * 7 + [1] * 3 + [2] * 2)
     place = [np.repeat(each, count) for each in (case.lat, case.lon)]
-    TrainingSites(inputs, targets, split, *place, about).write(folder)
-    return folder
+    made = TrainingSites(inputs, targets, split, *place, about)
+    made.write(folder)
+    return made
 
 
 @pytest.mark.slow
 def test_the_command_plans_runs_and_tells_with_a_learned_method(
-    tmp_path: Path, truth: Truth, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, truth: Truth
 ) -> None:
-    monkeypatch.setattr(methods, "spin_up_method", {"analogue": Analogue}.__getitem__)
     path = config_file(tmp_path, spin_up=LIMITS)
-    where = sites(tmp_path / "sites", ElmConfig.load(path), truth)
+    where = tmp_path / "sites"
+    sites(where, ElmLandCase(ElmConfig.load(path)), truth)
     choice = ("--spin-up", "analogue", "--emulator", where)
     planned = elm("plan", path, *choice)
     assert planned.exit_code == 0, planned.output
@@ -390,6 +405,50 @@ def test_the_command_plans_runs_and_tells_with_a_learned_method(
     assert status["spin_up"] == told
     checked = elm("check", told["restart"])
     assert checked.exit_code == 0, checked.output
+
+
+def network(sites: TrainingSites, folder: Path) -> None:
+    """An emulator whose weights are 0, so that it says the mean of its sites, as an artifact."""
+    asked = SpinUpSites.model_construct(files=None, file="x", pools=(), linear=False)
+    samples, split = read_samples(site_facts(asked, dict(sites.about)), sites.arrays())
+    shape = OrbitConfig(("none",), ("none",), (2, 2), patch=2, width=16, depth=1, heads=2)
+    config = spin_up_config(samples, shape)
+    weights = {n: torch.zeros_like(one) for n, one in OrbitSpinUp(config).state_dict().items()}
+    made = SpinUpEmulator(
+        config, samples.scales(split["training"]), [weights], sites.layout.names, sites.about
+    )
+    made.calibrate(samples.inputs, samples.targets, split["training"], split["validation"])
+    folder.mkdir()
+    (folder / ABOUT).write_text(json.dumps(made.to_dict()))
+    (folder / WEIGHTS).write_bytes(pack_arrays(made.arrays(), WEIGHTS))
+
+
+@pytest.mark.slow
+def test_a_network_reads_twenty_years_of_acceleration_and_its_pools_are_run_from(
+    tmp_path: Path, truth: Truth
+) -> None:
+    path = config_file(tmp_path, spin_up={**LIMITS, "tries": 0, "emulator": str(tmp_path / "net")})
+    config = ElmConfig.load(path)
+    learned = ElmLandCase(config, label="emulator")
+    network(sites(tmp_path / "sites", learned, truth, ad_years=20), tmp_path / "net")
+    first = submitted(config)
+    assert first == ["moz-emulator_ad_spinup", "moz-emulator_02_ad"]
+    done = elm("run", path, "--spin-up", "emulator", "--json")
+    assert done.exit_code in (0, 1), done.output
+    told = json.loads(done.stdout)
+    assert done.exit_code == (0 if told["reached"] else 1)
+    # The years that were read for the training are those that the swap begins with.
+    ran = ["moz-emulator_03_final", "moz-emulator_04_final"]
+    assert submitted(config)[:4] == [*first, *ran]
+    (put,) = told["put_in"]
+    assert put["first_record"] == "agrees with the first record"
+    assert put["template"].endswith("moz-emulator_02_ad.elm.r.0021-01-01-00000.nc")
+    assert read_restart(Path(put["restart"])).spinup_state == 0
+    assert elm("check", put["restart"]).exit_code == 0
+    # The mean of sites with .8 to 1.25 of the truth.
+    soil4 = next(each["after"] for each in put["pools"] if each["pool"] == "soil4c")
+    mine = [n for n, name in enumerate(truth.names) if name.startswith("soil4c.")]
+    assert 0.8 < soil4 / truth.pools[0, mine].sum() < 1.25
 
 
 @pytest.mark.slow
@@ -435,21 +494,16 @@ def test_options_that_do_not_fit_are_told(tmp_path: Path) -> None:
     assert TREE in ElmLandCase(config_of(tmp_path)).about()["plants"]
 
 
-def test_methods_that_learned_say_what_they_need(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(methods, "spin_up_method", {"analogue": Analogue}.__getitem__)
+def test_methods_that_learned_say_what_they_need(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"say where that lies: spin_up\.emulator"):
         spin_up_of(SpinUpOptions(method="analogue"))
     with pytest.raises(InvalidData, match=r"has no about\.json and sites\.safetensors"):
         spin_up_of(SpinUpOptions(method="analogue", emulator=str(tmp_path)))
 
 
-def test_sites_learned_on_another_case_are_refused(
-    tmp_path: Path, truth: Truth, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(methods, "spin_up_method", {"analogue": Analogue}.__getitem__)
-    where = sites(tmp_path / "sites", config_of(tmp_path / "one"), truth)
+def test_sites_learned_on_another_case_are_refused(tmp_path: Path, truth: Truth) -> None:
+    where = tmp_path / "sites"
+    sites(where, ElmLandCase(config_of(tmp_path / "one")), truth)
     method = spin_up_of(SpinUpOptions(method="analogue", emulator=str(where)))
     other = config_of(tmp_path / "two", template=None)
     ElmSwap(other, method).plan_text()
