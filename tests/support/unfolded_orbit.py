@@ -40,7 +40,9 @@ class UnfoldedOrbit(nn.Module):
         tokens = self.over_variables(every, aggregation, present)
         embedding = part("embedding.")
         lead = F.linear(
-            lead_hours[:, None] / 100.0, embedding["lead.weight"], embedding["lead.bias"]
+            torch.log1p(lead_hours[:, None] / 100.0),
+            embedding["lead.weight"],
+            embedding["lead.bias"],
         )
         tokens = tokens + embedding["position"] + lead[:, None]
         for place in range(config.depth):

@@ -309,10 +309,13 @@ def test_fields_are_as_loud_as_places_at_first(count: int) -> None:
 def test_months_of_lead_do_not_drown_the_fields() -> None:
     embedding = initialise(Orbit(config_of(width=64)), seed=0).embedding
     fields, variables, _ = inputs_of(5)
-    soon, late = (
-        embedding(fields.float(), variables, torch.full((3,), hours)) for hours in (24.0, 4383.0)
+    now, soon, month, season = (
+        embedding(fields.float(), variables, torch.full((3,), hours))
+        for hours in (0.0, 24.0, 730.5, 4383.0)
     )
-    assert 0.1 < (late - soon).std() < soon.std()
+    assert (soon - now).std() == pytest.approx(0.24, rel=0.25), "hours as ClimaX gives them"
+    assert (season - now).std() < 5.0 * now.std(), "of 44 hundreds of hours"
+    assert (season - month).std() > 0.5 * now.std(), "and months are told apart"
 
 
 def test_stages_of_a_pipeline_are_the_model() -> None:

@@ -239,8 +239,7 @@ def initial(
     ``1 / sqrt(2 depth)`` less (Radford et al. 2019), and the tokeniser by ``sqrt(V)`` more, which
     the mean over V variables takes away again: fields are then as loud as places from the first
     step, where the usual 0.02 has to be learned away for hundreds. The last layer has 0.02, so that
-    hardly anything is predicted at first; so has the lead time, of which months are large numbers
-    that would drown the fields.
+    hardly anything is predicted at first.
     """
     leaf = name.rsplit(".", 1)[-1]
     if leaf == "bias":
@@ -252,7 +251,7 @@ def initial(
     spread = SPREAD
     if leaf == "tokeniser":
         spread = math.sqrt(len(config.variables)) / config.patch
-    elif leaf == "weight" and not name.startswith(("head.out.", "embedding.lead.")):
+    elif leaf == "weight" and not name.startswith("head.out."):
         spread = 1.0 / math.sqrt(shape[1])
         if name.endswith(("attention.out.weight", "feed.down.weight")):
             spread /= math.sqrt(2 * config.depth)

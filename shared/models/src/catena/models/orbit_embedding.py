@@ -28,7 +28,8 @@ from catena.models.orbit_config import OrbitConfig
 __all__ = ["FieldEmbedding", "VariableAggregation", "patches", "unpatched"]
 
 LEAD_HOURS = 100.0
-"""Lead times are given to the embedding in units of 100 hours (ClimaX)."""
+"""The embedding is given ``ln(1 + lead / 100 h)``: hours as in ClimaX (Nguyen et al. 2023, section
+3.2), which gives ``lead / 100 h``; of months that would be numbers that drown the fields."""
 
 
 def patches(fields: Tensor, size: int) -> Tensor:
@@ -196,6 +197,7 @@ class FieldEmbedding(nn.Module):
         if present is not None:
             fields = torch.where(present[..., None, None], fields, 0.0)
         tokens = self.aggregation(patches(fields, self.config.patch), variables, present)
-        lead = self.lead((lead_hours / LEAD_HOURS)[:, None].to(self.lead.weight.dtype))
+        log_lead = (lead_hours / LEAD_HOURS).log1p()
+        lead = self.lead(log_lead[:, None].to(self.lead.weight.dtype))
         out: Tensor = tokens + self.position + lead[:, None]
         return out
