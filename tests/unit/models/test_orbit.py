@@ -313,7 +313,7 @@ def test_months_of_lead_do_not_drown_the_fields() -> None:
         embedding(fields.float(), variables, torch.full((3,), hours))
         for hours in (0.0, 24.0, 730.5, 4383.0)
     )
-    assert (soon - now).std() == pytest.approx(0.24, rel=0.25), "hours as ClimaX gives them"
+    assert (soon - now).std().item() == pytest.approx(0.22, rel=0.25), "hours as ClimaX gives them"
     assert (season - now).std() < 5.0 * now.std(), "of 44 hundreds of hours"
     assert (season - month).std() > 0.5 * now.std(), "and months are told apart"
 
