@@ -13,10 +13,11 @@ from catena.coupler.restart import read_restart
 from catena.data_ingest.jobs import ingest_dataset
 from catena.data_ingest.queries import IngestDatasetQuery
 from catena.ensemble_runner import jobs, queries
+from catena.ensemble_runner.inputs import read_states
 from catena.ensemble_runner.models import open_model
+from catena.ensemble_runner.spin_inputs import read_sites
 from catena.ensemble_runner.spin_queries import SiteSample
-from catena.ensemble_runner.spin_sites import read_sites, sampled
-from catena.ensemble_runner.spin_states import SiteStates
+from catena.ensemble_runner.spin_sites import sampled
 from catena.shared.artifacts import Artifact, ArtifactStore
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.testing import run_job
@@ -110,7 +111,7 @@ def test_one_place_is_sampled_by_neighbouring_parameter_sets(
 def test_states_pools_and_restarts_belong_together(native: Artifact) -> None:
     about = native.read_json("spin_up.json")
     result = native.read_arrays("result.safetensors")
-    states = SiteStates.read(native)
+    states = read_states(native)
     assert sum(about["sites"].values()) == 18 == len(states.state)
     assert (result["years"] == 60).all() and (result["check_years"] == 4).all()
     assert (result["fallback_years"] == 0).all(), "there was none"
@@ -178,7 +179,7 @@ def test_members_begin_from_the_site_with_their_parameters(
     plain_order = somc(store, ensemble(region, native, rows))
     turned = somc(store, ensemble(region, native, rows[::-1]))
     np.testing.assert_array_equal(turned, plain_order[::-1])
-    states = SiteStates.read(native)
+    states = read_states(native)
     begun = states.of_members(sites.columns, sites.of(np.arange(2)).parameters)
     pools = states.state[[0, 1]]
     np.testing.assert_array_equal(begun.values[:, 0], pools)

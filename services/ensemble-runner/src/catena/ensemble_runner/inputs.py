@@ -25,7 +25,7 @@ from catena.ensemble_runner import members, vocabulary
 from catena.ensemble_runner.land import read_land
 from catena.ensemble_runner.members import Members
 from catena.ensemble_runner.models import Column, Land, Model, Setup
-from catena.ensemble_runner.spin_states import SiteStates
+from catena.ensemble_runner.spin_states import STATES, SUMMARY, SiteStates
 from catena.ensemble_runner.stages import StageRun
 from catena.shared.artifacts import Artifact
 from catena.shared.errors import CatenaError, FieldViolation, InvalidData, InvalidRequest
@@ -73,7 +73,7 @@ def read_setup(query: Asked, model: Model, open_ref: Open) -> Setup:
     restart, states = asked.restart, None
     if restart is not None and restart.artifact.kind == "spin_up":
         with field("setup.restart"):
-            states = SiteStates.read(open_ref(restart.artifact))
+            states = read_states(open_ref(restart.artifact))
         restart = None
     setup = Setup(
         forcing=forcing,
@@ -89,6 +89,12 @@ def read_setup(query: Asked, model: Model, open_ref: Open) -> Setup:
     if found:
         raise InvalidData(f"{model.name} cannot be run so", violations=found)
     return setup
+
+
+def read_states(artifact: Artifact) -> SiteStates:
+    """States of an artifact of kind ``spin_up``; InvalidData when it lacks some of them."""
+    about = artifact.read_json(SUMMARY)
+    return SiteStates.from_arrays(artifact.read_arrays(STATES), str(about["model_version"]))
 
 
 def read_forcing(

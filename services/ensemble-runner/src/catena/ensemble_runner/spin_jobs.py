@@ -21,13 +21,14 @@ from catena.ensemble_runner.models import Model, open_model
 from catena.ensemble_runner.queries import CompareSpinUpsQuery, SpinUpQuery
 from catena.ensemble_runner.spin_block import SpinUpWork, check_plan
 from catena.ensemble_runner.spin_compared import Compared, Contender
+from catena.ensemble_runner.spin_inputs import method_plan, read_sites
 from catena.ensemble_runner.spin_lessons import lesson_of, unseen_sites
-from catena.ensemble_runner.spin_methods import ABOUT, SITES, method_plan
+from catena.ensemble_runner.spin_methods import ABOUT, SITES
 from catena.ensemble_runner.spin_page import single_page
 from catena.ensemble_runner.spin_queries import SpinUpCheck, SpinUpLessons, SpinUpMethod
 from catena.ensemble_runner.spin_report import comparison_page
 from catena.ensemble_runner.spin_result import FAILED, SpunUpSites
-from catena.ensemble_runner.spin_sites import SpinUpSites, read_sites
+from catena.ensemble_runner.spin_sites import SpinUpSites
 from catena.ensemble_runner.spin_states import STATES, SUMMARY, SiteStates
 from catena.ensemble_runner.spin_storage import COSTS, RESULT, SpinUpBlocks, SpunUp, run_sites
 from catena.ensemble_runner.spin_words import labels_of, native_label

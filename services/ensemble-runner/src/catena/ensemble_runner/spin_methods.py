@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 from catena.coupler.embedded.state import State
 from catena.coupler.spin_up.embedded_case import EmbeddedCase
 from catena.coupler.spin_up.plug_in import SpinUp, SpunUp, spin_up_method
-from catena.ensemble_runner.spin_queries import SpinUpKind, SpinUpMethod
-from catena.shared.artifacts import Artifact
-from catena.shared.errors import InternalError
-from catena.shared.query import RefQuery
+from catena.ensemble_runner.spin_queries import SpinUpKind
 
 EMULATOR, WEIGHTS = "emulator.json", "weights.safetensors"
 SITES, ABOUT = "sites.safetensors", "about.json"
@@ -82,23 +79,3 @@ class MethodPlan:
 
 
 _MADE: dict[str, SpinUp] = {}
-
-_AD_YEARS = {"native": "ad_years", "sasu": "start_years", "anderson": "start_years"}
-
-
-def method_plan(asked: SpinUpMethod, open_ref: Callable[[RefQuery], Artifact]) -> MethodPlan:
-    """A method of a request with what it learned."""
-    options = {}
-    if asked.ad_years is not None:
-        options[_AD_YEARS[asked.kind]] = asked.ad_years
-    if asked.final_years is not None:
-        options["final_years"] = asked.final_years
-    ref = asked.emulator or asked.training
-    if ref is None:
-        return MethodPlan(asked.kind, options)
-    artifact = open_ref(ref)
-    files = (EMULATOR, WEIGHTS) if asked.kind == "emulator" else (ABOUT, SITES)
-    about = artifact.read_json(files[0])
-    if not isinstance(about, dict):
-        raise InternalError(f"{files[0]} holds no object; the artifact is of another make")
-    return MethodPlan(asked.kind, options, about, artifact.read_arrays(files[1]), ref.digest)

@@ -1,8 +1,7 @@
-"""Sites of a spin-up: cells x parameter sets, and which of them are run."""
+"""Sites of a spin-up: cells x parameter sets, and which of them are sampled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,26 +10,16 @@ from numpy.typing import NDArray
 
 from catena.coupler.embedded.columns import Columns
 from catena.coupler.embedded.parameters import ParameterSet
-from catena.coupler.forcing import CO2_1850_PPM, NDEP_1850, DailyForcing
+from catena.coupler.forcing import DailyForcing
 from catena.coupler.spin_up.embedded_case import EmbeddedCase
 from catena.coupler.spin_up.training_parts import (
     PARAMETER_BLOCKS,
     parameter_blocks,
     spatial_blocks,
 )
-from catena.ensemble_runner import members as tables
-from catena.ensemble_runner.embedded import columns_of, parameters_of
-from catena.ensemble_runner.inputs import field, read_forcing, read_members
-from catena.ensemble_runner.land import read_land
 from catena.ensemble_runner.members import Members
-from catena.ensemble_runner.models import Column, Land, Model, Setup
-from catena.ensemble_runner.queries import CompareSpinUpsQuery, SpinUpQuery
+from catena.ensemble_runner.models import Land, Setup
 from catena.ensemble_runner.spin_queries import SiteSample
-from catena.shared.artifacts import Artifact
-from catena.shared.errors import FieldViolation, InternalError, InvalidRequest
-from catena.shared.query import RefQuery
-
-MOST_SITES = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,65 +110,6 @@ class SpinUpSites:
         }
 
 
-def read_sites(
-    query: SpinUpQuery | CompareSpinUpsQuery, model: Model, open_ref: Callable[[RefQuery], Artifact]
-) -> SpinUpSites:
-    """Sites of a request, those of its sample only.
-
-    Raises
-    ------
-    InvalidData, InvalidRequest
-        As :func:`catena.ensemble_runner.inputs.read_setup`; or when there are too many sites.
-    """
-    asked = query.setup
-    if asked.forcing is None:
-        raise InternalError("a spin-up without forcing came past its checks")
-    with field("setup.forcing"):
-        forcing, _ = read_forcing(asked.forcing, open_ref)
-    forcing, land = read_land(asked, asked.forcing, forcing, open_ref)
-    fixed = tuple((Column(item.name, item.pft), item.value) for item in asked.fixed)
-    common = Setup(forcing, (), land, fixed, ())
-    members = _members(query, model, open_ref, forcing.cells)
-    count = len(members.rows)
-    if query.own_parameters:
-        cell = np.repeat(np.arange(forcing.cells), count // forcing.cells)
-        row = np.arange(count)
-    else:
-        cell = np.repeat(np.arange(forcing.cells), count)
-        row = np.tile(np.arange(count), forcing.cells)
-    if cell.size > MOST_SITES:
-        raise _wrong("draw.members", f"makes {cell.size} sites; wanted at most {MOST_SITES}")
-    known = parameters_of(common, members.columns, members.rows)
-    sites = SpinUpSites(
-        columns=columns_of(common),
-        forcing=forcing,
-        land=land,
-        members=members,
-        parameters=ParameterSet(known.scalars[row], known.pfts[row]),
-        cell=cell,
-        row=row,
-        co2=CO2_1850_PPM if asked.forcing.co2_ppm is None else asked.forcing.co2_ppm,
-        ndep=NDEP_1850 if asked.forcing.n_deposition is None else asked.forcing.n_deposition,
-    )
-    return sites if query.sample is None else sites.of(sampled(sites, query.sample)).compact()
-
-
-def _members(
-    query: SpinUpQuery | CompareSpinUpsQuery,
-    model: Model,
-    open_ref: Callable[[RefQuery], Artifact],
-    cells: int,
-) -> Members:
-    if query.draw is None and query.table is None and query.draws is None:
-        return Members((), np.zeros((1, 0)), (), (), np.zeros(0), np.zeros(0))
-    if query.own_parameters and query.draw is not None:
-        total = query.draw.members * cells
-        if total > MOST_SITES:
-            raise _wrong("draw.members", f"makes {total} sites; wanted at most {MOST_SITES}")
-        return tables.drawn(model, query.draw.model_copy(update={"members": total}))
-    return read_members(query, model, open_ref)
-
-
 def sampled(sites: SpinUpSites, asked: SiteSample) -> NDArray[np.int64]:
     """Sites of whole blocks, about as many as wanted, in their order.
 
@@ -197,7 +127,3 @@ def sampled(sites: SpinUpSites, asked: SiteSample) -> NDArray[np.int64]:
     before = np.cumsum(counts[order]) - counts[order]
     taken = order[(before + counts[order] / 2.0 <= wanted) | (before == 0)]
     return np.flatnonzero(np.isin(block, names[taken]))
-
-
-def _wrong(name: str, text: str) -> InvalidRequest:
-    return InvalidRequest("the sites cannot be run", violations=[FieldViolation(name, text)])

@@ -19,7 +19,6 @@ from catena.coupler.embedded.parameters import ParameterSet
 from catena.coupler.embedded.state import State
 from catena.coupler.embedded.version import model_version
 from catena.coupler.pft import PFT_NAMES
-from catena.shared.artifacts import Artifact
 from catena.shared.errors import InvalidData
 
 Array = NDArray[np.float64]
@@ -90,12 +89,6 @@ class SiteStates:
             ParameterSet(arrays["scalars"], arrays["pfts"]),
             arrays["state"],
         )
-
-    @classmethod
-    def read(cls, artifact: Artifact) -> Self:
-        """States of an artifact of kind ``spin_up``."""
-        about = artifact.read_json(SUMMARY)
-        return cls.from_arrays(artifact.read_arrays(STATES), str(about["model_version"]))
 
     def digest(self) -> str:
         """Of all that decides what begins from them."""
