@@ -16,10 +16,11 @@ from catena.ensemble_runner import jobs, queries
 from catena.ensemble_runner.inputs import read_states
 from catena.ensemble_runner.models import open_model
 from catena.ensemble_runner.spin_inputs import read_sites
+from catena.ensemble_runner.spin_preflight import check_spin_up
 from catena.ensemble_runner.spin_queries import SiteSample
 from catena.ensemble_runner.spin_sites import sampled
 from catena.shared.artifacts import Artifact, ArtifactStore
-from catena.shared.errors import InvalidData, InvalidRequest
+from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest
 from catena.shared.testing import run_job
 
 REGION = {
@@ -29,6 +30,8 @@ REGION = {
 SETS = [{"name": "flnr"}, {"name": "br_mr"}]
 SHORT = {"kind": "native", "ad_years": 40, "final_years": 20}
 QUICK = {"no_fallback": True, "no_polish": True}
+ALL_COUNT = {**QUICK, "limit": 900.0, "drift": 900.0}
+"""So early nothing is at equilibrium; here all that was run counts."""
 
 
 @pytest.fixture(scope="module")
@@ -207,14 +210,14 @@ def test_what_was_not_spun_up_is_refused(
 # ------------------------------------------------------------------ comparison
 
 
+@pytest.mark.slow
 def test_a_comparison_verifies_and_validates_together(
     store: ArtifactStore, region: dict[str, Any], native: Artifact
 ) -> None:
     request = region | {
         "methods": [{"kind": "sasu", "ad_years": 40}, SHORT],
         "reference": {"ad_years": 40, "final_years": 20},
-        # So early nothing is at equilibrium; here all that was run counts.
-        "check": {**QUICK, "limit": 900.0, "drift": 900.0},
+        "check": ALL_COUNT,
     }
     made = store.open(
         run_job(jobs.compare_spin_ups, queries.CompareSpinUpsQuery.from_plain(request), store)
@@ -233,7 +236,91 @@ def test_a_comparison_verifies_and_validates_together(
     assert "GENERATED" in page
 
 
+# ------------------------------------------------------------------ what is learned
+
+
+@pytest.fixture(scope="module")
+def lesson(store: ArtifactStore, region: dict[str, Any]) -> Artifact:
+    """Sites of some of the cells, each a block of its own, to learn from."""
+    request = {
+        "setup": region["setup"] | {"surface_map": {"seed": 3, "trees": True}},
+        "draw": {"members": 6, "seed": 5, "parameters": SETS},
+        "own_parameters": True,
+        "sample": {"share": 0.7, "block_deg": 4.0, "seed": 1},
+        "method": SHORT,
+        "check": ALL_COUNT,
+        "lessons": {"ad_years": 20, "block_deg": 4.0},
+    }
+    return spun(store, request)
+
+
+def learned_region(region: dict[str, Any], **forcing: Any) -> dict[str, Any]:
+    setup = region["setup"] | {"surface_map": {"seed": 3, "trees": True}}
+    setup["forcing"] = setup["forcing"] | forcing
+    return {"setup": setup, "draw": {"members": 8, "seed": 9, "parameters": SETS}}
+
+
+def test_what_is_learned_from_says_what_it_is(lesson: Artifact) -> None:
+    about, arrays = lesson.read_json("about.json"), lesson.read_arrays("sites.safetensors")
+    assert about["generated"] == ["weather", "plants", "soils"]
+    assert set(about["case"]["parameters"]) == {"flnr", "br_mr"}
+    low, high = about["case"]["parameters"]["br_mr"]
+    rows = arrays["inputs.parameters"]
+    assert low < rows[:, 1].min() and rows[:, 1].max() < high, "the range that was drawn from"
+    assert np.isfinite(arrays["targets"]).any() and set(arrays["split"]) == {0, 1, 2}
+
+
+@pytest.mark.slow
+def test_sites_of_blocks_that_were_learned_verify_nothing(
+    store: ArtifactStore, region: dict[str, Any], lesson: Artifact
+) -> None:
+    request = learned_region(region) | {
+        "methods": [{"kind": "analogue", "training": plain(lesson.ref)}],
+        "reference": SHORT,
+        "check": ALL_COUNT,
+    }
+    made = store.open(
+        run_job(jobs.compare_spin_ups, queries.CompareSpinUpsQuery.from_plain(request), store)
+    )
+    arrays = lesson.read_arrays("sites.safetensors")
+    used = arrays["split"] != 2
+    seen = set(zip(arrays["lat"][used].tolist(), arrays["lon"][used].tolist(), strict=True))
+    figures = made.read_json("comparison.json")
+    assert 0 < len(seen) < 9
+    assert figures["unseen_sites"] == 8 * (9 - len(seen))
+    assert "How was analogue trained, and on what?" in made.read_bytes("report.html").decode()
+
+
+def test_what_was_learned_under_other_air_is_refused(
+    store: ArtifactStore, region: dict[str, Any], lesson: Artifact
+) -> None:
+    request = learned_region(region, co2_ppm=400.0) | {
+        "method": {"kind": "analogue", "training": plain(lesson.ref)}
+    }
+    with pytest.raises(FailedPrecondition, match="CO2"):
+        spun(store, request)
+
+
 # ------------------------------------------------------------------ requests
+
+
+def test_requests_are_checked_against_model_and_artifacts(
+    store: ArtifactStore, region: dict[str, Any], native: Artifact
+) -> None:
+    def faults(query: type[Any], **changes: Any) -> dict[str, str]:
+        with pytest.raises(InvalidRequest) as caught:
+            check_spin_up(query.from_plain(region | changes), store)
+        return {item.field: item.description for item in caught.value.violations}
+
+    assert "catena elm" in faults(queries.SpinUpQuery, model="elm")["model"]
+    untaught = [{"kind": "sasu"}, {"kind": "trees", "training": plain(native.ref)}]
+    found = faults(queries.CompareSpinUpsQuery, methods=untaught)
+    assert list(found) == ["methods[1].training"] and "lessons" in found["methods[1].training"]
+    fixed = {**region["setup"], "fixed": [{"name": "flnrr", "value": 1.0}]}
+    assert "flnr" in faults(queries.SpinUpQuery, setup=fixed)["setup.fixed[0].name"]
+    bare = {"forcing": region["setup"]["forcing"]}
+    assert "surface_map" in faults(queries.SpinUpQuery, setup=bare)["setup.surfaces"]
+    check_spin_up(queries.SpinUpQuery.from_plain(region), store)
 
 
 @pytest.mark.parametrize(
