@@ -20,7 +20,7 @@ from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest
 
 LITTER = np.array([100.0, 350.0, 20.0, 700.0])
 LONG = Native(ad_years=400, final_years=400)
-PLAN = CheckPlan(polish=False, native=LONG)
+PLAN = CheckPlan(polish=0, native=LONG)
 
 
 def spun(pools: Floats | None = None, **more: Any) -> tuple[LinearLand, SpunUp[LinearState]]:
@@ -157,7 +157,7 @@ def test_the_matrix_polishes_what_the_settling_cycle_shows_to_be_off() -> None:
     pools = LinearLand(LITTER).equilibrium()
     pools[[1, 3], :3] *= 1.15
     land, bad = spun(pools)
-    plan = replace(PLAN, polish=True)
+    plan = replace(PLAN, polish=1)
     checked = check_and_fall_back(land, bad, plan)
     assert checked.used == (AS_IT_WAS, POLISHED, AS_IT_WAS, POLISHED)
     assert checked.passed_first.all()
@@ -213,11 +213,11 @@ def test_the_embedded_model_ends_at_equilibrium_whatever_a_method_made() -> None
     broken[2] = np.nan
     broken[3, 0, made._places._index[3, soil[0]]] = -50.0
     planted = replace(good, state=replace(state, values=broken))
-    for polish in (False, True):
+    for polish in (0, 3):
         checked = check_and_fall_back(made, planted, CheckPlan(polish=polish, chunk_cycles=25))
         assert checked.passed.all()
         assert not checked.passed_first[[2, 3]].any()
         assert checked.why[3] == ("soil3c is -50",)
         assert (np.abs(made.run(checked.state, 5).nee.mean(axis=1)) < 1.0).all()
         assert checked.state.spinup_state == 0
-    assert not check_and_fall_back(made, planted, CheckPlan(polish=False, tries=0)).passed.any()
+    assert not check_and_fall_back(made, planted, CheckPlan(polish=0, tries=0)).passed.any()

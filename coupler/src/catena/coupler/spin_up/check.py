@@ -13,7 +13,7 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.coupler.spin_up.case import Floats, LandCase, S, Sites
+from catena.coupler.spin_up.case import Floats, LandCase, S, Sites, Stretch
 from catena.coupler.spin_up.judge import Criterion, Judgement, judge
 from catena.coupler.spin_up.native import AD_YEARS, FINAL_YEARS, Native
 from catena.coupler.spin_up.plug_in import Progress, SpunUp, quiet
@@ -21,7 +21,7 @@ from catena.coupler.spin_up.sasu import steady_pools
 from catena.shared.errors import FailedPrecondition, InvalidRequest
 
 AS_IT_WAS, POLISHED, NATIVE = "as it was", "polished", "native"
-"""What a site's state is from: the method, the method and one analytic solution, the fallback."""
+"""What a site's state is from: the method, the method and analytic solutions, the fallback."""
 
 ROUNDING = 1e-9
 """What rounding may leave of an empty pool, as a negative number."""
@@ -36,9 +36,9 @@ class CheckPlan:
     criterion : Criterion
     settle_cycles : int
         That are run before the cycle that is judged.
-    polish : bool
-        Put slow pools to the steady state of the last settling cycle, where the model has a matrix
-        and the site loses or gains too much in that cycle.
+    polish : int
+        How often, where the model has a matrix, the slow pools of a site that loses or gains too
+        much are put to the steady state of the cycle that has been run, before one more is run.
     chunk_cycles : int
         Length of one try of the fallback, which is judged as a whole.
     patience : int
@@ -51,18 +51,21 @@ class CheckPlan:
 
     criterion: Criterion = field(default_factory=Criterion)
     settle_cycles: int = 1
-    polish: bool = True
+    polish: int = 6
     chunk_cycles: int = 5
-    patience: int = 4
+    patience: int = 6
     tries: int = 12
     native: Native = field(default_factory=Native)
 
     def __post_init__(self) -> None:
-        if self.settle_cycles < 0 or min(self.patience, self.tries) < 0 or self.chunk_cycles < 1:
+        if (
+            min(self.settle_cycles, self.polish, self.patience, self.tries) < 0
+            or self.chunk_cycles < 1
+        ):
             raise InvalidRequest(
-                f"{self.settle_cycles} cycles to settle, {self.tries} tries of "
-                f"{self.chunk_cycles} cycles, {self.patience} of them from the state that is there "
-                "came; 0 or more, and 1 cycle a try were wanted"
+                f"{self.settle_cycles} cycles to settle, {self.polish} to polish, {self.tries} tries "
+                f"of {self.chunk_cycles} cycles, {self.patience} of them from the state that is "
+                "there came; 0 or more, and 1 cycle a try were wanted"
             )
 
 
@@ -78,7 +81,7 @@ class Checked(Generic[S]):
     why : tuple of tuple of str
         Of each site: what it failed by at first; empty for those that did not.
     passed_first, passed : bool (site,)
-        Without and with the fallback.
+        Without and with the fallback; polishing is none.
     years : float64 (site,)
         Method, check and fallback.
     nee_before : float64 (site,)
@@ -169,6 +172,7 @@ class _Check(Generic[S]):
         self.used = np.full(sites, AS_IT_WAS, dtype=object)
         self.why: list[tuple[str, ...]] = [()] * sites
         self.passed = np.zeros(sites, dtype=bool)
+        self.judged = np.zeros(sites, dtype=bool)
         self.years = spun.years.astype(np.float64).copy()
         self.nee_before, self.nee, self.drift = np.full((3, sites), np.nan)
         self.means: dict[str, Floats] = {}
@@ -219,41 +223,65 @@ class _Check(Generic[S]):
         return np.array([n for n in range(self.case.sites) if not self.why[n]], dtype=np.int64)
 
     def _first(self, sites: Sites) -> None:
+        """Settle, polish where it is needed, and judge; what fails is polished and judged again."""
         case, plan = self.case.part(sites), self.plan
         state = self.case.take(self.state, sites)
-        cycle = case.cycle_years
+        cycle, rounds = case.cycle_years, plan.polish if case.has_cascade else 0
         if plan.settle_cycles:
             self.progress(0.05, "settle")
             settled = case.run(state, plan.settle_cycles)
             self.nee_before[sites] = settled.nee[:, 0]
             state = settled.state
-            self._count(sites, plan.settle_cycles * cycle)
-            if plan.polish and settled.cascade is not None:
-                # What is near equilibrium already is not moved by what one cycle happens to show.
-                rough = np.abs(settled.nee[:, -1]) >= plan.criterion.nee
-                better = steady_pools(settled, case.layout, cycle)
-                better[~rough] = np.nan
-                state = case.with_pools(state, better)
-                self.used[sites[rough]] = POLISHED
-        self.progress(0.3, "the cycle that is judged")
-        before = case.pools(state)
-        judged = case.run(state, 1)
-        self._count(sites, cycle)
-        if not plan.settle_cycles:
-            self.nee_before[sites] = judged.nee[:, 0]
-        found = judge(judged, before, cycle, case.layout)
-        self._keep(sites, judged.state, judged.means, found)
-        strange = np.zeros(sites.size, dtype=bool)
-        if self.unfamiliar is not None:
-            strange = ~(self.unfamiliar[sites] <= plan.criterion.unfamiliar)
-        self.passed[sites] = found.passes(plan.criterion) & ~strange
-        for n, site in enumerate(sites):
-            why = found.why(n, plan.criterion, case.layout)
-            if n in judged.failed:
-                why = (judged.failed[n],)
-            if strange[n] and self.unfamiliar is not None:
-                why = (*why, f"unlike what was learned ({self.unfamiliar[site]:.2g})")
-            self.why[site] = why
+            self.years[sites] += plan.settle_cycles * cycle
+            # What is near equilibrium already is not moved by what one cycle happens to show.
+            rough = np.abs(settled.nee[:, -1]) >= plan.criterion.nee
+            if rounds and rough.any():
+                state = self._polished(case, settled, rough, sites)
+                rounds -= 1
+        while True:
+            self.progress(0.3, f"a cycle of {sites.size} sites is judged")
+            before = case.pools(state)
+            judged = case.run(state, 1)
+            self.years[sites] += cycle
+            found = judge(judged, before, cycle, case.layout)
+            self._keep(sites, judged.state, judged.means, found)
+            strange = self._strange(sites)
+            self.passed[sites] = found.passes(plan.criterion) & ~strange
+            for n, site in enumerate(sites):
+                if not self.judged[site]:
+                    self.why[site] = self._why(int(site), n, found, judged)
+            first = ~self.judged[sites]
+            if not plan.settle_cycles:
+                self.nee_before[sites[first]] = found.nee[first]
+            self.judged[sites] = True
+            again = np.flatnonzero(~self.passed[sites] & ~strange & ~np.isnan(found.nee))
+            if not rounds or not again.size:
+                return
+            rounds -= 1
+            better = self._polished(case, judged, ~self.passed[sites], sites)
+            state, sites, case = case.take(better, again), sites[again], case.part(again)
+
+    def _polished(
+        self, case: LandCase[S], run: Stretch[S], which: NDArray[np.bool_], sites: Sites
+    ) -> S:
+        pools = steady_pools(run, case.layout, case.cycle_years)
+        pools[~which] = np.nan
+        self.used[sites[which]] = POLISHED
+        return case.with_pools(run.state, pools)
+
+    def _strange(self, sites: Sites) -> NDArray[np.bool_]:
+        """Sites that a method has not learned anything like."""
+        if self.unfamiliar is None:
+            return np.zeros(sites.size, dtype=bool)
+        return np.logical_not(self.unfamiliar[sites] <= self.plan.criterion.unfamiliar)
+
+    def _why(self, site: int, n: int, found: Judgement, run: Stretch[S]) -> tuple[str, ...]:
+        if n in run.failed:
+            return (run.failed[n],)
+        why = found.why(n, self.plan.criterion, self.case.layout)
+        if self.unfamiliar is not None and self._strange(np.array([site]))[0]:
+            why = (*why, f"unlike what was learned ({self.unfamiliar[site]:.2g})")
+        return why
 
     def _fall_back(self) -> None:
         plan, cycle = self.plan, self.case.cycle_years
@@ -275,7 +303,7 @@ class _Check(Generic[S]):
             made = case.run(state, plan.chunk_cycles)
             spent[sites] += 1
             years = plan.chunk_cycles * cycle
-            self._count(sites, years)
+            self.years[sites] += years
             found = judge(made, before, years, case.layout)
             self._keep(sites, made.state, made.means, found)
             self.used[sites] = NATIVE
@@ -294,6 +322,3 @@ class _Check(Generic[S]):
         self.nee[sites], self.drift[sites] = found.nee, found.drift
         for name, values in means.items():
             self.means.setdefault(name, np.full(self.case.sites, np.nan))[sites] = values
-
-    def _count(self, sites: Sites, years: float) -> None:
-        self.years[sites] += years
