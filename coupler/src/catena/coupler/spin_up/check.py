@@ -63,9 +63,9 @@ class CheckPlan:
             or self.chunk_cycles < 1
         ):
             raise InvalidRequest(
-                f"{self.settle_cycles} cycles to settle, {self.polish} to polish, {self.tries} tries "
-                f"of {self.chunk_cycles} cycles, {self.patience} of them from the state that is "
-                "there came; 0 or more, and 1 cycle a try were wanted"
+                f"{self.settle_cycles} cycles to settle, {self.polish} to polish and "
+                f"{self.tries} tries of {self.chunk_cycles} cycles, {self.patience} of them from "
+                "the state that is there, came; 0 or more, and 1 cycle a try were wanted"
             )
 
 

@@ -106,7 +106,7 @@ def check_plan(asked: SpinUpCheck, cycle_years: int) -> CheckPlan:
             drift=limits.drift if asked.drift is None else asked.drift,
         ),
         settle_cycles=usual.settle_cycles if asked.settle_cycles is None else asked.settle_cycles,
-        polish=not asked.no_polish,
+        polish=0 if asked.no_polish else usual.polish,
         tries=tries,
     )
 
