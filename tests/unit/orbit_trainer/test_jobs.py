@@ -200,6 +200,7 @@ def test_what_sites_say_of_themselves_goes_with_the_emulator(tmp_path: Path) -> 
         "signed": [False, True],
         "logarithmic_inputs": {"static": True},
         "model": "embedded",
+        "generated": ["weather", "soils"],
         "version": 3,
         "parameters": {"flnr": [0.05, 0.2]},
     }
@@ -228,6 +229,7 @@ def test_what_sites_say_of_themselves_goes_with_the_emulator(tmp_path: Path) -> 
     for place, pool in enumerate(emulator.pools):
         assert stored["skill"][pool]["coverage90"] == pytest.approx(inside[77:, place].mean())
     page = artifact.read_bytes("report.html").decode()
+    assert "GENERATED: weather, soils of these sites are made by formulas." in page
     assert "In its interval" in page and "Predicted over true amounts" in page
 
 

@@ -96,6 +96,7 @@ def test_what_the_file_says_of_itself_goes_into_the_samples() -> None:
         ({"pools": ["wood", "wood"]}, "each once"),
         ({"signed": [True]}, "for each of 2 pools"),
         ({"signed": ["no", "no"]}, "for each of 2 pools"),
+        ({"generated": "weather"}, "wanted a list of what formulas made"),
         ({"units": ["gC m-2"]}, "one for each of 2 pools"),
         ({"logarithmic_inputs": {"static": 1}}, "by the kind of input"),
     ],

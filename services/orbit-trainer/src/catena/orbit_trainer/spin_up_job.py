@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from catena.models.spin_up_emulator import Prediction, SpinUpEmulator
 from catena.orbit_trainer import storage
 from catena.orbit_trainer.queries import FineTuneQuery
 from catena.orbit_trainer.report_spin_up import Judged, pool_sections
+from catena.orbit_trainer.report_text import words
 from catena.orbit_trainer.report_training import training_page
 from catena.orbit_trainer.spin_up_sites import SiteFacts, read_facts, read_samples
 from catena.orbit_trainer.tasks.adapters import Adaptation
@@ -89,12 +89,12 @@ def fit_and_commit(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
             ("Familiar sites of test", f"{100 * about['familiar']:.0f} %"),
         ],
         generated=False,
-        notices=_made_up(facts.about),
         seconds=sum(
             settings.batch / speed for history in histories for speed in history.samples_per_s
         ),
         kind="spin-up",
         resumed=progress.resumed,
+        notices=_notices(facts),
         after=pool_sections(Judged(facts.pools, facts.units, skill, made.mean, truth)),
     )
     ctx.writer.write_bytes("report.html", page.encode())
@@ -103,14 +103,6 @@ def fit_and_commit(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
     ref = ctx.commit(kind="spin_up_emulator", units=units, title=title, timed_files=timed)
     progress.forget()
     return ref
-
-
-def _made_up(about: Mapping[str, Any]) -> list[str]:
-    """What of the sites is generated, for the reader."""
-    words = about.get("generated")
-    if not isinstance(words, list) or not words:
-        return []
-    return [f"GENERATED: {', '.join(map(str, words))} of these sites are made by formulas."]
 
 
 def skill_of(pools: tuple[str, ...], made: Prediction, truth: NDArray[Any]) -> Skill:
@@ -133,6 +125,13 @@ def skill_of(pools: tuple[str, ...], made: Prediction, truth: NDArray[Any]) -> S
             "coverage90": float(inside.mean()),
         }
     return found
+
+
+def _notices(facts: SiteFacts) -> list[str]:
+    """What a reader must not miss."""
+    if not facts.generated:
+        return []
+    return [f"GENERATED: {words(facts.generated)} of these sites are made by formulas."]
 
 
 def _write(ctx: JobContext, emulator: SpinUpEmulator, facts: SiteFacts, title: str) -> None:

@@ -2,8 +2,9 @@
 
 Beside the arrays (a safetensors file) there may be ``about.json``: ``pools`` (names), and if wanted
 ``units``, ``signed`` (of each pool, whether it may be negative), ``logarithmic_inputs`` (kind of
-input -> true, or one flag for each of its columns), and whatever else belongs to the sites: the
-land model and its version, parameters and their ranges. All of it goes with the emulator unchanged.
+input -> true, or one flag for each of its columns), ``generated`` (what of the sites formulas have
+made, e.g. weather), and whatever else belongs to them: the land model and its version, parameters
+and their ranges. All of it goes with the emulator unchanged.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class SiteFacts:
     logarithmic : tuple of bool
         Of the pools: those that are never negative.
     logarithmic_inputs : mapping of str to bool or list of bool
+    generated : tuple of str
+        What of the sites formulas have made; empty: all of it is real.
     about : mapping
         All of ``about.json``.
     """
@@ -53,6 +56,7 @@ class SiteFacts:
     units: tuple[str, ...] = ()
     logarithmic: tuple[bool, ...] = ()
     logarithmic_inputs: Mapping[str, Any] = field(default_factory=dict)
+    generated: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -104,8 +108,11 @@ def site_facts(sites: SpinUpSites, about: Any) -> SiteFacts:
             f"logarithmic_inputs in {ABOUT}: wanted true, or a list of true and false, by the kind "
             "of input"
         )
+    generated = about.get("generated", [])
+    if not _list(generated, str):
+        raise InvalidData(f"generated in {ABOUT}: wanted a list of what formulas made, in words")
     logarithmic = tuple(not (sites.linear or one) for one in signed)
-    return SiteFacts(pools, tuple(units), logarithmic, inputs, about)
+    return SiteFacts(pools, tuple(units), logarithmic, inputs, tuple(generated), about)
 
 
 def read_samples(facts: SiteFacts, arrays: dict[str, NDArray[Any]]) -> tuple[SpinUpSamples, Split]:
