@@ -66,7 +66,7 @@ def test_kinds_weigh_alike_whatever_their_size() -> None:
     rng = np.random.default_rng(1)
     inputs = {"climate": rng.normal(size=(500, 12, 9)), "parameters": rng.normal(size=(500, 8))}
     rows = Features.of(inputs, {}).rows(inputs)
-    weights = [(rows[:, :108] ** 2).sum(axis=1).mean(), (rows[:, 108:] ** 2).sum(axis=1).mean()]
+    weights = [(rows[:, :18] ** 2).sum(axis=1).mean(), (rows[:, 18:] ** 2).sum(axis=1).mean()]
     np.testing.assert_allclose(weights, 1.0, rtol=1e-6)
 
 
