@@ -14,8 +14,11 @@ comparison    ``report.html``, ``comparison.json``, ``<method>.safetensors``
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -109,6 +112,7 @@ def run_sites(
     described = {
         "model": work.case.model,
         "version": model_version(),
+        "methods": methods_version(),
         "sites": sites.described(),
         "method": work.method.described(),
         "check": work.check.model_dump(mode="json"),
@@ -144,6 +148,24 @@ def run_sites(
         saved(done)
         progress(done / sites.count, f"{done} of {sites.count} sites")
     return _whole(blocks, sites.count, found)
+
+
+@cache
+def methods_version() -> str:
+    """Digest of the code of spin-ups and their check: blocks of another one are not reused."""
+    digest = hashlib.sha256()
+    for package in ("catena.coupler.spin_up", "catena.ensemble_runner", "catena.models"):
+        for file in sorted(files(package).iterdir(), key=lambda file: file.name):
+            own = package == "catena.coupler.spin_up" or file.name in _OWN
+            if own and file.name.endswith(".py"):
+                digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+_OWN = frozenset(
+    {"spin_block.py", "spin_methods.py", "spin_up_emulator.py", "orbit_spin_up.py",
+     "column_scale.py"}
+)  # fmt: skip
 
 
 def _whole(blocks: Mapping[Span, SpinUpBlock], sites: int, found: int) -> SpunUp:
