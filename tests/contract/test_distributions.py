@@ -55,7 +55,7 @@ DISTRIBUTIONS = {
     ),
     "catena-coupler": Distribution(
         "coupler",
-        ("catena-shared",),
+        ("catena-shared", "catena-models"),
         ("catena.coupler.land_model",),
         ("torch", "prefect", "ray", "grpc", "sklearn", "matplotlib"),
     ),
@@ -73,7 +73,7 @@ DISTRIBUTIONS = {
     ),
     "catena-ensemble-runner": Distribution(
         "services/ensemble-runner",
-        ("catena-shared", "catena-coupler"),
+        ("catena-shared", "catena-models", "catena-coupler"),
         ("catena.ensemble_runner.server", "catena.ensemble_runner.jobs"),
         ("torch", "prefect", "ray", "sklearn"),
     ),
