@@ -37,7 +37,7 @@ TOOLS := hatchling editables pytest pytest-timeout pytest-xdist hypothesis trust
 
 .PHONY: help setup demo demo-ingest demo-forecast demo-orbit demo-spinup test test-fast test-slow \
 	lint lint-python lint-proto proto proto-baseline versions bench-calibration bench-ingest bench-ensemble bench-callmip \
-	bench-intervals bench-forecast bench-training-speed bench-ungauged bench-orbit bench-orbit-gpu clean
+	bench-intervals bench-forecast bench-training-speed bench-ungauged bench-orbit bench-orbit-gpu bench-spinup clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -154,6 +154,9 @@ bench-orbit: setup ## The foundation model against its targets on a CPU, as one 
 
 bench-orbit-gpu: setup ## The foundation model on a GPU, as one JSON line
 	@$(BIN)/python -W ignore tests/bench/orbit_gpu.py
+
+bench-spinup: setup ## Spin-ups against their targets, as one JSON line
+	@$(BIN)/python -W ignore tests/bench/spin_up.py
 
 clean: ## Remove everything that was made here, the environment included
 	@if [ -x $(BIN)/catena ]; then CATENA_HOME=$(DEMO_HOME) $(BIN)/catena down; fi

@@ -13,8 +13,8 @@ from catena.shared.errors import FailedPrecondition
 BEYOND = 0.02
 """Of the width of a parameter's range: how far samples of the same range may lie outside of each
 other's smallest and largest values."""
-OUTSIDE_DEGREES = 1.0
-"""How far a site may lie outside of the box of those that were learned: a cell or two."""
+OUTSIDE_DEGREES = 5.0
+"""How far a site may lie outside of the box of those that were learned: the width of a block."""
 _COMPARED_APART = ("pools", "plants", "parameters", "inputs", "region")
 _WORDS = {
     "model": "land model",
