@@ -32,7 +32,7 @@ TARGETS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         )
     },
     **{
-        f"casa_{variant}_beats_targets_and_trees": ("true", bool)
+        f"casa_{variant}_targets_missed": ("none of six pools", lambda v: v == [])
         for variant in ("pools", "no_pools")
     },
 }
