@@ -37,17 +37,40 @@ def check_spin_up(query: SpinUpQuery | CompareSpinUpsQuery, store: ArtifactStore
             "the model cannot be spun up here", violations=[FieldViolation("model", text)]
         )
     model = preflight.asked_model(query.model)
+    # What the model alone knows comes first: a flow asks before its artifacts are there.
+    _refuse(model, [*_alone(model, query)])
     opened = {field: store.open(ref) for field, ref in query.refs()}
-    found = [*preflight.version_fits(model, query.model_version), *_setup(model, query, opened)]
-    found += preflight.members_fit(model, query, opened)
-    if isinstance(query, SpinUpQuery):
-        found += _method(query.method, "method", opened)
-    else:
-        found += _method(query.reference, "reference", opened)
-        for i, method in enumerate(query.methods):
-            found += _method(method, f"methods[{i}]", opened)
+    found = [*_setup(model, query, opened)]
+    if query.draws is not None:
+        found += preflight.members_fit(model, query, opened)
+    for where, method in _methods(query):
+        found += _method(method, where, opened)
+    _refuse(model, found)
+
+
+def _refuse(model: Model, found: list[FieldViolation]) -> None:
     if found:
         raise InvalidRequest(f"{model.name} cannot be spun up so", violations=found)
+
+
+def _methods(query: SpinUpQuery | CompareSpinUpsQuery) -> list[tuple[str, SpinUpMethod]]:
+    if isinstance(query, SpinUpQuery):
+        return [("method", query.method)]
+    own = [(f"methods[{i}]", method) for i, method in enumerate(query.methods)]
+    return [("reference", query.reference), *own]
+
+
+def _alone(model: Model, query: SpinUpQuery | CompareSpinUpsQuery) -> Iterator[FieldViolation]:
+    """What is wrong whatever the artifacts hold."""
+    yield from preflight.version_fits(model, query.model_version)
+    values = [(Column(item.name, item.pft), item.value) for item in query.setup.fixed]
+    yield from single_values(model, values, "setup.fixed")
+    if query.draws is None:
+        yield from preflight.members_fit(model, query, {})
+    for where, method in _methods(query):
+        if method.kind not in spin_ups():
+            text = f"got {method.kind}; installed are {', '.join(spin_ups())}"
+            yield FieldViolation(f"{where}.kind", text)
 
 
 def _setup(
@@ -59,17 +82,11 @@ def _setup(
     else:
         yield from preflight.forcing_fits(setup.forcing, opened)
         yield from preflight.surfaces_fit(model, setup, setup.forcing, opened)
-    values = [(Column(item.name, item.pft), item.value) for item in setup.fixed]
-    yield from single_values(model, values, "setup.fixed")
 
 
 def _method(
     method: SpinUpMethod, where: str, opened: dict[str, Artifact]
 ) -> Iterator[FieldViolation]:
-    if method.kind not in spin_ups():
-        yield FieldViolation(
-            f"{where}.kind", f"got {method.kind}; installed are {', '.join(spin_ups())}"
-        )
     for field, files, what in (
         ("emulator", (EMULATOR, WEIGHTS), "train it anew with FineTune"),
         ("training", (SITES, ABOUT), "spin up a native sample with lessons"),
