@@ -80,6 +80,15 @@ def test_sites_are_cells_times_sets_or_have_sets_of_their_own(
     assert {note.check for note in none.forcing.notes} >= {"generated_soil", "generated_plants"}
 
 
+def test_air_that_is_not_told_is_that_of_runs(store: ArtifactStore, region: dict[str, Any]) -> None:
+    sites = sites_of(store, region)
+    assert (sites.co2 == sites.forcing.co2).all(), "states would be of another air than their runs"
+    assert (sites.ndep == sites.forcing.ndep).all()
+    forcing = region["setup"]["forcing"] | {"co2_ppm": 285.0, "n_deposition": 0.1}
+    told = sites_of(store, region | {"setup": region["setup"] | {"forcing": forcing}})
+    assert (told.co2, told.ndep) == (285.0, 0.1)
+
+
 def test_a_sample_is_of_whole_blocks(store: ArtifactStore, region: dict[str, Any]) -> None:
     whole = sites_of(store, region)
     for share in (0.3, 0.6):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from catena.coupler.embedded.parameters import ParameterSet
-from catena.coupler.forcing import CO2_1850_PPM, NDEP_1850
+from catena.coupler.forcing.makers import CO2_PPM, NDEP
 from catena.ensemble_runner import members as tables
 from catena.ensemble_runner.embedded import columns_of, parameters_of
 from catena.ensemble_runner.inputs import field, read_forcing, read_members
@@ -62,8 +62,8 @@ def read_sites(
         parameters=ParameterSet(known.scalars[row], known.pfts[row]),
         cell=cell,
         row=row,
-        co2=CO2_1850_PPM if asked.forcing.co2_ppm is None else asked.forcing.co2_ppm,
-        ndep=NDEP_1850 if asked.forcing.n_deposition is None else asked.forcing.n_deposition,
+        co2=CO2_PPM if asked.forcing.co2_ppm is None else asked.forcing.co2_ppm,
+        ndep=NDEP if asked.forcing.n_deposition is None else asked.forcing.n_deposition,
     )
     return sites if query.sample is None else sites.of(sampled(sites, query.sample)).compact()
 
