@@ -17,7 +17,6 @@ from support.fake_cime_inside import inside
 from typer.testing import CliRunner, Result
 
 from catena.coupler.elm import ElmConfig
-from catena.coupler.elm.cli import app
 from catena.coupler.elm.land_case import ElmLandCase
 from catena.coupler.elm.methods import spin_up_of
 from catena.coupler.elm.pool_table import names_in_file, pools_of, table_of
@@ -25,6 +24,7 @@ from catena.coupler.elm.spin_up_options import SpinUpOptions
 from catena.coupler.elm.spin_up_runs import ElmState
 from catena.coupler.elm.swap import ElmSwap
 from catena.coupler.elm.swap_report import SwapReport, read_report
+from catena.coupler.elm_commands import app
 from catena.coupler.fake_cime import Fault, set_faults
 from catena.coupler.fake_cime.land import Land
 from catena.coupler.restart import read_restart

@@ -1,6 +1,7 @@
 """``catena elm``: what a case of ELM will do, running it, how far it is, restart files.
 
-What a command needs is imported when it runs: this module is loaded for ``catena --help``.
+What a command needs is imported when it runs: this module is loaded for ``catena --help``, and
+stands beside the package of ELM because that one is not light.
 """
 
 from __future__ import annotations
