@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from catena.shared.errors import FailedPrecondition
@@ -128,7 +129,9 @@ class CommandLog:
 
     def note(self, kind: str, **values: object) -> None:
         """Add a line to the log."""
-        line = json.dumps({"at": time.strftime("%Y-%m-%dT%H:%M:%S"), "kind": kind, **values})
+        # Parts of a second tell the order of cases.
+        at = datetime.now().isoformat(timespec="milliseconds")
+        line = json.dumps({"at": at, "kind": kind, **values})
         with self.path.open("a") as file:
             file.write(line + "\n")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from catena.coupler.elm.spin_up_options import NATIVE
 from catena.coupler.elm.state import CaseState
 
 _STATE = ".catena.json"
-_TIME = "%Y-%m-%dT%H:%M:%S"
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,6 @@ def _begun(state: Path) -> float:
     log = state.with_name(f"{state.name.removesuffix(_STATE)}.catena.log")
     try:
         with log.open() as file:
-            return time.mktime(time.strptime(json.loads(file.readline())["at"], _TIME))
+            return datetime.fromisoformat(json.loads(file.readline())["at"]).timestamp()
     except (OSError, ValueError, KeyError):
         return 0.0
