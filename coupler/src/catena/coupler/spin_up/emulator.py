@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from catena.coupler.spin_up.case import Floats
 from catena.coupler.spin_up.learned import Guess, Learned
+from catena.coupler.spin_up.two_files import read_two
 from catena.shared.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -79,18 +79,7 @@ class Emulator(Learned):
         InvalidData
             When one lacks or is something else.
         """
-        from catena.shared.artifacts.arrays import unpack_arrays
-
-        try:
-            about = json.loads((folder / ABOUT).read_text("utf-8"))
-            arrays = unpack_arrays((folder / WEIGHTS).read_bytes(), WEIGHTS)
-        except (OSError, ValueError) as error:
-            raise InvalidData(
-                f"'{folder}' holds no emulator ({ABOUT}, {WEIGHTS}): {error}"
-            ) from error
-        if not isinstance(about, dict):
-            raise InvalidData(f"'{folder / ABOUT}' holds no object")
-        return cls.from_parts(about, arrays, **options)
+        return cls.from_parts(*read_two(folder, ABOUT, WEIGHTS, "emulator"), **options)
 
     def predict(self, inputs: Mapping[str, Floats]) -> Guess:
         """Pools by the network, with the spread that it learned."""

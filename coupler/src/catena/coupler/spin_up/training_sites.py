@@ -29,6 +29,7 @@ from catena.coupler.spin_up.learned_inputs import (
 )
 from catena.coupler.spin_up.lineage import lineage_of
 from catena.coupler.spin_up.training_parts import LEFT_OUT, PARTS, TRAINING, split
+from catena.coupler.spin_up.two_files import read_two
 from catena.shared.errors import InvalidData, InvalidRequest
 
 ARRAYS, ABOUT = "sites.safetensors", "about.json"
@@ -164,18 +165,7 @@ class TrainingSites:
         InvalidData
             When one lacks or is something else.
         """
-        from catena.shared.artifacts.arrays import unpack_arrays
-
-        try:
-            about = json.loads((folder / ABOUT).read_text("utf-8"))
-            arrays = unpack_arrays((folder / ARRAYS).read_bytes(), ARRAYS)
-        except (OSError, ValueError) as error:
-            raise InvalidData(
-                f"'{folder}' holds no sites to learn from ({ARRAYS}, {ABOUT}): {error}"
-            ) from error
-        if not isinstance(about, dict):
-            raise InvalidData(f"'{folder / ABOUT}' holds no object")
-        return cls.from_parts(about, arrays)
+        return cls.from_parts(*read_two(folder, ABOUT, ARRAYS, "sites to learn from"))
 
 
 def training_sites(

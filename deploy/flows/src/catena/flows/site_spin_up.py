@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from catena.flows.model_runs import RUNNER, predictive_request, runs_request
 from catena.flows.rpc import Check, Ref, Section, later
 from catena.flows.site import Site, SiteSpinUp
-from catena.flows.spin_up_steps import SITES, TRAINER
+from catena.flows.spin_up_steps import TRAINER, emulator_fields
 from catena.shared.client import InvalidRequest
 
 _LAND = ("surfaces", "surface_map", "fixed")
@@ -27,9 +27,7 @@ def sample_request(site: Site, forcing: Ref | None) -> Section:
 
 def emulator_request(site: Site, sample: Ref) -> Section:
     """Fields of FineTuneRequest for the emulator."""
-    own = dict(_section(site).emulator)
-    sites = {"files": sample, "file": SITES, **own.pop("sites", {})}
-    return {"title": f"{site.site}: emulator", **own, "task": "spin_up", "sites": sites}
+    return emulator_fields(site.site, _section(site).emulator, sample)
 
 
 def spin_up_request(

@@ -59,10 +59,23 @@ def learning_request(config: SpinUpRegion, sites: Section) -> Section:
 
 def emulator_request(config: SpinUpRegion, sample: Ref) -> Section:
     """Fields of FineTuneRequest for the emulator."""
-    own = dict(config.emulator)
+    return emulator_fields(config.title or config.name, config.emulator, sample)
+
+
+def emulator_fields(title: str, own: Section, sample: Ref) -> Section:
+    """Fields of FineTuneRequest for an emulator of a region or of a site.
+
+    Parameters
+    ----------
+    title : str
+    own : dict
+        Fields of its section.
+    sample : Ref
+        The native spin-up that is learned from.
+    """
+    own = dict(own)
     sites = {"files": sample, "file": SITES, **own.pop("sites", {})}
-    title = f"{config.title or config.name}: emulator"
-    return {"title": title, **own, "task": "spin_up", "sites": sites}
+    return {"title": f"{title}: emulator", **own, "task": "spin_up", "sites": sites}
 
 
 def spin_up_request(config: SpinUpRegion, sites: Section, emulator: Ref) -> Section:
