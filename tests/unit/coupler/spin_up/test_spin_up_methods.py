@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from support.linear_land import LinearLand
+from support.linear_land import LinearLand, LinearState
 from support.spin_up_cases import case
 
 from catena.coupler.spin_up import anderson
 from catena.coupler.spin_up.anderson import Anderson, mixed
-from catena.coupler.spin_up.case import Cascade, Floats
+from catena.coupler.spin_up.case import Cascade, Floats, Sites, Stretch
 from catena.coupler.spin_up.native import Native
 from catena.coupler.spin_up.plug_in import SpinUp, spin_up_method, spin_ups
 from catena.coupler.spin_up.sasu import Sasu, steady_pools, steady_state
@@ -129,6 +131,64 @@ def test_a_bad_guess_is_given_up_and_the_site_goes_on_from_before(
     wild_error = np.abs(np.log(land.pools(spun.state)[:, :3] / land.equilibrium()[:, :3]))
     plain_error = np.abs(np.log(plain[:, :3] / land.equilibrium()[:, :3]))
     assert (wild_error.max(axis=1) <= plain_error.max(axis=1) + 0.2).all()
+
+
+class Together(LinearLand):
+    """Its sites run together only, as the cells of a case of ELM."""
+
+    divisible = False
+
+    def take(self, state: LinearState, sites: Sites) -> LinearState:
+        assert sites.tolist() == list(range(self.sites))
+        return state
+
+    def put(self, state: LinearState, sites: Sites, part: LinearState) -> LinearState:
+        assert sites.tolist() == list(range(self.sites))
+        return part
+
+
+def wild_once(monkeypatch: pytest.MonkeyPatch, number: int, step: float) -> None:
+    """One guess of the first site is far off."""
+    right, calls = anderson.mixed, iter(range(100))
+
+    def made(g: Floats, *rest: Floats) -> Floats:
+        guess = right(g, *rest)
+        guess[0] += step * (next(calls) == number)
+        return guess
+
+    monkeypatch.setattr(anderson, "mixed", made)
+
+
+def test_sites_that_run_together_go_back_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    wild_once(monkeypatch, 10, 3.0)
+    land = Together(LITTER)
+    spun = Anderson(start_years=10, cycles=24, depth=3, largest=5.0).run(land)
+    given_up = int(spun.notes[0].split()[0])
+    assert given_up == 12, "four sites, three times: one of them for the wild guess"
+    assert distance(land, land.pools(spun.state)) < 1e-3
+
+
+class Frail(LinearLand):
+    """Too much litter breaks its run."""
+
+    def run(self, state: LinearState, cycles: int, **modes: bool) -> Stretch[LinearState]:
+        broken = state.values.copy()
+        broken[broken[:, 0] > 1e6] = np.nan
+        return super().run(replace(state, values=broken), cycles, **modes)
+
+
+def test_a_guess_that_cannot_be_run_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    wild_once(monkeypatch, 10, 20.0)
+    land = Frail(LITTER)
+    spun = Anderson(start_years=10, cycles=24, depth=3, largest=30.0).run(land)
+    assert int(spun.notes[0].split()[0]) > 8, "the sound guesses that are given up without it"
+    assert distance(land, land.pools(spun.state)) < 1e-3
+
+
+@pytest.mark.parametrize("wrong", [{"worse": -1.0}, {"worse": np.nan}, {"largest": np.nan}])
+def test_limits_of_the_safeguard_are_positive_numbers(wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidRequest, match="a positive step and growth were wanted"):
+        Anderson(**wrong)  # type: ignore[arg-type]
 
 
 def test_pools_stay_positive_under_acceleration(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,7 @@ class ElmLandCase(LandCase[ElmState]):
 
     model = "elm"
     has_cascade = False
+    divisible = False
 
     def __init__(
         self,

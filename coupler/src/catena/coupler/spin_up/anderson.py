@@ -60,8 +60,9 @@ def mixed(g: Floats, f: Floats, dx: Floats, df: Floats, weights: Floats) -> Floa
 class Anderson(SpinUp):
     """Sequence acceleration over whole cycles, safeguarded.
 
-    A guess after which a cycle changes more than before is given up: the site goes back to the
-    plain iterate from which the guess was made, and its past is forgotten.
+    A guess after which a cycle changes more than before, or cannot be run, is given up: the site
+    goes back to the plain iterate from which the guess was made, and its past is forgotten. Where
+    sites run together only, they are judged by their sum and go back together.
 
     Parameters
     ----------
@@ -85,10 +86,12 @@ class Anderson(SpinUp):
     worse: float = 1.5
 
     def __post_init__(self) -> None:
-        if self.start_years < 1 or self.cycles < 2 or self.depth < 1 or self.largest <= 0.0:
+        whole = self.start_years >= 1 and self.cycles >= 2 and self.depth >= 1
+        if not (whole and self.largest > 0.0 and self.worse > 0.0):
             raise InvalidRequest(
-                f"{self.start_years} years to start, {self.cycles} cycles, depth {self.depth} and "
-                f"steps of {self.largest} came; 1, 2, 1 or more and a positive step were wanted"
+                f"{self.start_years} years to start, {self.cycles} cycles, depth {self.depth}, "
+                f"steps of {self.largest} and a growth of {self.worse} came; 1, 2, 1 or more, and "
+                "a positive step and growth were wanted"
             )
 
     def run(self, case: LandCase[S], progress: Progress = quiet) -> SpunUp[S]:
@@ -113,10 +116,13 @@ class Anderson(SpinUp):
             stocks = np.where(usable, units * np.exp(g), 0.0)
             # In gC: relative changes would be as small far above the equilibrium as near it.
             moved = stocks - np.where(usable, units * np.exp(x), 0.0)
-            merit = np.sqrt((moved * moved).sum(axis=1))
+            merit = _size(moved, together=not case.divisible)
             total = stocks.sum(axis=1, keepdims=True)
             weights = np.divide(stocks, total, out=np.zeros_like(stocks), where=total > 0.0)
-            bad = known & (merit > self.worse * last)
+            failed = np.isin(np.arange(case.sites), list(stretch.failed))
+            bad = known & (failed | (merit > self.worse * last))
+            if not case.divisible:
+                bad[:] = bad.any()
             good = known & ~bad
             fresh = good[:, np.newaxis] & usable & np.isfinite(x_before)
             past.append((np.where(fresh, x - x_before, 0.0), np.where(fresh, f - f_before, 0.0)))
@@ -143,6 +149,12 @@ class Anderson(SpinUp):
             np.full(case.sites, float(years)),
             notes=(f"{rejected} of {case.sites * (self.cycles - 1)} guesses were given up",),
         )
+
+
+def _size(moved: Floats, *, together: bool) -> Floats:
+    """Length of each site's change, or of that of all of them for each."""
+    squares = (moved * moved).sum(axis=1)
+    return np.sqrt(np.full_like(squares, squares.sum()) if together else squares)
 
 
 def _stacked(past: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:

@@ -104,6 +104,8 @@ class LandCase(ABC, Generic[S]):
     layout: PoolLayout
     has_cascade: bool
     """Whether :class:`Stretch` comes with the decomposition's matrix."""
+    divisible: bool = True
+    """Whether some of the sites can be run and exchanged without the others."""
     cost: Cost
 
     @property
@@ -162,15 +164,15 @@ class LandCase(ABC, Generic[S]):
 
     @abstractmethod
     def part(self, sites: Sites) -> Self:
-        """Some of the sites; costs are counted together."""
+        """Some of the sites, all of them where it is not divisible; costs are counted together."""
 
     @abstractmethod
     def take(self, state: S, sites: Sites) -> S:
-        """State of some sites."""
+        """State of some sites, as :meth:`part`."""
 
     @abstractmethod
     def put(self, state: S, sites: Sites, part: S) -> S:
-        """A copy of the state in which some sites have another one."""
+        """A copy of the state in which some sites have another one, as :meth:`part`."""
 
     @abstractmethod
     def about(self) -> dict[str, Any]:
