@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from catena.coupler.restart import read_restart
 from catena.data_ingest.jobs import ingest_dataset
 from catena.data_ingest.queries import IngestDatasetQuery
 from catena.ensemble_runner import jobs, queries
-from catena.ensemble_runner.inputs import read_states
-from catena.ensemble_runner.models import open_model
+from catena.ensemble_runner.inputs import read_setup, read_states
+from catena.ensemble_runner.models import Column, open_model
 from catena.ensemble_runner.spin_inputs import read_sites
 from catena.ensemble_runner.spin_preflight import check_spin_up
 from catena.ensemble_runner.spin_queries import SiteSample
@@ -56,7 +57,7 @@ def spun(store: ArtifactStore, request: dict[str, Any]) -> Artifact:
 
 @pytest.fixture(scope="module")
 def native(store: ArtifactStore, region: dict[str, Any]) -> Artifact:
-    return spun(store, region | {"method": SHORT, "check": QUICK})
+    return spun(store, region | {"method": SHORT, "check": ALL_COUNT})
 
 
 def sites_of(store: ArtifactStore, request: dict[str, Any]) -> Any:
@@ -139,7 +140,7 @@ def test_states_pools_and_restarts_belong_together(native: Artifact) -> None:
 def test_blocks_are_found_again(
     store: ArtifactStore, region: dict[str, Any], native: Artifact
 ) -> None:
-    again = spun(store, region | {"method": SHORT, "check": QUICK, "title": "again"})
+    again = spun(store, region | {"method": SHORT, "check": ALL_COUNT, "title": "again"})
     assert again.manifest.costs["sites_found"] == 18 and not again.manifest.costs["sites_run"]
     first, second = (one.read_arrays("states.safetensors") for one in (native, again))
     assert all(np.array_equal(first[name], second[name], equal_nan=True) for name in first)
@@ -214,6 +215,27 @@ def test_what_was_not_spun_up_is_refused(
     stages = [{"kind": "ad_spinup", "years": 2}, {"kind": "transient"}]
     with pytest.raises(InvalidData, match="cannot be run so"):
         somc(store, ensemble(region, native, rows, stages=stages))
+
+
+def test_members_whose_site_never_settled_fail_and_are_told(
+    store: ArtifactStore, region: dict[str, Any], native: Artifact
+) -> None:
+    rows = sites_of(store, region).members.rows.tolist()
+    early = spun(store, region | {"method": SHORT, "check": QUICK})
+    assert not early.read_json("spin_up.json")["restarts"], "60 years are no equilibrium"
+    with pytest.raises(InvalidData, match="came to equilibrium in 0 of 9 cells"):
+        somc(store, ensemble(region, early, rows))
+    query, model = ensemble(region, native, rows), open_model("embedded")
+    setup = read_setup(query, model, store.open)
+    states = read_states(native)
+    settled = states.settled.copy()
+    settled[1] = False  # the second member's site in the first cell
+    setup = replace(setup, states=replace(states, settled=settled))
+    run = model.run_block(setup, [Column("flnr"), Column("br_mr")], np.array(rows), "yearly")
+    (failure,) = run.failures
+    assert (failure.member, failure.stage, failure.day) == (1, "transient", "")
+    assert "8 of 9 cells, not at 32.00, -92.00" in failure.cause
+    assert np.isnan(run.values["TOTSOMC"][1]).all() and np.isfinite(run.values["TOTSOMC"][0]).all()
 
 
 # ------------------------------------------------------------------ comparison

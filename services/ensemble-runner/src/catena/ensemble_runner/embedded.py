@@ -156,7 +156,8 @@ class EmbeddedRunner:
         ran = run_stages(setup, parameters, "daily")
         if ran.failures:
             first = ran.failures[0]
-            raise InvalidData(f"the run failed on {first.day} in {first.stage}: {first.cause}")
+            when = f" on {first.day}" if first.day else ""
+            raise InvalidData(f"the run failed{when} in {first.stage}: {first.cause}")
         days = setup.stages[-1].dates(setup.record)
         history = {
             each: {
@@ -210,7 +211,7 @@ def run_stages(setup: Setup, parameters: ParameterSet, frequency: Frequency) -> 
     """
     cells = columns_of(setup)
     state = first_states(setup, cells, parameters)
-    failures: dict[int, Failure] = {}
+    failures = _cannot_begin(setup, cells, parameters)
     budget = np.zeros(len(BUDGETS))
     pieces: list[Run] = []
     for number, stage in enumerate(setup.stages):
@@ -261,6 +262,15 @@ def _parts(stage: StageRun, setup: Setup, *, from_bare_ground: bool) -> list[tup
     supplemented = min(-(-SUPPLEMENTED_YEARS // years), cycles)
     parts = [(supplemented, True), (cycles - supplemented, False)]
     return [part for part in parts if part[0]]
+
+
+def _cannot_begin(setup: Setup, cells: Columns, parameters: ParameterSet) -> dict[int, Failure]:
+    """Members whose spin-up never came to equilibrium: they fail before their first day."""
+    if setup.states is None:
+        return {}
+    found = setup.states.not_settled(cells, parameters)
+    first = setup.stages[0].kind
+    return {member: Failure(member, first, "", cause) for member, cause in found.items()}
 
 
 def first_states(setup: Setup, cells: Columns, parameters: ParameterSet) -> State:

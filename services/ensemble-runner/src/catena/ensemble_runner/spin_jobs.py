@@ -84,7 +84,14 @@ def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
         ctx.progress(0.92, "what can be learned")
         lessons = _write_lessons(case, sites, done, query.lessons, made_up, ctx)
     ctx.progress(0.96, "writing")
-    states = SiteStates(model_version(), sites.columns, sites.cell, sites.parameters, done.state)
+    states = SiteStates(
+        version=model_version(),
+        columns=sites.columns,
+        cell=sites.cell,
+        parameters=sites.parameters,
+        state=done.state,
+        settled=made.used != FAILED,
+    )
     ctx.writer.write_arrays(STATES, states.arrays())
     ctx.writer.write_arrays(RESULT, {**made.arrays(), "rows": sites.row})
     written = _write_restarts(case, done, sites, ctx)
@@ -253,8 +260,8 @@ def _write_lessons(
 def _write_restarts(
     case: EmbeddedCase, done: SpunUp, sites: SpinUpSites, ctx: JobContext
 ) -> dict[str, list[int]]:
-    """Restart files of few parameter sets, and which sites each holds; states have all of them."""
-    alive = np.flatnonzero(np.isfinite(done.state).all(axis=1))
+    """Restart files of few parameter sets, and which sites at equilibrium each holds."""
+    alive = np.flatnonzero(done.made.used != FAILED)
     sets = np.unique(sites.row[alive])
     if not alive.size or sets.size > FEW_SETS:
         return {}

@@ -11,7 +11,7 @@ from catena.coupler.spin_up.embedded_case import EmbeddedCase
 from catena.ensemble_runner import spin_plots as plots
 from catena.ensemble_runner.spin_compared import mean_of_cells, median_abs
 from catena.ensemble_runner.spin_fallback import fallback_section
-from catena.ensemble_runner.spin_result import FAILED, SpunUpSites
+from catena.ensemble_runner.spin_result import FAILED, WANTED_WITHIN, SpunUpSites
 from catena.ensemble_runner.spin_sites import SpinUpSites
 from catena.ensemble_runner.spin_words import GLOSSARY
 from catena.shared.report import (
@@ -30,9 +30,6 @@ from catena.shared.report import (
     plot,
     render,
 )
-
-WANTED_WITHIN = 0.97
-"""Share of the sites that are to be at equilibrium (specs; Thornton and Rosenbloom 2005)."""
 
 
 def single_page(

@@ -18,9 +18,9 @@ from catena.ensemble_runner.spin_compared import (
     summary,
 )
 from catena.ensemble_runner.spin_fallback import fallback_section, percent, said
-from catena.ensemble_runner.spin_page import WANTED_WITHIN
 from catena.ensemble_runner.spin_result import (
     FAILED,
+    WANTED_WITHIN,
     Validation,
     Verification,
     residual_years,

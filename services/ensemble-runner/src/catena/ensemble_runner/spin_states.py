@@ -1,7 +1,8 @@
 """States of many sites as arrays of an artifact, and how members of an ensemble begin from them.
 
 A member begins from the site that lies in its cell and was spun up with its own parameters: an
-equilibrium belongs to a parameter set. What does not fit is refused by name.
+equilibrium belongs to a parameter set. What does not fit is refused by name; members whose sites
+never came to equilibrium are told apart.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from catena.coupler.embedded.columns import Columns
 from catena.coupler.embedded.parameters import ParameterSet
 from catena.coupler.embedded.state import State
 from catena.coupler.embedded.version import model_version
-from catena.coupler.pft import PFT_NAMES
+from catena.ensemble_runner.spin_result import WANTED_WITHIN
 from catena.shared.errors import InvalidData
 
 Array = NDArray[np.float64]
@@ -27,7 +28,10 @@ STATES = "states.safetensors"
 SUMMARY = "spin_up.json"
 _NEAR = 1e-4
 """Degrees within which two places are the same."""
-_ARRAYS = ("state", "lat", "lon", "cell", "scalars", "pfts", "plants", "weights", "sand", "clay")
+_ARRAYS = (
+    "state", "settled", "lat", "lon", "cell", "scalars", "pfts", "plants", "weights", "sand",
+    "clay",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +49,9 @@ class SiteStates:
     parameters : ParameterSet
         One row for each site.
     state : float64 (site, number)
-        NaN where the spin-up failed.
+        NaN where the model itself failed.
+    settled : bool (site,)
+        Whether it is an equilibrium: the check was passed, perhaps after the fallback.
     """
 
     version: str
@@ -53,12 +59,14 @@ class SiteStates:
     cell: NDArray[np.int64]
     parameters: ParameterSet
     state: Array
+    settled: NDArray[np.bool_]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """As a file holds it; the version stands beside it."""
         cells = self.columns
         return {
             "state": self.state,
+            "settled": self.settled,
             "lat": cells.lat,
             "lon": cells.lon,
             "sand": cells.sand,
@@ -80,7 +88,10 @@ class SiteStates:
             When an array is missing.
         """
         if lacking := [name for name in _ARRAYS if name not in arrays]:
-            raise InvalidData(f"the states lack {', '.join(lacking)}; wanted those of a spin-up")
+            raise InvalidData(
+                f"the states lack {', '.join(lacking)}; wanted those that SpinUp writes today: "
+                "spin up again"
+            )
         names = ("lat", "lon", "sand", "clay", "plants", "weights")
         return cls(
             version,
@@ -88,6 +99,7 @@ class SiteStates:
             arrays["cell"],
             ParameterSet(arrays["scalars"], arrays["pfts"]),
             arrays["state"],
+            arrays["settled"],
         )
 
     def digest(self) -> str:
@@ -100,6 +112,31 @@ class SiteStates:
 
     def of_members(self, columns: Columns, parameters: ParameterSet) -> State:
         """State (member, cell, number) for members in some of the cells.
+
+        Parameters and errors: see :meth:`sites_of_members`.
+        """
+        return State(self.state[self.sites_of_members(columns, parameters)])
+
+    def not_settled(self, columns: Columns, parameters: ParameterSet) -> dict[int, str]:
+        """Members too few of whose cells came to equilibrium, and why they cannot begin.
+
+        Parameters and errors: see :meth:`sites_of_members`.
+        """
+        settled = self.settled[self.sites_of_members(columns, parameters)]
+        share = settled.mean(axis=1)
+        found = {}
+        for member in np.flatnonzero(share < WANTED_WITHIN).tolist():
+            cell = int(settled[member].argmin())
+            found[member] = (
+                f"the spin-up came to equilibrium in {int(settled[member].sum())} of "
+                f"{columns.cells} cells, not at {columns.lat[cell]:.2f}, {columns.lon[cell]:.2f}; "
+                f"{100 * WANTED_WITHIN:.0f} % were wanted: give its fallback more years, or its "
+                "check a wider limit"
+            )
+        return found
+
+    def sites_of_members(self, columns: Columns, parameters: ParameterSet) -> NDArray[np.int64]:
+        """Site of each member in each cell, int64 (member, cell).
 
         Parameters
         ----------
@@ -139,7 +176,7 @@ class SiteStates:
                         "and fixed parameters as are run"
                     )
                 sites[member, cell] = found
-        return State(self.state[sites])
+        return sites
 
     def _cell(self, columns: Columns, cell: int) -> int:
         """Number among the spun-up cells of one of a run."""
@@ -166,15 +203,3 @@ def _key(parameters: ParameterSet, row: int, columns: Columns, cell: int) -> byt
     grown = columns.pfts[cell][columns.weights[cell] > 0.0]
     own = np.ascontiguousarray(parameters.pfts[row, np.sort(grown)])
     return np.ascontiguousarray(parameters.scalars[row]).tobytes() + own.tobytes()
-
-
-def plants_of(columns: Columns) -> NDArray[np.int64]:
-    """The plant with the largest share of each cell, index of the PFT, int64 (cell,)."""
-    return np.take_along_axis(columns.pfts, columns.weights.argmax(axis=1)[:, np.newaxis], axis=1)[
-        :, 0
-    ]
-
-
-def plant_words(pft: int) -> str:
-    """Name of a PFT for people."""
-    return PFT_NAMES[pft].replace("_", " ")
