@@ -99,11 +99,13 @@ def test_nitrogen_of_soil_and_tissue_follows_carbon(grown: tuple[EmbeddedCase, S
 def test_nitrogen_of_litter_can_be_given(grown: tuple[EmbeddedCase, State]) -> None:
     made, state = grown
     new = nothing(made)
-    new[:, made.layout.at(["litr2c", "litr2n", "cwdn", "sminn"])] = (200.0, 4.0, 1.0, 2.5)
+    new[:, made.layout.at(["litr2c", "litr2n", "sminn"])] = (200.0, 4.0, 2.5)
+    wooded = state.column[:, 0, S_C + 3] > 0.0
+    new[wooded, made.layout.at(["cwdn"])] = 1.0
     got = made.with_pools(state, new).column[:, 0]
     np.testing.assert_array_equal(got[:, S_C + 1], 200.0)
     np.testing.assert_array_equal(got[:, S_N + 1], 4.0)
-    np.testing.assert_array_equal(got[:, S_N + 3], 1.0)
+    np.testing.assert_array_equal(got[:, S_N + 3], wooded)
     np.testing.assert_array_equal(got[:, S_C + 3], state.column[:, 0, S_C + 3])
     np.testing.assert_array_equal(made.pools(made.with_pools(state, new))[:, 12], 2.5)
 
@@ -183,6 +185,16 @@ def test_impossible_pools_are_refused(
     new[2, made.layout.at([pool])] = value
     with pytest.raises(InvalidData, match=said):
         made.with_pools(state, new)
+
+
+def test_litter_without_carbon_has_no_nitrogen(grown: tuple[EmbeddedCase, State]) -> None:
+    made, state = grown
+    new = nothing(made)
+    new[2, made.layout.at(["litr1c", "litr1n"])] = 0.0, 50.0
+    with pytest.raises(InvalidData, match="litr1 of site 2 would have 0 gC and 50 gN m-2"):
+        made.with_pools(state, new)
+    new[2, made.layout.at(["litr1n"])] = 0.0
+    assert (made.with_pools(state, new).column[2, 0, [S_C, S_N]] == 0.0).all()
 
 
 def test_a_deficit_of_the_reserve_is_no_negative_pool(grown: tuple[EmbeddedCase, State]) -> None:

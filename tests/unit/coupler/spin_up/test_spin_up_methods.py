@@ -79,6 +79,16 @@ def test_the_steady_state_is_that_of_the_matrix() -> None:
     assert np.isnan(got[2]).all()
 
 
+def test_what_hardly_decays_keeps_its_pool() -> None:
+    land = LinearLand(LITTER)
+    stretch = land.run(land.with_pools(land.cold_start(), land.equilibrium()), 1)
+    assert stretch.cascade is not None
+    stretch.cascade.losses[2, 2] = 1e-300
+    made = steady_pools(stretch, land.layout, 10)
+    assert np.isnan(made[2, 2])
+    assert np.isfinite(made[[0, 1, 3], 2]).all() and not np.isinf(made).any()
+
+
 def test_the_analytic_state_leaves_an_equilibrium_alone() -> None:
     """Means of a cycle are no state at its end; the ratio of means is."""
     land = LinearLand(LITTER)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catena.coupler.spin_up.case import Floats, LandCase, S
 from catena.coupler.spin_up.layout import PoolLayout
@@ -161,7 +162,7 @@ def _stacked(past: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     return np.stack([dx for dx, _ in past], axis=1), np.stack([df for _, df in past], axis=1)
 
 
-def _kept(values: Floats, where: Floats) -> Floats:
+def _kept(values: Floats, where: NDArray[np.bool_]) -> Floats:
     return np.where(where[:, np.newaxis], values, 0.0)
 
 

@@ -6,7 +6,6 @@ natively from the state that they have, and from bare ground where that leads no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from catena.coupler.spin_up.case import Floats, LandCase, S, Sites, Stretch
 from catena.coupler.spin_up.judge import Criterion, Judgement, judge
-from catena.coupler.spin_up.native import AD_YEARS, FINAL_YEARS, Native
+from catena.coupler.spin_up.native import Native
 from catena.coupler.spin_up.plug_in import Progress, SpunUp, quiet
 from catena.coupler.spin_up.sasu import steady_pools
 from catena.shared.errors import FailedPrecondition, InvalidRequest
@@ -92,10 +91,7 @@ class Checked(Generic[S]):
         Part of the years that the fallback took.
     nee, drift : float64 (site,)
         Of the stretch that was judged last, gC m-2 yr-1.
-    means : dict of str to float64 (site,)
-        Of the last cycle.
     pools : float64 (site, pool)
-    notes : tuple of str
     """
 
     state: S
@@ -110,17 +106,11 @@ class Checked(Generic[S]):
     years_fallback: Floats
     nee: Floats
     drift: Floats
-    means: dict[str, Floats]
     pools: Floats
-    notes: tuple[str, ...] = ()
 
     def count(self, used: str) -> int:
         """How many sites came to their state in one of the ways."""
         return sum(each == used for each in self.used)
-
-    def years_saved(self, native_years: float = AD_YEARS + FINAL_YEARS) -> float:
-        """Part of the simulated years of a native spin-up that was not needed."""
-        return float(1.0 - self.years.mean() / native_years)
 
     def __str__(self) -> str:
         of = len(self.used)
@@ -167,7 +157,6 @@ class _Check(Generic[S]):
             )
         self.case, self.plan, self.progress = case, plan, progress
         self.state = spun.state
-        self.notes = spun.notes
         self.unfamiliar = spun.unfamiliar
         self.used = np.full(sites, AS_IT_WAS, dtype=object)
         self.why: list[tuple[str, ...]] = [()] * sites
@@ -175,7 +164,6 @@ class _Check(Generic[S]):
         self.judged = np.zeros(sites, dtype=bool)
         self.years = spun.years.astype(np.float64).copy()
         self.nee_before, self.nee, self.drift = np.full((3, sites), np.nan)
-        self.means: dict[str, Floats] = {}
 
     def run(self) -> Checked[S]:
         self.progress(0.0, "check")
@@ -199,9 +187,7 @@ class _Check(Generic[S]):
             years_fallback=self.years - years,
             nee=self.nee,
             drift=self.drift,
-            means=self.means,
             pools=self.case.pools(self.state),
-            notes=self.notes,
         )
 
     def _possible(self) -> Sites:
@@ -244,7 +230,7 @@ class _Check(Generic[S]):
             judged = case.run(state, 1)
             self.years[sites] += cycle
             found = judge(judged, before, cycle, case.layout)
-            self._keep(sites, judged.state, judged.means, found)
+            self._keep(sites, judged.state, found)
             strange = self._strange(sites)
             self.passed[sites] = found.passes(plan.criterion) & ~strange
             for n, site in enumerate(sites):
@@ -258,7 +244,9 @@ class _Check(Generic[S]):
             if not rounds or not again.size:
                 return
             rounds -= 1
-            better = self._polished(case, judged, ~self.passed[sites], sites)
+            which = np.zeros(sites.size, dtype=bool)
+            which[again] = True
+            better = self._polished(case, judged, which, sites)
             state, sites, case = case.take(better, again), sites[again], case.part(again)
 
     def _polished(
@@ -288,7 +276,8 @@ class _Check(Generic[S]):
         spent = np.zeros(self.case.sites, dtype=np.int64)
         fresh = np.zeros(self.case.sites, dtype=bool)
         for n in range(plan.tries):
-            sites = np.flatnonzero(~self.passed)
+            # What does not run from bare ground either is the model's, and is left.
+            sites = np.flatnonzero(~self.passed & ~(fresh & np.isnan(self.nee)))
             if not sites.size:
                 return
             self.progress(0.5 + 0.5 * n / plan.tries, f"fallback of {sites.size} sites")
@@ -305,11 +294,9 @@ class _Check(Generic[S]):
             years = plan.chunk_cycles * cycle
             self.years[sites] += years
             found = judge(made, before, years, case.layout)
-            self._keep(sites, made.state, made.means, found)
+            self._keep(sites, made.state, found)
             self.used[sites] = NATIVE
             self.passed[sites] = found.passes(plan.criterion)
-        for site in np.flatnonzero(~self.passed):
-            self.notes = (*self.notes, f"site {site} did not reach equilibrium by fallback either")
 
     def _from_bare_ground(self, sites: Sites) -> None:
         part = self.case.part(sites)
@@ -317,8 +304,6 @@ class _Check(Generic[S]):
         self.state = self.case.put(self.state, sites, native.state)
         self.years[sites] += native.years
 
-    def _keep(self, sites: Sites, state: S, means: Mapping[str, Floats], found: Judgement) -> None:
+    def _keep(self, sites: Sites, state: S, found: Judgement) -> None:
         self.state = self.case.put(self.state, sites, state)
         self.nee[sites], self.drift[sites] = found.nee, found.drift
-        for name, values in means.items():
-            self.means.setdefault(name, np.full(self.case.sites, np.nan))[sites] = values

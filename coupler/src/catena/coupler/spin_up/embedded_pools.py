@@ -39,6 +39,8 @@ FLOATING = (LITR1, LITR2, LITR3, CWD)
 """Pools whose C:N ratio is that of what fell into them."""
 POOREST, RICHEST = 3000.0, 2.0
 """C:N of litter and debris beyond which nobody can have meant it: dead wood has 500."""
+TRACE = 1e-3
+"""gC m-2 of litter or debris up to which its ratio says nothing."""
 _WOODY = ("livestem", "deadstem", "livecroot", "deadcroot")
 _PARTS = ("", "_storage", "_xfer")
 
@@ -175,7 +177,8 @@ class EmbeddedPools:
         places = [first + pool for first in (S_C, S_N) for pool in FLOATING]
         c, n = np.split(after[:, places], 2, axis=1)
         moved = np.logical_or(*np.split(after[:, places] != before[:, places], 2, axis=1))
-        odd = moved & (c > 1e-3) & ((n * POOREST < c) | (n * RICHEST > c))
+        poor, rich = n * POOREST < c, n * RICHEST > np.maximum(c, TRACE)
+        odd = moved & (((c > TRACE) & poor) | rich)
         if odd.any():
             site, column = np.argwhere(odd)[0]
             raise InvalidData(

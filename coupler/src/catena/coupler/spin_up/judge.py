@@ -32,7 +32,7 @@ class Criterion:
     unfamiliar: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.nee, self.drift, self.unfamiliar) <= 0.0:
+        if not all(limit > 0.0 for limit in (self.nee, self.drift, self.unfamiliar)):
             raise InvalidRequest(
                 f"limits of {self.nee} and {self.drift} gC m-2 yr-1 and a distance of "
                 f"{self.unfamiliar} came; positive ones were wanted"

@@ -70,7 +70,7 @@ def steady_pools(stretch: Stretch[S], layout: PoolLayout, cycle_years: int) -> F
         # by kept * d a cycle later. Under the inflow of the steady state it is in proportion.
         returning = stretch.pools[:, at] + (inflow - lost) * days * kept / (1.0 - kept)
         slow = returning * steady_state(cascade) / (inflow / cascade.losses)
-    slow[~(slow > 0.0)] = np.nan
+    slow[~((slow > 0.0) & np.isfinite(slow))] = np.nan
     made = np.full(stretch.pools.shape, np.nan)
     made[:, at] = slow
     return made
