@@ -16,7 +16,7 @@ from catena.coupler.spin_up.anderson import Anderson
 from catena.coupler.spin_up.check import CheckPlan, check_and_fall_back
 from catena.coupler.spin_up.embedded_case import EmbeddedCase
 from catena.coupler.spin_up.native import Native, accelerated
-from catena.coupler.spin_up.restarts import ratios_of, restarts, sets_of_sites, write_restarts
+from catena.coupler.spin_up.restarts import ratios_of, restarts, sets_of_sites
 from catena.coupler.spin_up.sasu import Sasu
 from catena.shared.errors import CatenaError, FailedPrecondition, InvalidData
 
@@ -33,12 +33,11 @@ def test_there_is_one_file_for_each_parameter_set(
     grown: tuple[EmbeddedCase, State], tmp_path: Path
 ) -> None:
     made, state = grown
-    paths = write_restarts(made, state, tmp_path / "new", "region")
-    assert [path.name for path in paths] == [
-        "region_g00001.elm.r.0001-01-01-00000.nc",
-        "region_g00002.elm.r.0001-01-01-00000.nc",
-    ]
-    for member, (group, path) in enumerate(zip(sets_of_sites(made), paths, strict=True)):
+    found = list(restarts(made, state))
+    assert len(found) == 2
+    for member, (group, written) in enumerate(found):
+        path = tmp_path / f"{member}.nc"
+        written.write(path)
         restart = read_restart(path)
         assert restart.spinup_state == 0
         refused = [
@@ -83,24 +82,21 @@ def broken(state: State, kind: str) -> State:
         ("ratio", "soil3n"),
     ],
 )
-def test_a_broken_state_is_refused_before_any_file(
-    grown: tuple[EmbeddedCase, State], tmp_path: Path, kind: str, said: str
-) -> None:
+def test_a_broken_state_is_refused(grown: tuple[EmbeddedCase, State], kind: str, said: str) -> None:
     made, state = grown
     with pytest.raises(InvalidData, match=said):
-        write_restarts(made, broken(state, kind), tmp_path / "new", "region")
-    assert not (tmp_path / "new").exists()
+        list(restarts(made, broken(state, kind)))
 
 
 def test_no_way_leads_to_equilibrium_pools_under_the_flag_of_accelerated_decomposition(
-    grown: tuple[EmbeddedCase, State], tmp_path: Path
+    grown: tuple[EmbeddedCase, State],
 ) -> None:
     made, state = grown
     inside = accelerated(made, 4)
     assert inside.spinup_state == 1
     # Its own pools cannot be written as a spun-up state,
     with pytest.raises(FailedPrecondition, match="leave_ad"):
-        write_restarts(made, inside, tmp_path / "new", "region")
+        next(restarts(made, inside))
     # nor can other pools come into it,
     with pytest.raises(FailedPrecondition, match="leave that first"):
         made.with_pools(inside, made.pools(state))
@@ -117,7 +113,6 @@ def test_no_way_leads_to_equilibrium_pools_under_the_flag_of_accelerated_decompo
     spun = SHORT.run(made)
     with pytest.raises(InvalidData, match="spinup_state"):
         check_and_fall_back(made, replace(spun, state=inside))
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -132,5 +127,6 @@ def test_every_method_writes_the_flag_0(method: object, tmp_path: Path) -> None:
         made, spun, CheckPlan(tries=1, patience=0, chunk_cycles=1, native=SHORT)
     )
     for state in (spun.state, checked.state):
-        (path,) = write_restarts(made, state, tmp_path, "site")
-        assert read_restart(path).spinup_state == 0
+        ((_, restart),) = restarts(made, state)
+        restart.write(tmp_path / "r.nc")
+        assert read_restart(tmp_path / "r.nc").spinup_state == 0

@@ -99,31 +99,3 @@ def _pools(restart: Restart) -> Iterator[tuple[tuple[str, str], Floats]]:
         key = (short, pool.element)
         found[key] = found[key] + here if key in found else here
     yield from found.items()
-
-
-def put_in_text(changes: list[PutIn], *, accelerated: bool) -> str:
-    """For reading: what changed, the largest first, and the sum of each element.
-
-    Parameters
-    ----------
-    changes : list of PutIn
-    accelerated : bool
-        Whether the template was one of accelerated decomposition.
-    """
-    lines = []
-    for element in dict.fromkeys(each.element for each in changes):
-        mine = [each for each in changes if each.element == element]
-        unit = f"g{element.upper()} m-2"
-        before, after = (sum(getattr(e, name) for e in mine) for name in ("before", "after"))
-        lines.append(f"{unit}: {before:.6g} -> {after:.6g}, put in {after - before:+.6g}")
-        lines += [
-            f"  {each.pool}: {each.before:.6g} -> {each.after:.6g} ({each.change:+.6g})"
-            for each in sorted(mine, key=lambda each: -abs(each.change))
-            if each.change
-        ]
-    if accelerated:
-        lines.append(
-            "before: in units of accelerated decomposition (soil3, soil4, cwd and dead wood are "
-            "smaller there)"
-        )
-    return "\n".join(lines)

@@ -1,15 +1,13 @@
 """Spun-up sites of the embedded model as restart files with ELM's names: one for a parameter set.
 
-A file is written only when nothing speaks against it: pools as they are (``spinup_state`` 0), no
-NaN, nothing negative, the ratios of the parameter set. What a run could stumble over is refused
-before the first file is there.
+A restart comes only when nothing speaks against it: pools as they are (``spinup_state`` 0), no NaN,
+nothing negative, the ratios of the parameter set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cftime
 import numpy as np
@@ -147,28 +145,6 @@ def restarts(
                 + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else "")
             )
         yield group, made
-
-
-def write_restarts(
-    case: EmbeddedCase, state: State, folder: Path, name: str, date: cftime.datetime = START
-) -> list[Path]:
-    """Write ``NAME_g00001.elm.r.YYYY-MM-DD-00000.nc``, one for each parameter set.
-
-    Raises
-    ------
-    FailedPrecondition, InvalidData
-        See :func:`restarts`; then no file is written.
-    OSError
-        When the disk is full.
-    """
-    made = [restart for _, restart in restarts(case, state, date)]
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for number, restart in enumerate(made, start=1):
-        path = folder / f"{name}_g{number:05d}.elm.r.{date.strftime('%Y-%m-%d')}-00000.nc"
-        restart.write(path)
-        paths.append(path)
-    return paths
 
 
 def _refuse(case: EmbeddedCase, state: State) -> None:
