@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import time
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +14,18 @@ import pytest
 from support.ensembles import plain
 
 from catena.coupler.restart import read_restart
+from catena.coupler.spin_up.native import Native
 from catena.data_ingest.jobs import ingest_dataset
 from catena.data_ingest.queries import IngestDatasetQuery
-from catena.ensemble_runner import jobs, queries
+from catena.ensemble_runner import jobs, queries, spin_jobs, spin_storage
 from catena.ensemble_runner.inputs import read_setup, read_states
 from catena.ensemble_runner.models import Column, open_model
+from catena.ensemble_runner.spin_block import SpinUpWork
 from catena.ensemble_runner.spin_inputs import read_sites
+from catena.ensemble_runner.spin_lessons import unseen_sites
+from catena.ensemble_runner.spin_methods import MethodPlan
 from catena.ensemble_runner.spin_preflight import check_spin_up
-from catena.ensemble_runner.spin_queries import SiteSample
+from catena.ensemble_runner.spin_queries import SiteSample, SpinUpCheck, SpinUpMethod
 from catena.ensemble_runner.spin_sites import sampled
 from catena.shared.artifacts import Artifact, ArtifactStore
 from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest
@@ -267,6 +274,45 @@ def test_a_comparison_verifies_and_validates_together(
     assert "GENERATED" in page
 
 
+def test_two_methods_of_one_name_keep_files_of_their_own() -> None:
+    labels = ["emulator (20 AD)", "emulator (20 AD), no. 2", "emulator (0 AD)", "SASU"]
+    assert len({spin_jobs._file_name(label) for label in labels}) == 4
+
+
+def test_what_is_fitted_once_is_no_cost_of_a_site(
+    store: ArtifactStore, region: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(plan: MethodPlan) -> Native:
+        end = time.process_time() + 0.5
+        while time.process_time() < end:
+            pass
+        return Native(ad_years=2, final_years=0)
+
+    monkeypatch.setattr(MethodPlan, "_made", slow)
+    check = SpinUpCheck(no_fallback=True, no_polish=True, settle_cycles=0)
+    case = sites_of(store, region).case()
+    work = SpinUpWork(case, MethodPlan("trees", {}, digest="slow"), check)
+    first, second = (work.run(np.arange(2)).made.cpu_s for _ in range(2))
+    assert first["learn"] >= 0.5 > first["method"]
+    assert second["learn"] < 0.1, "fitted once in a process"
+
+
+def test_blocks_belong_to_all_code_that_predicts_their_pools() -> None:
+    """Every module of the models that an emulator is made of is part of the blocks' version."""
+    found, todo = set(), ["spin_up_emulator"]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            tree = ast.parse((files("catena.models") / f"{name}.py").read_text("utf-8"))
+            todo += [
+                node.module.rpartition(".")[2]
+                for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("catena.mod")
+            ]
+    assert {f"{name}.py" for name in found} <= spin_storage._OWN
+
+
 # ------------------------------------------------------------------ what is learned
 
 
@@ -330,6 +376,46 @@ def test_what_was_learned_under_other_air_is_refused(
     }
     with pytest.raises(FailedPrecondition, match="CO2"):
         spun(store, request)
+
+
+def test_a_comparison_refuses_it_before_anything_is_run(
+    store: ArtifactStore,
+    region: dict[str, Any],
+    lesson: Artifact,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(spin_jobs, "run_sites")
+    request = learned_region(region, co2_ppm=400.0) | {
+        "methods": [{"kind": "native"}, {"kind": "trees", "training": plain(lesson.ref)}]
+    }
+    with pytest.raises(FailedPrecondition, match="CO2"):
+        run_job(jobs.compare_spin_ups, queries.CompareSpinUpsQuery.from_plain(request), store)
+
+
+def test_sites_that_never_settled_teach_nothing(
+    store: ArtifactStore, region: dict[str, Any]
+) -> None:
+    short = {"kind": "native", "ad_years": 2, "final_years": 0}
+    with pytest.raises(InvalidData, match="none of 18 sites came to equilibrium"):
+        spun(store, region | {"method": short, "check": QUICK, "lessons": {}})
+
+
+def test_at_one_place_parameter_sets_that_were_learned_are_seen(
+    store: ArtifactStore, region: dict[str, Any]
+) -> None:
+    setup = region["setup"] | {"surface_map": {"seed": 3, "trees": True, "cells": 1}}
+    request = {"setup": setup, "draw": region["draw"] | {"members": 40}}
+    taught = spun(
+        store, request | {"method": SHORT, "check": ALL_COUNT, "lessons": {"ad_years": 0}}
+    )
+    method = SpinUpMethod.model_validate({"kind": "trees", "training": plain(taught.ref)})
+    learned = taught.read_arrays("sites.safetensors")
+    known = int((learned["split"] != 2).sum())
+    assert 0 < known < 40
+    same = unseen_sites([method], sites_of(store, request), store.open)
+    assert int((~same).sum()) == known
+    others = sites_of(store, request | {"draw": request["draw"] | {"seed": 99}})
+    assert unseen_sites([method], others, store.open).all()
 
 
 # ------------------------------------------------------------------ requests

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from catena.coupler.spin_up.check import CheckPlan
 from catena.ensemble_runner.spin_result import (
     FAILED,
     SpunUpSites,
     Validation,
     Verification,
+    familiar,
     validate,
     verify,
 )
@@ -63,13 +65,8 @@ class Compared:
     before_label : str
     unseen : bool (site,)
         In no block that a method has learned from.
-    limit : float
-        gC m-2 yr-1.
+    check : CheckPlan
     cycle_years, free_cycles : int
-    fallback_years : float
-        The most that a site is spun up further.
-    fallback : bool
-        Whether there is one.
     facts : sequence of (str, str)
         About the data.
     notices : sequence of str
@@ -87,13 +84,21 @@ class Compared:
     before_nee: Array
     before_label: str
     unseen: NDArray[np.bool_]
-    limit: float
+    check: CheckPlan
     cycle_years: int
     free_cycles: int
-    fallback_years: float
-    fallback: bool
     facts: Sequence[tuple[str, str]]
     notices: Sequence[str]
+
+    @property
+    def limit(self) -> float:
+        """Largest cycle-mean NEE of a site at equilibrium, gC m-2 yr-1."""
+        return self.check.criterion.nee
+
+    @property
+    def native(self) -> Contender | None:
+        """The native spin-up that others are cheaper than."""
+        return next((one for one in self.contenders if one.kind == "native"), None)
 
     def scores(self, one: Contender) -> tuple[Verification, Validation]:
         """Both, always together: pools on unseen sites, and a free run of all."""
@@ -102,6 +107,10 @@ class Compared:
             verify(made, self.truth, self.unseen, self.pools),
             validate(made.free_nee, made.free_drift, self.limit),
         )
+
+    def verify_familiar(self, one: Contender) -> Verification:
+        """Pools on those unseen sites that are like what the method learned from."""
+        return verify(one.made, self.truth, self.unseen & familiar(one.made), self.pools)
 
     def of_cells(self, values: Array) -> Array:
         """Means over the parameter sets of each cell, (cell,)."""
@@ -119,10 +128,9 @@ def mean_of_cells(values: Array, cell: NDArray[np.int64], cells: int) -> Array:
 
 def summary(found: Compared, scores: Sequence[tuple[Verification, Validation]]) -> dict[str, Any]:
     """Figures of the page as JSON."""
-    native = next((one for one in found.contenders if one.kind == "native"), None)
     rows = {}
     for one, (verified, validated) in zip(found.contenders, scores, strict=True):
-        made = one.made
+        made, known = one.made, found.verify_familiar(one)
         rows[one.label] = {
             "kind": one.kind,
             "sites": made.counts,
@@ -136,6 +144,12 @@ def summary(found: Compared, scores: Sequence[tuple[Verification, Validation]]) 
                 "r2": {name: plain(value) for name, value in verified.r2.items()},
                 "coverage90": plain(verified.coverage90),
             },
+            "verification_where_familiar": {
+                "sites": known.sites,
+                "r2_median_pools": plain(known.median),
+                "r2_worst_pool": plain(known.worst[1]),
+                "worst_pool": known.worst[0],
+            },
             "validation": {name: plain(value) for name, value in vars(validated).items()},
             "nee_abs_median_first_cycle": plain(median_abs(made.nee_first)),
             "nee_abs_median_checked": plain(median_abs(made.nee_checked)),
@@ -145,7 +159,7 @@ def summary(found: Compared, scores: Sequence[tuple[Verification, Validation]]) 
                 for name in ("years", "check_years", "fallback_years")
             },
             "cpu_s": {name: plain(value) for name, value in made.cpu_s.items()},
-            "cpu_ratio": plain(cheaper(native, one)),
+            "cpu_ratio": plain(cheaper(found.native, one)),
         }
     return {
         "title": found.title,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,7 @@ def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
     sites = read_sites(query, model, ctx.open)
     case = sites.case()
     plan = method_plan(query.method, ctx.open)
+    plan.refuse_other(case)
     made_up = _made_up(query, sites, ctx)
     done = _run(case, sites, query.method, query.check, 0, ctx, (0.02, 0.9), "")
     made = done.made
@@ -95,7 +97,7 @@ def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
     ctx.writer.write_arrays(STATES, states.arrays())
     ctx.writer.write_arrays(RESULT, {**made.arrays(), "rows": sites.row})
     written = _write_restarts(case, done, sites, ctx)
-    (label,) = labels_of([query.method])
+    (label,) = labels_of([query.method], [None])
     title = query.title or f"{sites.count} sites of {model.name}, spun up: {label}"
     about = _about(query, sites, case) | {
         "title": title,
@@ -115,7 +117,7 @@ def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
     ctx.writer.write_json(COSTS, dict(made.cpu_s))
     page = single_page(
         title, label, made, sites, case,
-        limit=check_plan(query.check, case.cycle_years).criterion.nee,
+        check=check_plan(query.check, case.cycle_years),
         facts=_facts(query, sites), notices=_notices(made_up),
     )  # fmt: skip
     ctx.writer.write_bytes("report.html", page.encode())
@@ -139,7 +141,12 @@ def compare_spin_ups(query: CompareSpinUpsQuery, ctx: JobContext) -> ArtifactRef
     made_up = _made_up(query, sites, ctx)
     reference = query.reference if query.reference != SpinUpMethod() else LONG
     runs = len(query.methods) + 2
-    labels = labels_of(query.methods)
+    # What cannot be compared is told now, and not after hours of the others.
+    for method in query.methods:
+        method_plan(method, ctx.open).refuse_other(case)
+    lessons = [lesson_of(method, ctx.open) for method in query.methods]
+    unseen = unseen_sites(query.methods, sites, ctx.open)
+    labels = labels_of(query.methods, lessons)
 
     def run(number: int, label: str, method: SpinUpMethod, check: SpinUpCheck) -> SpunUpSites:
         part = (0.02 + 0.93 * number / runs, 0.02 + 0.93 * (number + 1) / runs)
@@ -150,13 +157,13 @@ def compare_spin_ups(query: CompareSpinUpsQuery, ctx: JobContext) -> ArtifactRef
     early = SpinUpMethod(ad_years=BEFORE_YEARS, final_years=0)
     before = run(1, "before", early, SpinUpCheck(no_fallback=True, no_polish=True))
     contenders = []
-    for number, (label, method) in enumerate(zip(labels, query.methods, strict=True)):
+    asked = zip(labels, query.methods, lessons, strict=True)
+    for number, (label, method, lesson) in enumerate(asked):
         made = run(number + 2, label, method, query.check)
-        contenders.append(Contender(label, method.kind, made, lesson_of(method, ctx.open)))
+        contenders.append(Contender(label, method.kind, made, lesson))
     for one in (*contenders, Contender("the truth", "native", truth)):
         _refuse_nothing(one.made)
     ctx.progress(0.96, "writing")
-    plan = check_plan(query.check, case.cycle_years)
     title = query.title or f"{sites.count} sites of {model.name}, spun up by {len(labels)} methods"
     found = Compared(
         title=title,
@@ -170,12 +177,10 @@ def compare_spin_ups(query: CompareSpinUpsQuery, ctx: JobContext) -> ArtifactRef
         truth_label=native_label(reference, AD_YEARS, FINAL_YEARS),
         before_nee=before.nee_first,
         before_label=f"after {BEFORE_YEARS} AD years",
-        unseen=unseen_sites(query.methods, sites, ctx.open),
-        limit=plan.criterion.nee,
+        unseen=unseen,
+        check=check_plan(query.check, case.cycle_years),
         cycle_years=case.cycle_years,
         free_cycles=query.free_cycles,
-        fallback_years=float(plan.tries * plan.chunk_cycles * case.cycle_years),
-        fallback=plan.tries > 0,
         facts=_facts(query, sites),
         notices=_notices(made_up),
     )
@@ -243,6 +248,11 @@ def _write_lessons(
 ) -> dict[str, Any]:
     """Keep what can be learned; only sites at equilibrium teach."""
     taught = np.flatnonzero(done.made.used != FAILED)
+    if not taught.size:
+        raise InvalidData(
+            f"none of {sites.count} sites came to equilibrium, so nothing can be learned from "
+            "them; give the method or the fallback more years, or the check a wider limit"
+        )
     names = [column.label for column in sites.members.columns]
     ranges = {
         name: (float(low), float(high))
@@ -331,4 +341,4 @@ def _notices(made_up: list[str]) -> list[str]:
 
 
 def _file_name(label: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in label).strip("_").lower()
+    return re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from catena.coupler.spin_up.training_parts import TEST, spatial_blocks
+from catena.coupler.spin_up.training_parts import PARTS, TEST, spatial_blocks
 from catena.coupler.spin_up.training_sites import TrainingSites
 from catena.ensemble_runner.spin_methods import ABOUT, EMULATOR, SITES
 from catena.ensemble_runner.spin_queries import LEARNED, SiteSample, SpinUpMethod
@@ -48,7 +49,13 @@ def taught_by(method: SpinUpMethod, open_ref: Open) -> Artifact:
 
 
 def lesson_of(method: SpinUpMethod, open_ref: Open) -> Lesson | None:
-    """What a method learned from and at which cost; None for one that learned nothing."""
+    """What a method learned from and at which cost; None for one that learned nothing.
+
+    Raises
+    ------
+    InvalidData
+        See :func:`taught_by`.
+    """
     if method.kind not in LEARNED:
         return None
     teacher = taught_by(method, open_ref)
@@ -60,13 +67,15 @@ def lesson_of(method: SpinUpMethod, open_ref: Open) -> Lesson | None:
     facts = [
         ("Native sample", f"{sum(about['sites'].values()):,} sites, {duration(cost)} CPU"),
         ("Its spin-up", _method_words(about["method"])),
-        *((f"Sites of {name}", f"{count:,}") for name, count in counts.items()),
+        *((f"Sites of {name}", f"{counts.get(name, 0):,}") for name in PARTS),
         ("Reads", reads),
     ]
+    chose = "chose the weights and " if method.kind == "emulator" else ""
     words = (
         f"It learned from a native spin-up of {sum(counts.values()):,} sites in whole blocks; "
-        "blocks of validation chose the weights and measured the errors, blocks of test were not "
-        f"used. It reads climate, land, parameters and {reads}."
+        f"blocks of validation {chose}measured the errors and how far a site may lie from what "
+        "was learned, blocks of test were not used. It reads climate, land, parameters and "
+        f"{reads}."
     )
     if method.emulator is not None:
         emulator = open_ref(method.emulator)
@@ -78,7 +87,7 @@ def lesson_of(method: SpinUpMethod, open_ref: Open) -> Lesson | None:
             ("Training", f"{settings.get('steps', 0):,} steps, {duration(training)} CPU"),
             *_skill(card),
         ]
-    return Lesson(words, facts, cost)
+    return Lesson(words, facts, cost, years, teacher.uri)
 
 
 def _method_words(method: dict[str, object]) -> str:
@@ -119,8 +128,8 @@ def _seen(teacher: Artifact, sites: SpinUpSites) -> NDArray[np.bool_]:
     if sites.columns.cells == 1 and len(sites.members.columns):
         mine, theirs = sites.members.rows[sites.row], known.inputs["parameters"][used]
         scale = np.maximum(np.abs(mine).max(axis=0), np.finfo(np.float64).tiny)
-        away = np.abs(mine[:, None] - theirs) / scale
-        return np.asarray((away.max(axis=2, initial=0.0) <= _SAME).any(axis=1))
+        away, _ = cKDTree(theirs / scale).query(mine / scale, p=np.inf)
+        return np.asarray(away <= _SAME)
     asked = teacher.read_json(SUMMARY)["sample"]
     degrees = SiteSample.model_fields["block_deg"].default if asked is None else asked["block_deg"]
     blocks = spatial_blocks(

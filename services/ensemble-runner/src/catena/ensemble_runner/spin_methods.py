@@ -9,9 +9,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from catena.coupler.embedded.state import State
 from catena.coupler.spin_up.embedded_case import EmbeddedCase
-from catena.coupler.spin_up.plug_in import SpinUp, SpunUp, spin_up_method
+from catena.coupler.spin_up.lineage import lineage_of, refuse_other
+from catena.coupler.spin_up.plug_in import SpinUp, spin_up_method
+from catena.coupler.spin_up.training_sites import TrainingSites
 from catena.ensemble_runner.spin_queries import SpinUpKind
 
 EMULATOR, WEIGHTS = "emulator.json", "weights.safetensors"
@@ -45,6 +46,21 @@ class MethodPlan:
         """All that decides the results, as JSON."""
         return {"kind": self.kind, "options": dict(self.options), "learned": self.digest}
 
+    def refuse_other(self, case: EmbeddedCase) -> None:
+        """Refuse sites that are not of the case that was learned, before anything is run.
+
+        The method itself refuses them too, when their turn comes.
+
+        Raises
+        ------
+        FailedPrecondition
+            Names every difference.
+        """
+        # What an emulator's sites say of themselves stands beside its architecture.
+        learned = self.about.get("about", self.about)
+        if "case" in learned:
+            refuse_other(self.kind, learned["case"], lineage_of(case), plants=False)
+
     def plug_in(self) -> SpinUp:
         """The coupler's method; one that has to be fitted is fitted once in a process."""
         key = hashlib.sha256(repr(sorted(self.described().items())).encode()).hexdigest()
@@ -60,22 +76,10 @@ class MethodPlan:
         if self.kind == "emulator":
             plug_in: SpinUp = made.from_parts(self.about, self.arrays, **learned)
         elif self.kind in ("analogue", "trees"):
-            from catena.coupler.spin_up.training_sites import TrainingSites
-
             plug_in = made(TrainingSites.from_parts(self.about, self.arrays), **learned)
         else:
             plug_in = made(**self.options)
         return plug_in
-
-    def run(self, case: EmbeddedCase) -> SpunUp[State]:
-        """Spin up all sites of a case.
-
-        Raises
-        ------
-        FailedPrecondition
-            When the method cannot spin up this case; says why.
-        """
-        return self.plug_in().run(case)
 
 
 _MADE: dict[str, SpinUp] = {}

@@ -14,6 +14,7 @@ from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from catena.shared.plot_style import SIGNED, degrees
 from catena.shared.report import FIRST, GOOD, INK, LINE, MARK, SECOND, SOFT, STYLE, THIRD, number
@@ -90,7 +91,13 @@ def nee_maps(panels: Sequence[Map], lat: Array, lon: Array, limit: float) -> Fig
     return figure
 
 
-def used_map(used: NDArray[np.int64], lat: Array, lon: Array, names: Sequence[str]) -> Figure:
+def used_map(
+    used: NDArray[np.int64],
+    lat: Array,
+    lon: Array,
+    names: Sequence[str],
+    learned: NDArray[np.int64] | None = None,
+) -> Figure:
     """What became of each cell, one colour each.
 
     Parameters
@@ -99,6 +106,8 @@ def used_map(used: NDArray[np.int64], lat: Array, lon: Array, names: Sequence[st
         Place among `names`.
     lat, lon : float64 (cell,)
     names : sequence of str
+    learned : int64 (some,), optional
+        Cells that were learned from; they get a dot.
     """
     colours = ListedColormap([GOOD, FIRST, MARK, SECOND][: len(names)])
     norm = BoundaryNorm(np.arange(len(names) + 1) - 0.5, len(names))
@@ -110,6 +119,11 @@ def used_map(used: NDArray[np.int64], lat: Array, lon: Array, names: Sequence[st
         for place, name in enumerate(names):
             count = int((used == place).sum())
             axes.plot([], [], "s", color=colours(place), label=f"{name} ({count})")
+        if learned is not None and learned.size:
+            axes.plot(
+                lon[learned], lat[learned], ".", color=INK, markersize=2.5,
+                label=f"learned from ({learned.size})",
+            )  # fmt: skip
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
     return figure
 
@@ -134,7 +148,7 @@ def r2_plot(pools: Sequence[str], scores: Mapping[str, Mapping[str, float]]) -> 
                 color=COLOURS[number_ % len(COLOURS)], label=method, markersize=4.5, alpha=0.9,
                 markerfacecolor="none" if number_ else None, clip_on=False,
             )  # fmt: skip
-        axes.set_yticks(at, [_pool_words(pool) for pool in pools], fontsize=7)
+        axes.set_yticks(at, [pool_words(pool) for pool in pools], fontsize=7)
         axes.set_ylim(-0.7, len(pools) - 0.3)
         axes.set_xlim(LEAST_R2, 1.0)
         axes.set_xlabel(f"R²; below {LEAST_R2:g} at the edge")
@@ -215,13 +229,13 @@ def cost_plot(cost: Mapping[str, float], nee: Mapping[str, float], label: str) -
     return figure
 
 
-# ------------------------------------------------------------------ parts
-
-
-def _pool_words(pool: str) -> str:
+def pool_words(pool: str) -> str:
     """``leafc, c4 grass``."""
     name, _, plant = pool.partition(".")
     return f"{name}, {plant.replace('_', ' ')}" if plant else name
+
+
+# ------------------------------------------------------------------ parts
 
 
 def _tall(lat: Array, lon: Array) -> float:
@@ -236,9 +250,9 @@ def _step(lat: Array, lon: Array) -> float:
     """Side of a cell in degrees: the usual distance to the nearest neighbour."""
     if lat.size < 2:
         return 1.0
-    away = np.hypot(lat[:, None] - lat, lon[:, None] - lon)
-    np.fill_diagonal(away, np.inf)
-    return float(np.median(away.min(axis=1))) or 1.0
+    places = np.stack([lat, lon], axis=1)
+    away, _ = cKDTree(places).query(places, k=2)  # the nearest of all is the cell itself
+    return float(np.median(away[:, 1])) or 1.0
 
 
 def _cells(

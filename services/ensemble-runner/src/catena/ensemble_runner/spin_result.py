@@ -39,7 +39,7 @@ class SpunUpSites:
     Parameters
     ----------
     pools : float64 (site, pool)
-        As the method left them, before the check.
+        As the method left them, before the check and its polishing.
     ended : float64 (site, pool)
         After check and fallback.
     years, check_years, fallback_years : float64 (site,)
@@ -47,11 +47,11 @@ class SpunUpSites:
     used : int64 (site,)
         Place among :data:`USED`.
     passed_first : int64 (site,)
-        1 where the check was passed without fallback.
+        1 where the check was passed without fallback, perhaps polished.
     nee_first : float64 (site,)
         Mean of the first cycle after the method, gC m-2 yr-1.
     nee_checked, drift_checked : float64 (site,)
-        As the check found them, before any fallback.
+        As the check found them in the end, settled and polished, before any fallback.
     nee, drift : float64 (site,)
         At the end.
     free_nee : float64 (site, cycle)
@@ -65,7 +65,8 @@ class SpunUpSites:
     why : mapping of int to str
         What the check said of sites that did not pass.
     cpu_s : mapping of str to float
-        ``method``; ``check`` with the fallback.
+        ``learn``: fitting or reading what was learned, in each process once; ``method``; ``check``
+        with the fallback.
     notes : tuple of str
     """
 
@@ -219,6 +220,11 @@ def verify(
         known_spread += int(with_spread.sum())
     coverage = inside / known_spread if known_spread else float("nan")
     return Verification(int(counted.sum()), r2, coverage)
+
+
+def familiar(made: SpunUpSites) -> NDArray[np.bool_]:
+    """Sites like those that a method learned from, bool (site,); all where it learned nothing."""
+    return np.asarray(~(made.unfamiliar > 1.0))
 
 
 def vegetated(truth: SpunUpSites) -> NDArray[np.bool_]:

@@ -163,9 +163,10 @@ def methods_version() -> str:
 
 
 _OWN = frozenset(
-    {"spin_block.py", "spin_methods.py", "spin_up_emulator.py", "orbit_spin_up.py",
-     "column_scale.py"}
+    {"spin_block.py", "spin_methods.py", "spin_up_emulator.py", "spin_up_trust.py",
+     "column_scale.py", "orbit_spin_up.py", "orbit.py", "orbit_config.py", "orbit_embedding.py"}
 )  # fmt: skip
+"""Modules of the other two packages that blocks are made by."""
 
 
 def _whole(blocks: Mapping[Span, SpinUpBlock], sites: int, found: int) -> SpunUp:
