@@ -110,6 +110,27 @@ def test_draws_begin_from_their_own_equilibrium_and_run_the_last_stage_alone(sit
     assert run.setup.surfaces[0] == spin_up.setup.surfaces[0]
 
 
+def test_stages_after_the_spin_up_are_all_run(tmp_path: Path) -> None:
+    def stages(*asked: dict[str, Any]) -> list[Any]:
+        run = GIVEN["ensemble"]["run"]
+        setup = {**run["setup"], "stages": list(asked)}
+        given = site_of(tmp_path, ensemble={**GIVEN["ensemble"], "run": {**run, "setup": setup}})
+        return list(begun_request(given, WEATHER, SAMPLE, *DRAWS)["setup"]["stages"])
+
+    spun, century = {"kind": "ad_spinup"}, {"kind": "STAGE_KIND_TRANSIENT", "first_year": 1901}
+    final, today = {"kind": "final"}, {"kind": "transient", "first_year": 2001}
+    assert stages(spun, final, century, today) == [century, today]
+    assert stages(spun, final) == [final], "outputs are of the last stage, whichever it is"
+
+
+def test_a_co2_of_nothing_is_that_of_the_forcing(tmp_path: Path) -> None:
+    run = GIVEN["ensemble"]["run"]
+    forcing = {"ingest": run["setup"]["forcing"]["ingest"], "co2_ppm": 300.0}
+    setup = {**run["setup"], "forcing": forcing, "stages": [{"kind": "final", "co2_ppm": 0.0}]}
+    given = site_of(tmp_path, ensemble={**GIVEN["ensemble"], "run": {**run, "setup": setup}})
+    assert sample_request(given, WEATHER)["setup"]["forcing"]["co2_ppm"] == 300.0
+
+
 def test_each_step_is_checked_before_anything_runs(site: Site) -> None:
     asked = [(service, *check[:2]) for service, check in checks(site, WEATHER)]
     assert asked == [

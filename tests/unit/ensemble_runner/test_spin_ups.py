@@ -17,7 +17,7 @@ from catena.coupler.restart import read_restart
 from catena.coupler.spin_up.native import Native
 from catena.data_ingest.jobs import ingest_dataset
 from catena.data_ingest.queries import IngestDatasetQuery
-from catena.ensemble_runner import jobs, queries, spin_jobs, spin_storage
+from catena.ensemble_runner import jobs, queries, spin_inputs, spin_jobs, spin_storage
 from catena.ensemble_runner.inputs import read_setup, read_states
 from catena.ensemble_runner.models import Column, open_model
 from catena.ensemble_runner.spin_block import SpinUpWork
@@ -86,6 +86,21 @@ def test_sites_are_cells_times_sets_or_have_sets_of_their_own(
     none = sites_of(store, {"setup": region["setup"]})
     assert none.count == 9 and not none.members.columns
     assert {note.check for note in none.forcing.notes} >= {"generated_soil", "generated_plants"}
+
+
+def test_too_many_sites_are_refused_by_the_field_that_makes_them(
+    store: ArtifactStore, region: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spin_inputs, "MOST_SITES", 17)
+    table = {"columns": [{"name": "flnr"}], "values": [0.1, 0.2]}
+    asked = {
+        "draw.members": region,
+        "table.values": {"setup": region["setup"], "table": table},
+    }
+    for field, request in (*asked.items(), ("draw.members", region | {"own_parameters": True})):
+        with pytest.raises(InvalidRequest, match="18 sites") as caught:
+            sites_of(store, request)
+        assert [item.field for item in caught.value.violations] == [field]
 
 
 def test_air_that_is_not_told_is_that_of_runs(store: ArtifactStore, region: dict[str, Any]) -> None:

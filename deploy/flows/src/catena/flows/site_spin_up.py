@@ -55,10 +55,14 @@ def spin_up_request(
 def begun_request(
     site: Site, forcing: Ref | None, states: Ref, names: Sequence[str], rows: Sequence[float]
 ) -> Section:
-    """Fields of RunEnsembleRequest for draws that begin from their states: the last stage alone."""
+    """Fields of RunEnsembleRequest for draws that begin from their states: without the spin-up.
+
+    The last stage is run in any case: it is the one that outputs are of.
+    """
     request = predictive_request(site, runs_request(site, forcing), names, rows)
     setup = {**request["setup"], "restart": {"artifact": states}}
-    setup["stages"] = setup["stages"][-1:]
+    *before, last = setup["stages"]
+    setup["stages"] = [*(stage for stage in before if _kind(stage) == "transient"), last]
     return {**request, "setup": setup}
 
 
@@ -87,6 +91,11 @@ def _some_draw(site: Site, forcing: Ref | None) -> tuple[list[str], list[float]]
     return (names, row) if names else None
 
 
+def _kind(stage: Section) -> str:
+    """Kind of a stage: TRANSIENT, transient and STAGE_KIND_TRANSIENT are the same."""
+    return str(stage.get("kind", "")).lower().removeprefix("stage_kind_")
+
+
 def _section(site: Site) -> SiteSpinUp:
     if site.spin_up is None:
         raise InvalidRequest("this site's runs are spun up by the model alone")
@@ -98,7 +107,9 @@ def _sites(runs: Section) -> Section:
     setup, stages = runs["setup"], runs["setup"].get("stages", [])
     forcing = dict(setup["forcing"])
     if stages:
-        forcing |= {name: stages[0][name] for name in _AIR if name in stages[0]}
+        # A CO2 of 0 is that of the forcing.
+        first = {**stages[0], "co2_ppm": stages[0].get("co2_ppm") or None}
+        forcing |= {name: first[name] for name in _AIR if first.get(name) is not None}
     if "co2_ppm" in forcing:
         forcing.pop("co2", None)
         forcing.pop("co2_file", None)

@@ -23,8 +23,11 @@ WINTER_K, SUMMER_K = -1.35, -0.55
 of Mexico and the Great Lakes."""
 WETTER = 0.018
 """Change of the log of a wet day's amount per degree of longitude: the east is wetter."""
-CALMER = 0.25
-"""Share of the day-to-day spread of temperature that is lost towards the tropics, by 25 degrees."""
+DRIER = -0.02
+"""Change of it per degree of latitude."""
+CALMER, FAR = 0.25, 13.0
+"""Share of the day-to-day spread of temperature that is lost so many degrees south of HOME, and won
+as far north of it; no more beyond."""
 LAPSE_K = -0.0055
 """K per metre of height."""
 COLDEST = 0.05
@@ -61,8 +64,10 @@ def region_climate(lat: float, lon: float, elevation_m: float = 0.0) -> Climate:
         Outside of 24 to 52 degrees north, 105 to 60 west.
     """
     if not known_climate(lat, lon):
+        south, border, west, east = KNOWN
         raise InvalidData(
-            f"regional weather at latitude {lat}, longitude {lon}; wanted 24 to 52 and -105 to -60"
+            f"regional weather at latitude {lat:g}, longitude {lon:g}; wanted {south:g} to "
+            f"{border:g} and {west:g} to {east:g}: choose other places"
         )
     home = CLIMATES["temperate_continental"]
     north = lat - HOME[0]
@@ -74,9 +79,9 @@ def region_climate(lat: float, lon: float, elevation_m: float = 0.0) -> Climate:
     for name in ("tasmax", "tasmin"):
         number = LATENT.index(name)
         mean[number] += change
-        spread[number, :, 0] += np.log1p(CALMER * np.clip(north / 13.0, -1.0, 1.0))
+        spread[number, :, 0] += np.log1p(CALMER * np.clip(north / FAR, -1.0, 1.0))
     amount = home.amount.copy()
-    amount[0] += WETTER * (lon - HOME[1]) - 0.02 * north
+    amount[0] += WETTER * (lon - HOME[1]) + DRIER * north
     return replace(home, name=f"region {lat:g} {lon:g}", mean=mean, spread=spread, amount=amount)
 
 

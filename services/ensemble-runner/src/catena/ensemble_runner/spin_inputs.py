@@ -52,7 +52,7 @@ def read_sites(
         cell = np.repeat(np.arange(forcing.cells), count)
         row = np.tile(np.arange(count), forcing.cells)
     if cell.size > MOST_SITES:
-        raise _wrong("draw.members", f"makes {cell.size} sites; wanted at most {MOST_SITES}")
+        raise _too_many(query, cell.size)
     known = parameters_of(common, members.columns, members.rows)
     sites = SpinUpSites(
         columns=columns_of(common),
@@ -79,7 +79,7 @@ def _members(
     if query.own_parameters and query.draw is not None:
         total = query.draw.members * cells
         if total > MOST_SITES:
-            raise _wrong("draw.members", f"makes {total} sites; wanted at most {MOST_SITES}")
+            raise _too_many(query, total)
         return tables.drawn(model, query.draw.model_copy(update={"members": total}))
     return read_members(query, model, open_ref)
 
@@ -105,5 +105,14 @@ def method_plan(asked: SpinUpMethod, open_ref: Callable[[RefQuery], Artifact]) -
     return MethodPlan(asked.kind, options, about, artifact.read_arrays(files[1]), ref.digest)
 
 
-def _wrong(name: str, text: str) -> InvalidRequest:
+def _too_many(query: SpinUpQuery | CompareSpinUpsQuery, sites: int) -> InvalidRequest:
+    """Names the field by which there are so many."""
+    name = "setup"
+    if query.draw is not None:
+        name = "draw.members"
+    elif query.table is not None:
+        name = "table.values"
+    elif query.draws is not None:
+        name = "draws.members"
+    text = f"makes {sites} sites, cells x parameter sets; wanted at most {MOST_SITES}: give fewer"
     return InvalidRequest("the sites cannot be run", violations=[FieldViolation(name, text)])

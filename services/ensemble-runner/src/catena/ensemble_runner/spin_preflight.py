@@ -14,9 +14,6 @@ from catena.ensemble_runner.spin_queries import SpinUpMethod
 from catena.shared.artifacts import Artifact, ArtifactStore
 from catena.shared.errors import FieldViolation, InvalidRequest
 
-SPUN_UP = ("embedded",)
-"""Models whose sites are spun up here."""
-
 
 def check_spin_up(query: SpinUpQuery | CompareSpinUpsQuery, store: ArtifactStore) -> None:
     """Raise what is wrong with a request about spin-ups.
@@ -28,7 +25,7 @@ def check_spin_up(query: SpinUpQuery | CompareSpinUpsQuery, store: ArtifactStore
     NotFound, FailedPrecondition, ArtifactCorrupt
         When a reference does not lead to the artifact that it says.
     """
-    if query.model not in SPUN_UP and query.model == "elm":
+    if query.model == "elm":
         text = (
             "got elm; SpinUp runs sites of the embedded model. A case of elm is spun up by the "
             "command `catena elm`, with --spin-up emulator"
