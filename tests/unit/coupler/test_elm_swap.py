@@ -23,7 +23,7 @@ from catena.coupler.elm.pool_table import names_in_file, pools_of, table_of
 from catena.coupler.elm.spin_up_options import SpinUpOptions
 from catena.coupler.elm.spin_up_runs import ElmState
 from catena.coupler.elm.swap import ElmSwap
-from catena.coupler.elm.swap_report import SwapReport, read_report
+from catena.coupler.elm.swap_report import FAR, SwapReport, read_report, report_path
 from catena.coupler.elm_commands import app
 from catena.coupler.fake_cime import Fault, set_faults
 from catena.coupler.fake_cime.land import Land
@@ -338,8 +338,81 @@ def test_a_state_from_which_the_numbers_break_ends_in_a_native_spin_up(
     assert report.reached and not report.transient
     # From bare ground with the executable that was built first.
     assert submitted(config)[2:5] == [
-        "moz-planted_02_ad", "moz-planted_03_ad", "moz-planted_04_final",
+        "moz-planted_03_ad", "moz-planted_04_ad", "moz-planted_05_final",
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_numbers_that_break_in_the_fallback_end_in_a_native_spin_up(
+    tmp_path: Path, truth: Truth
+) -> None:
+    stages = [{"name": "ad_spinup", "years": 40}, {"name": "final", "years": 2}]
+    wide = {"nee": 1e4, "drift": 1e4, "settle_cycles": 0, "chunk_cycles": 1}
+    config = swap_config(tmp_path, stages=stages, spin_up=wide)
+    set_faults(config.cime_root, [Fault("nan_restart", where="_03_final", times=1)])
+    method = Planted(truth.pools, ad_years=0, unfamiliar=np.array([np.nan]))
+    report = run_to_the_end(ElmSwap(config, method))
+    assert report.reached and report.unfamiliar == FAR
+    assert "unlike what was learned" in report.why and "holds NaN in soil4c_vr" in report.why
+    assert submitted(config)[2:] == [
+        "moz-planted_03_final",
+        "moz-planted_04_ad", "moz-planted_05_ad", "moz-planted_06_final", "moz-planted_07_final",
+    ]  # fmt: skip
+    assert "NaN" not in report_path(config, "planted").read_text().replace("holds NaN", "")
+
+
+@pytest.mark.slow
+def test_numbers_that_break_within_a_method_end_in_a_native_spin_up(tmp_path: Path) -> None:
+    stages = [{"name": "ad_spinup", "years": 40}, {"name": "final", "years": 2}]
+    wide = {"nee": 1e4, "drift": 1e4, "settle_cycles": 0, "chunk_cycles": 1}
+    config = swap_config(tmp_path, stages=stages, spin_up=wide)
+    set_faults(config.cime_root, [Fault("nan_restart", where="_04_final", times=1)])
+    report = run_to_the_end(ElmSwap(config, Anderson(start_years=42, cycles=4)))
+    assert report.fell_back and report.reached and "holds NaN" in report.why
+    assert submitted(config)[3:5] == ["moz-anderson_04_final", "moz-anderson_05_ad"]
+
+
+def test_a_template_that_was_told_is_what_pools_are_put_into(tmp_path: Path, truth: Truth) -> None:
+    first = config_of(tmp_path)
+    grown = ElmLandCase(first, label="template").run(ElmState(), 1).state.restart
+    assert grown is not None
+    config = config_of(tmp_path, template=str(grown))
+    case = ElmLandCase(config, label="told", template=config.spin_up.template)
+    state = case.with_pools(case.cold_start(), truth.pools)
+    assert case.runs.done == [], "nothing had to be run"
+    assert state.restart is not None
+    made = read_restart(state.restart)
+    assert made.date == read_restart(grown).date and made.spinup_state == 0
+    np.testing.assert_allclose(case.pools(state), truth.pools, rtol=1e-12)
+    plan = ElmSwap(config, Planted(truth.pools, ad_years=0)).plan_text()
+    assert f"# new pools into {grown.name}" in plan
+    # One of accelerated decomposition is told from the file, before anything is run.
+    fast = ElmLandCase(first, label="fast").run(ElmState(), 1, accelerated=True).state.restart
+    with pytest.raises(InvalidRequest, match="carries spinup_state 1, wanted 0"):
+        config_of(tmp_path, template=str(fast))
+    wrong = ElmLandCase(first, label="wrong", template=fast)
+    with pytest.raises(InvalidData, match="has spinup_state 1"):
+        wrong.with_pools(wrong.cold_start(), truth.pools)
+    for path, said in (("restarts/t.nc", "wanted a path from / on"), (tmp_path / "t", "be read")):
+        with pytest.raises(InvalidRequest, match=said):
+            config_of(tmp_path, template=str(path))
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({}, "up to 4 times 10 years natively from there, then from bare ground natively and up to "
+         "8 times 10 years more"),
+        ({"tries": 3}, "up to 3 times 10 years natively from there"),
+        ({"patience": 0, "tries": 2}, "from bare ground natively and up to 2 times 10 years more"),
+        ({"tries": 0}, "none (spin_up.tries is 0)"),
+    ],
+)  # fmt: skip
+def test_the_plan_tells_the_fallback_as_it_would_be(
+    tmp_path: Path, limits: dict[str, int], said: str
+) -> None:
+    plan = ElmSwap(config_of(tmp_path, **limits), Planted(np.ones((1, 170)))).plan_text()
+    assert f"# fallback, only where it is not: {said}" in lines(plan)
 
 
 # The command
@@ -497,7 +570,7 @@ def test_options_that_do_not_fit_are_told(tmp_path: Path) -> None:
 def test_methods_that_learned_say_what_they_need(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"say where that lies: spin_up\.emulator"):
         spin_up_of(SpinUpOptions(method="analogue"))
-    with pytest.raises(InvalidData, match=r"has no about\.json and sites\.safetensors"):
+    with pytest.raises(InvalidData, match=r"holds no sites to learn from \(about\.json"):
         spin_up_of(SpinUpOptions(method="analogue", emulator=str(tmp_path)))
 
 

@@ -15,7 +15,7 @@ import netCDF4
 import numpy as np
 
 from catena.coupler.elm.compsets import holds_elm, is_transient, routes_rivers, uses_bypass
-from catena.coupler.elm.outcome import start_problem
+from catena.coupler.elm.outcome import restart_problem, start_problem
 from catena.coupler.elm.stages import LAST_YEAR_OF_FILLING, whole_cycles
 from catena.shared.errors import FieldViolation
 
@@ -101,6 +101,7 @@ def _sections(data: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 def _paths(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
     forcing = data.get("forcing")
     named = {name: data.get(name) for name in _PATHS}
+    named["spin_up.template"] = _template(data)
     if isinstance(forcing, Mapping):
         named |= {f"forcing.{name}": forcing.get(name) for name in _FORCING_PATHS}
     for name, value in named.items():
@@ -117,6 +118,11 @@ def _paths(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
                 f"got '{value}', wanted a path from / on: programs of CIME and the model run in "
                 "other folders ($HOME may begin it, ~ not)",
             )
+
+
+def _template(data: Mapping[str, Any]) -> Any:
+    spin_up = data.get("spin_up")
+    return spin_up.get("template") if isinstance(spin_up, Mapping) else None
 
 
 def _entries(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
@@ -215,6 +221,11 @@ def _files(data: Mapping[str, Any]) -> Iterator[FieldViolation]:
         value = data.get(name)
         if value is not None and not Path(str(value)).is_file():
             yield FieldViolation(name, f"there is no file '{value}'")
+    template = _template(data)
+    if template is not None:
+        problem = restart_problem(Path(str(template)), 0)
+        if problem:
+            yield FieldViolation("spin_up.template", problem)
     finidat, stages = data.get("finidat"), _mappings(data.get("stages"))
     if finidat is not None and stages and Path(str(finidat)).is_file():
         problem = start_problem(Path(str(finidat)), str(stages[0].get("name")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from catena.coupler.spin_up.emulator import Emulator
 from catena.coupler.spin_up.learned import Learned
 from catena.coupler.spin_up.plug_in import SpinUp, spin_up_method
 from catena.coupler.spin_up.training_sites import TrainingSites
-from catena.shared.errors import InvalidData, InvalidRequest
+from catena.coupler.spin_up.two_files import read_two
+from catena.shared.errors import InvalidRequest
 
 
 def spin_up_of(options: SpinUpOptions) -> SpinUp:
@@ -48,11 +48,11 @@ def spin_up_of(options: SpinUpOptions) -> SpinUp:
         raise InvalidRequest(f"the spin-up '{name}' takes no emulator; leave '{where}' out")
     try:
         if issubclass(kind, Emulator):
-            parts = _parts(str(where), networks.ABOUT, networks.WEIGHTS)
+            parts = _parts(str(where), networks.ABOUT, networks.WEIGHTS, "emulator")
             return kind.from_parts(*parts, **options.options)
         made: Any = kind
         if learns:
-            parts = _parts(str(where), samples.ABOUT, samples.ARRAYS)
+            parts = _parts(str(where), samples.ABOUT, samples.ARRAYS, "sites to learn from")
             found: SpinUp = made(TrainingSites.from_parts(*parts), **options.options)
         else:
             found = made(**options.options)
@@ -68,21 +68,13 @@ def is_native(options: SpinUpOptions) -> bool:
     return options.method == NATIVE
 
 
-def _parts(where: str, about: str, arrays: str) -> tuple[Any, Any]:
+def _parts(where: str, about: str, arrays: str, what: str) -> tuple[Any, Any]:
     """JSON and arrays of a folder or an artifact of the store."""
     from catena.shared.artifacts import ArtifactStore
-    from catena.shared.artifacts.arrays import unpack_arrays
     from catena.shared.settings import Settings
 
     folder = Path(where).expanduser()
-    if not folder.is_dir():
-        artifact = ArtifactStore(Settings().store).open(where)
-        return artifact.read_json(about), artifact.read_arrays(arrays)
-    try:
-        text, packed = (folder / about).read_text("utf-8"), (folder / arrays).read_bytes()
-        told = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise InvalidData(f"'{folder}' has no {about} and {arrays}: {error}") from error
-    if not isinstance(told, dict):
-        raise InvalidData(f"'{folder / about}' holds no object")
-    return told, unpack_arrays(packed, arrays)
+    if folder.is_dir():
+        return read_two(folder, about, arrays, what)
+    artifact = ArtifactStore(Settings().store).open(where)
+    return artifact.read_json(about), artifact.read_arrays(arrays)

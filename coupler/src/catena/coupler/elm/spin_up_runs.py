@@ -98,6 +98,8 @@ class SpinUpRuns:
         self.folder = config.output_root / f"{config.case_name}-{label}"
         """Where restart files lie that were made here."""
         self.done: list[Ran] = []
+        self._broken = 0
+        """Runs that were asked for and failed: they keep their numbers."""
         self._first: tuple[StageName, int, Path | None] | None = None
 
     def case(
@@ -137,7 +139,7 @@ class SpinUpRuns:
                 "ELM supplies nutrients in accelerated decomposition only; run accelerated=True"
             )
         name: StageName = "ad_spinup" if accelerated else "final"
-        number = len(self.done) + 1 if number is None else number
+        number = len(self.done) + self._broken + 1 if number is None else number
         if number == 1:
             self._first = (name, years, start.restart)
         config = self._config(name, years, supplement, start)
@@ -178,6 +180,7 @@ class SpinUpRuns:
         try:
             outcome = case.run(self.attempts, self.timeout_s)
         except JobFailed:
+            self._broken += 1
             self._count(case, before)
             raise
         if outcome.restart is None:  # a finished run has one

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catena.coupler.elm.actions import write_atomically
+from catena.coupler.elm.case import ElmCase
 from catena.coupler.elm.config import ElmConfig
 from catena.coupler.elm.land_case import ElmLandCase
 from catena.coupler.elm.outcome import WENT_WRONG
@@ -82,52 +83,41 @@ class ElmSwap:
 
     def plan_text(self) -> str:
         """Every program and file in order, as far as it can be known; nothing is done."""
-        done, gap = rehearse(self.method, self.case, self.options.settle_cycles)
+        options = self.options
+        done = rehearse(self.method, self.case, options.settle_cycles)
         lines = [f"# spin-up by {self.method.name}, in the place of {self.native_years} years"]
         last: ElmState | None = None
-        for number, step in enumerate(done, 1):
+        for left, step in zip(range(len(done.steps) - 1, -1, -1), done.steps, strict=True):
             if step.case is None:
                 lines.append(f"# new pools into {step.into}: spinup_state 0, N and P by ratios")
                 continue
+            lines += _case_lines(step.case, "check" if left < done.checks else "")
             run = step.case.stage
-            is_check = number > len(done) - self._check_runs and not gap
-            what = "check" if is_check else run.name
-            lines.append(f"# {what}: years {run.start} to {run.end - 1}, case {run.case}")
-            lines += [str(action) for action in step.case.plan()]
             last = ElmState(step.case.run_folder / run.restart_name, year=run.end)
-        if gap:
-            lines.append(f"# what follows depends on what these runs bring ({gap})")
-        options, cycle = self.options, self.config.forcing_years
+        if done.gap:
+            lines.append(f"# what follows depends on what these runs bring ({done.gap})")
         lines.append(
             f"# at rest: |NEE| < {options.nee:g} and change of each carbon pool < "
             f"{options.drift:g} gC m-2 yr-1 in {100.0 * options.area_fraction:g} % of the area, "
             f"within {options.unfamiliar:g} of what the method learned"
         )
-        lines.append(
-            f"# fallback, only where it is not: {options.patience} times "
-            f"{options.chunk_cycles * cycle} years natively from there, then from bare ground "
-            f"natively and up to {options.tries - options.patience} times as many years more"
-        )
-        runs = self._planned_runs(done)
-        following = runs.transient(last) if runs is not None and last is not None else None
+        lines.append(f"# fallback, only where it is not: {self._fallback_words()}")
+        following = None if last is None else done.runs.transient(last)
         if following is not None:
-            run = following.stage
-            lines.append(f"# {run.name}: years {run.start} to {run.end - 1}, case {run.case}")
-            lines += [str(action) for action in following.plan()]
+            lines += _case_lines(following)
         return "\n".join(lines) + "\n"
 
-    @property
-    def _check_runs(self) -> int:
-        return 1 + (self.options.settle_cycles > 0)
-
-    def _planned_runs(self, done: list[Any]) -> Any:
-        first = next((step.case for step in done if step.case is not None), None)
-        if first is None:
-            return None
-        runs = self.case.runs
-        years, accelerated = first.stage.years, first.stage.name == "ad_spinup"
-        runs.case(ElmState(first.config.finidat), years, accelerated=accelerated, number=1)
-        return runs
+    def _fallback_words(self) -> str:
+        options = self.options
+        on = min(options.patience, options.tries)
+        years = options.chunk_cycles * self.config.forcing_years
+        ways = []
+        if on:
+            ways.append(f"up to {on} times {years} years natively from there")
+        if options.tries > on:
+            more = f"{options.tries - on} times {years} years more"
+            ways.append(f"from bare ground natively and up to {more}")
+        return ", then ".join(ways) or "none (spin_up.tries is 0)"
 
     def run(self, progress: Progress = quiet) -> SwapReport:
         """Spin up, check, fall back where needed, and run the transient stage.
@@ -143,17 +133,17 @@ class ElmSwap:
         """
         self.method.require(self.case)
         report = SwapReport(self.method.name, native_years=float(self.native_years))
-        made = self.method.run(self.case, progress)
-        report.notes = list(made.notes)
-        if made.unfamiliar is not None:
-            report.unfamiliar = min(float(np.max(made.unfamiliar)), FAR)
-        self._keep(report)
         state: ElmState | None
         try:
+            made = self.method.run(self.case, progress)
+            report.notes = list(made.notes)
+            if made.unfamiliar is not None:
+                away = np.nan_to_num(made.unfamiliar, nan=FAR, posinf=FAR)
+                report.unfamiliar = min(float(np.max(away)), FAR)
+            self._keep(report)
             state = self._checked(made, report, progress)
         except JobFailed as error:
-            if WENT_WRONG not in str(error):
-                raise  # of the machine, as at a walltime: asking again goes on
+            _raise_but_for_numbers(error)
             state, report.why = None, str(error)
         if state is None or not report.judgements[-1].passed:
             report.fell_back = True
@@ -179,7 +169,7 @@ class ElmSwap:
         plan = CheckPlan(
             criterion=options.criterion,
             settle_cycles=options.settle_cycles,
-            polish=False,
+            polish=0,
             tries=0,
         )
         checked = check_and_fall_back(self.case, made, plan, progress)
@@ -194,13 +184,21 @@ class ElmSwap:
     ) -> ElmState:
         """Natively on from the state after the check; from bare ground where that leads nowhere."""
         options, case = self.options, self.case
+        fresh = False
         first = 0 if state is not None else options.patience
         for number in range(first, options.tries):
             progress(1.0, f"fallback, try {number + 1} of {options.tries}")
-            if number == options.patience or state is None:
-                state = self.native.run(case, progress).state
+            if state is None or (not fresh and number >= options.patience):
+                state, fresh = self.native.run(case, progress).state, True
             before = case.pools(state)
-            stretch = case.run(state, options.chunk_cycles)
+            try:
+                stretch = case.run(state, options.chunk_cycles)
+            except JobFailed as error:
+                if fresh:
+                    raise
+                _raise_but_for_numbers(error)
+                state, report.why = None, f"{report.why}; {error}"
+                continue
             state = stretch.state
             years = options.chunk_cycles * case.cycle_years
             found = judge(stretch, before, years, case.layout)
@@ -273,3 +271,15 @@ class ElmSwap:
             if ran.start == made:
                 return str(ran.case.state.get("hand_over") or "not compared")
         return "not run from"
+
+
+def _case_lines(case: ElmCase, what: str = "") -> list[str]:
+    run = case.stage
+    head = f"# {what or run.name}: years {run.start} to {run.end - 1}, case {run.case}"
+    return [head, *map(str, case.plan())]
+
+
+def _raise_but_for_numbers(error: JobFailed) -> None:
+    """Raise it where the machine failed, as at a walltime: asking again goes on."""
+    if WENT_WRONG not in str(error):
+        raise error
