@@ -68,7 +68,7 @@ class LessonWork:
         )
 
 
-@job(service=SERVICE, method="SpinUp", query=SpinUpQuery, cpus=0)
+@job(service=SERVICE, method="SpinUp", query=SpinUpQuery, version=2, cpus=0)
 def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
     """Sites to their equilibrium by one method, each checked."""
     model = _model(query)
@@ -131,7 +131,7 @@ def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
     )
 
 
-@job(service=SERVICE, method="CompareSpinUps", query=CompareSpinUpsQuery, cpus=0)
+@job(service=SERVICE, method="CompareSpinUps", query=CompareSpinUpsQuery, version=2, cpus=0)
 def compare_spin_ups(query: CompareSpinUpsQuery, ctx: JobContext) -> ArtifactRef:
     """The same sites by several methods, beside a long native spin-up: figures and a page."""
     model = _model(query)
