@@ -271,26 +271,26 @@ GOLDEN += [
     (
         "ensemble-runner",
         "SpinUp",
-        1,
+        2,
         {"setup": {"forcing": {"dataset": ref("dataset")}, "surfaces": [LAND]}},
-        "d7dec6c7770a7109c764e78e3847436d40917019697969b0d7b837786c0a5b21",
+        "a660ad41c6839980928934e4f1985fe1ff8ccce44fabfb0dec592a5a1f877056",
     ),
     (
         "ensemble-runner",
         "SpinUp",
-        1,
+        2,
         REGION
         | {
             "method": {"kind": "emulator", "emulator": ref("spin_up_emulator")},
             "sample": {"share": 0.25, "seed": 1},
             "check": {"settle_cycles": 2},
         },
-        "8c977db4d632d016b8e5e2a6314268f80358d76b1f8ae6f26cab1afdb5d1a571",
+        "b5a45da01e857405446bc5e509a0f88351f166b36941afa4f1409813e6daf798",
     ),
     (
         "ensemble-runner",
         "CompareSpinUps",
-        1,
+        2,
         REGION
         | {
             "methods": [
@@ -300,7 +300,7 @@ GOLDEN += [
             "reference": {"final_years": 900},
             "free_cycles": 4,
         },
-        "3dab41691234e52fff7e482e1bcb286d85e2cb63491d2e9c22f1cda8e22f6e33",
+        "93c1025a8f653653349a27aea408d8797ccbfdddb2d8ead71996e08744fbc440",
     ),
 ]
 
