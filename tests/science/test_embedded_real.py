@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from catena.coupler.embedded import Columns, ParameterSet, Run, SpinUp, spin_up, transient
+from catena.coupler.embedded import Columns, ParameterSet, Run, SpinUpStages, spin_up, transient
 from catena.coupler.embedded.config import layer_texture
 from catena.coupler.embedded.state import State
 from catena.coupler.forcing import DailyForcing, site_facts, site_forcing
@@ -44,7 +44,7 @@ def land(site: str) -> Columns:
     return Columns.site(facts.lat, facts.lon, sand, clay, facts.pft)
 
 
-def spun(site: str, parameters: ParameterSet) -> SpinUp:
+def spun(site: str, parameters: ParameterSet) -> SpinUpStages:
     return spin_up(land(site), weather(site), parameters)
 
 
@@ -55,7 +55,7 @@ def run(site: str, parameters: ParameterSet, state: State, frequency: str = "yea
 
 
 @cache
-def ozark() -> tuple[SpinUp, Run]:
+def ozark() -> tuple[SpinUpStages, Run]:
     """Members: default, then one parameter changed in each."""
     changes = [
         ("flnr", TREE, 0.15),

@@ -24,7 +24,7 @@ from catena.coupler.embedded.model import EmbeddedModel
 from catena.coupler.embedded.parameters import ParameterSet, parameter_table
 from catena.coupler.embedded.periods import Days
 from catena.coupler.embedded.simulate import Run, simulate
-from catena.coupler.embedded.stages import SpinUp, spin_up, transient
+from catena.coupler.embedded.stages import SpinUpStages, spin_up, transient
 from catena.coupler.embedded.state import State, cold_start, leave_ad
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
     "EmbeddedModel",
     "ParameterSet",
     "Run",
-    "SpinUp",
+    "SpinUpStages",
     "State",
     "cold_start",
     "leave_ad",

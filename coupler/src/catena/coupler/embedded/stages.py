@@ -34,8 +34,8 @@ SUPPLEMENTED_YEARS = 25
 
 
 @dataclass(frozen=True)
-class SpinUp:
-    """A spin-up from bare ground.
+class SpinUpStages:
+    """What the stages of a spin-up from bare ground left.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def spin_up(
     co2: float = CO2_1850_PPM,
     ndep: float = NDEP_1850,
     threads: int = 1,
-) -> SpinUp:
+) -> SpinUpStages:
     """Bring bare ground to equilibrium: ``ad_spinup``, then ``final``.
 
     Parameters
@@ -133,7 +133,7 @@ def spin_up(
         if cycles > 2:
             run(cycles - 2, False, False, False)
         drift = trend(run(min(cycles, 2), False, False, True), years)
-    return SpinUp(state, drift, total, tuple(failures))
+    return SpinUpStages(state, drift, total, tuple(failures))
 
 
 def trend(run: Run, cycle: int) -> NDArray[np.float64]:
