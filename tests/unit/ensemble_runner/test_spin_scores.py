@@ -9,6 +9,7 @@ from catena.ensemble_runner.spin_result import (
     ARRAYS,
     FAILED,
     SpunUpSites,
+    familiar,
     joined,
     residual_years,
     validate,
@@ -67,6 +68,19 @@ def test_a_lost_site_is_not_forgiven(truth: SpunUpSites) -> None:
     guess[:40] = np.nan
     found = verify(made(guess), truth, np.ones(SITES, bool), NAMES)
     assert all(score < 0.7 for score in found.r2.values())
+
+
+def test_what_is_unlike_all_that_was_learned_is_told_apart(truth: SpunUpSites) -> None:
+    guess, unfamiliar = truth.ended.copy(), np.full(SITES, 0.5)
+    guess[:40], unfamiliar[:40] = 0.0, np.inf
+    unfamiliar[40], unfamiliar[41] = 1.0, 1.2
+    here = made(guess, unfamiliar=unfamiliar)
+    assert familiar(here).sum() == SITES - 41
+    every, known = (
+        verify(here, truth, some, NAMES) for some in (np.ones(SITES, bool), familiar(here))
+    )
+    assert max(every.r2.values()) < 0.7 and min(known.r2.values()) == 1.0
+    assert familiar(made(guess, unfamiliar=np.full(SITES, np.nan))).all(), "nothing was learned"
 
 
 def test_pools_of_few_sites_or_without_contrast_have_no_score(truth: SpunUpSites) -> None:

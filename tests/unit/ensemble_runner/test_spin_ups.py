@@ -282,6 +282,9 @@ def test_a_comparison_verifies_and_validates_together(
     for one in figures["methods"].values():
         assert one["verification"]["sites"] and one["validation"]["sites"] == 18
         assert one["cpu_s"]["method"] > 0
+        familiar = one["verification_where_familiar"]
+        assert familiar["sites"] == one["verification"]["sites"], "nothing was learned"
+        assert familiar["r2_worst_pool"] == one["verification"]["r2_worst_pool"]
     assert native_["cpu_ratio"] == 1.0
     page = made.read_bytes("report.html").decode()
     for words in ("Verification and validation", "NEE before and after", "What does it cost?"):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from catena.coupler.spin_up.embedded_case import LOST
-from catena.ensemble_runner.spin_queries import SpinUpMethod
+from catena.ensemble_runner.spin_block import check_plan
+from catena.ensemble_runner.spin_queries import SpinUpCheck, SpinUpMethod
 from catena.ensemble_runner.spin_result import ARRAYS, SpunUpSites
-from catena.ensemble_runner.spin_words import Lesson, labels_of, reasons, status_of
+from catena.ensemble_runner.spin_words import Lesson, check_words, labels_of, reasons, status_of
 
 REF = {"uri": "jobs/x", "kind": "spin_up_emulator"}
 NETWORKS = [
@@ -45,7 +46,7 @@ def test_a_site_is_counted_by_each_thing_that_was_said_of_it() -> None:
         "soil4c drifts": 1,
         "unlike what was learned": 1,
         "leafc_storage drifts": 1,
-        "plants that were not learned, or no pools that could be": 1,
+        "plants that were not learned, or a prediction that cannot be": 1,
         "litr1n is no possible amount": 1,
         "the run failed: the state is not finite (NaN or infinity)": 1,
         "the run failed": 1,
@@ -62,6 +63,17 @@ def test_methods_of_one_kind_are_told_apart_by_their_years_or_a_number() -> None
         "emulator (20 AD)", "emulator (0 AD)", "emulator (20 AD), no. 2", "emulator (20 AD), no. 3",
     ]  # fmt: skip
     assert labels_of(NETWORKS[:1], [lesson(20)]) == ["emulator"]
+
+
+def test_facts_of_the_check_are_those_of_its_plan() -> None:
+    asked = SpinUpCheck(limit=0.5, drift=2.0, settle_cycles=2, no_polish=True, fallback_years=60)
+    told = dict(check_words(check_plan(asked, 2), 2))
+    assert "NEE below 0.5" in told["A site passes"] and "pool below 2 " in told["A site passes"]
+    assert told["Before it is judged"] == "2 cycles to settle, then not polished"
+    assert told["Fallback"] == "up to 60 years"
+    longer = check_plan(SpinUpCheck(), 10)
+    assert "from bare ground" in dict(check_words(longer, 10))["Fallback"]
+    assert dict(check_words(check_plan(SpinUpCheck(no_fallback=True), 2), 2))["Fallback"] == "none"
 
 
 @pytest.mark.parametrize(

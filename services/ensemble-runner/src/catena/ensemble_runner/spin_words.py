@@ -108,14 +108,17 @@ def check_words(check: CheckPlan, cycle_years: int) -> list[tuple[str, str]]:
     """What the check asks of a site, and what is done before and after it judges."""
     limits, cycles = check.criterion, check.settle_cycles
     polished = f"polished up to {check.polish} times" if check.polish else "not polished"
-    longest = check.tries * check.chunk_cycles * cycle_years
+    fallback = "none"
+    if check.tries:
+        fallback = f"up to {check.tries * check.chunk_cycles * cycle_years:,} years"
+        if check.tries > check.patience:
+            fallback += f"; after {check.patience} of {check.tries} tries anew from bare ground"
     return [
         ("A site passes", f"mean NEE below {limits.nee:g}, change of each carbon pool below "
          f"{limits.drift:g} gC m⁻² yr⁻¹, at most {limits.unfamiliar:g} from what was learned"),
         ("Before it is judged", f"{cycles} cycle{'' if cycles == 1 else 's'} to settle, then "
          f"{polished}"),
-        ("Fallback", f"up to {longest:,} years; after {check.patience} of {check.tries} tries from "
-         "bare ground" if check.tries else "none"),
+        ("Fallback", fallback),
     ]  # fmt: skip
 
 
@@ -153,7 +156,7 @@ def _reason(said: str) -> str:
     if impossible := re.fullmatch(r"(\w+)(\..*)? is (nan|inf|-\S+)", said):
         return f"{impossible[1]} is no possible amount"
     if said == "unlike what was learned (inf)":
-        return "plants that were not learned, or no pools that could be"
+        return "plants that were not learned, or a prediction that cannot be"
     if said.startswith("unlike what was learned"):
         return "unlike what was learned"
     if failed := re.fullmatch(r".* stopped [^:]*: ([^:]*).*", said):
