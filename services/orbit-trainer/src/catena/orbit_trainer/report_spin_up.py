@@ -11,7 +11,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from catena.shared.report import FIRST, INK, LINE, STYLE, Picture, Section, Table, number, plot
+from catena.shared.report import (
+    FIRST,
+    INK,
+    LINE,
+    STYLE,
+    Picture,
+    Section,
+    Table,
+    Text,
+    number,
+    plot,
+)
 
 __all__ = ["Judged", "pool_sections", "truth_plot"]
 
@@ -66,10 +77,11 @@ def pool_sections(judged: Judged) -> list[Section]:
         Section(
             "Pools at sites of test",
             [
+                Text(_summary(judged)),
                 Picture(
                     plot(truth_plot(judged), "pools", alt=alt),
-                    "Each dot is a site that was neither trained on nor chosen on; on the line the "
-                    "prediction is the truth. The pools that hold most.",
+                    "Each dot is a site; on the line the prediction is the truth. The pools that "
+                    "hold most.",
                 ),
                 Table(
                     ("Pool", "Units", "R2", "RMSE", "In its interval"),
@@ -106,6 +118,22 @@ def truth_plot(judged: Judged) -> Figure:
         for axes in panels[len(main) :]:
             axes.set_visible(False)
     return figure
+
+
+def _summary(judged: Judged) -> str:
+    """How right the pools are, and how often the truth lies where it was said to."""
+    scores = {pool: one["r2"] for pool, one in judged.skill.items() if one["r2"] is not None}
+    inside = [one["coverage90"] for one in judged.skill.values() if one["coverage90"] is not None]
+    told = f"{len(judged.truth):,} sites were neither trained on nor chosen on."
+    if scores:
+        worst = min(scores, key=lambda pool: scores[pool] or 0.0)
+        told += (
+            f" R2 is {float(np.median(list(scores.values()))):.3f} for the middle one of "
+            f"{len(scores)} pools, and {scores[worst]:.3f} for the worst, {worst}."
+        )
+    if inside:
+        told += f" Intervals of 90 % hold {_share(float(np.mean(inside)))} of the truth."
+    return told
 
 
 def _title(pool: str) -> str:

@@ -28,6 +28,8 @@ from catena.shared.jobs import JobContext
 __all__ = ["fit_and_commit", "skill_of"]
 
 EMULATOR = "emulator.json"
+SAME = 1e-9
+"""Of a pool's mean: less than this its amounts differ by rounding alone."""
 Skill = dict[str, dict[str, float | None]]
 
 
@@ -108,7 +110,7 @@ def fit_and_commit(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
 def skill_of(pools: tuple[str, ...], made: Prediction, truth: NDArray[Any]) -> Skill:
     """R2, RMSE and the share of sites in the interval, of each pool; None without any values.
 
-    R2 is None where a pool has only one value.
+    R2 is None where a pool is the same everywhere, but for rounding.
     """
     found: Skill = {}
     for place, pool in enumerate(pools):
@@ -118,9 +120,10 @@ def skill_of(pools: tuple[str, ...], made: Prediction, truth: NDArray[Any]) -> S
             continue
         there = truth[known, place]
         square, spread = float(((made.mean[known, place] - there) ** 2).mean()), float(there.var())
+        varies = there.std() > SAME * abs(there.mean())
         inside = (made.lower[known, place] <= there) & (there <= made.upper[known, place])
         found[pool] = {
-            "r2": 1 - square / spread if spread > 0 else None,
+            "r2": 1 - square / spread if varies else None,
             "rmse": float(np.sqrt(square)),
             "coverage90": float(inside.mean()),
         }
