@@ -315,6 +315,17 @@ def test_what_is_fitted_once_is_no_cost_of_a_site(
     assert second["learn"] < 0.1, "fitted once in a process"
 
 
+def test_blocks_belong_to_cells_as_the_model_is_given_them(
+    store: ArtifactStore, region: dict[str, Any]
+) -> None:
+    sites = sites_of(store, region)
+    for name in ("lat", "sand", "clay"):
+        columns = replace(sites.columns, **{name: getattr(sites.columns, name) * 0.999})
+        other = replace(sites, columns=columns)  # the land of the request is the same
+        assert other.described() != sites.described(), name
+    assert sites_of(store, region).described() == sites.described()
+
+
 def test_blocks_belong_to_all_code_that_predicts_their_pools() -> None:
     """Every module of the models that an emulator is made of is part of the blocks' version."""
     found, todo = set(), ["spin_up_emulator"]

@@ -27,6 +27,7 @@ from catena.coupler.embedded.state import State, cold_start, leave_ad
 from catena.coupler.embedded.status import REASONS
 from catena.coupler.pft import PFT_NAMES
 from catena.coupler.restart import Restart, exit_ad, read_restart
+from catena.ensemble_runner import spin_states
 from catena.ensemble_runner.history import calendar_date, step_means, step_starts
 from catena.ensemble_runner.models import (
     BlockRun,
@@ -73,8 +74,9 @@ class EmbeddedRunner:
 
     @cached_property
     def version(self) -> str:
-        """Digest of the model's sources and tables, and of this file."""
+        """Digest of the model's sources and tables, of this file, and of how members begin."""
         digest = hashlib.sha256(Path(__file__).read_bytes())
+        digest.update(Path(spin_states.__file__).read_bytes())
         for file in sorted(files("catena.coupler.embedded").iterdir(), key=lambda file: file.name):
             if file.name.endswith((".py", ".csv")):
                 digest.update(file.name.encode() + b"\0" + file.read_bytes())

@@ -57,7 +57,6 @@ def read_sites(
     sites = SpinUpSites(
         columns=columns_of(common),
         forcing=forcing,
-        land=land,
         members=members,
         parameters=ParameterSet(known.scalars[row], known.pfts[row]),
         cell=cell,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +19,11 @@ from catena.coupler.spin_up.training_parts import (
     spatial_blocks,
 )
 from catena.ensemble_runner.members import Members
-from catena.ensemble_runner.models import Land, Setup
+from catena.ensemble_runner.models import Setup
 from catena.ensemble_runner.spin_queries import SiteSample
+
+_COLUMNS = ("lat", "lon", "sand", "clay", "pfts", "weights")
+"""Fields of :class:`Columns`, in their order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +34,6 @@ class SpinUpSites:
     ----------
     columns : Columns
     forcing : DailyForcing
-        Of the same cells.
-    land : tuple of Land
         Of the same cells.
     members : Members
         Parameter sets; without a column where nothing varies.
@@ -46,7 +48,6 @@ class SpinUpSites:
 
     columns: Columns
     forcing: DailyForcing
-    land: tuple[Land, ...]
     members: Members
     parameters: ParameterSet
     cell: NDArray[np.int64]
@@ -78,12 +79,10 @@ class SpinUpSites:
         if used.size == self.columns.cells:
             return self
         whole = self.columns
-        names = ("lat", "lon", "sand", "clay", "pfts", "weights")
         return replace(
             self,
-            columns=Columns(*(getattr(whole, name)[used] for name in names)),
+            columns=Columns(*(getattr(whole, name)[used] for name in _COLUMNS)),
             forcing=self.forcing.of_cells(used),
-            land=tuple(self.land[one] for one in used.tolist()),
             cell=np.asarray(cell, dtype=np.int64).reshape(self.cell.shape),
         )
 
@@ -101,12 +100,16 @@ class SpinUpSites:
 
     def described(self) -> dict[str, Any]:
         """What all sites have in common, as JSON, for digests; parameters come by their rows."""
-        setup = Setup(self.forcing, (), self.land, (), ())
-        known = setup.described()
-        return {name: known[name] for name in ("forcing", "land", "land_of_cells")} | {
+        cells = hashlib.sha256()
+        for name in _COLUMNS:
+            # As the model is given them: how land is put on its layers may change.
+            cells.update(np.ascontiguousarray(getattr(self.columns, name)).tobytes())
+        return {
+            "forcing": Setup(self.forcing, (), (), (), ()).described()["forcing"],
+            "cells": cells.hexdigest(),
             "co2": self.co2,
             "ndep": self.ndep,
-            "columns": [column.label for column in self.members.columns],
+            "varied": [column.label for column in self.members.columns],
         }
 
 
