@@ -60,7 +60,7 @@ def _begun(spun_up: Mapping[str, Any]) -> str:
     total, years = sum(counts.values()), sum(spun_up["years"].values())
     ways = {
         "as it was": f"stood at once in {{}} of {total}",
-        "polished": "needed one analytic correction of its slow pools in {}",
+        "polished": "needed analytic corrections of its slow pools in {}",
         "fallback": "failed in {}, which were spun up natively",
         "failed": "was never reached in {}, which are left out",
     }

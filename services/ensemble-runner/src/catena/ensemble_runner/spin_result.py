@@ -19,8 +19,8 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 USED = ("as it was", "polished", "fallback", "failed")
-"""What the state of a site is from, by the number in `used`: the method, the method with one
-analytic solution of the slow pools, native spin-up; or no equilibrium was reached."""
+"""What the state of a site is from, by the number in `used`: the method, the method with analytic
+solutions of the slow pools, native spin-up; or no equilibrium was reached."""
 FELL_BACK, FAILED = USED.index("fallback"), USED.index("failed")
 WANTED_WITHIN = 0.97
 """Share of the sites that are to be at equilibrium (specs; Thornton and Rosenbloom 2005)."""

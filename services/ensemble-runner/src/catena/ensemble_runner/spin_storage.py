@@ -4,8 +4,9 @@
 kind          files
 ============  =====================================================================================
 spin_up       ``spin_up.json``; ``states.safetensors``: the state of each site, out of accelerated
-              decomposition, with its cell and parameters; ``result.safetensors``: pools, years,
-              NEE before and after by site; ``restart_<set>.nc`` where few parameter sets were run;
+              decomposition, with its cell and parameters, and whether it is an equilibrium;
+              ``result.safetensors``: pools, years, NEE before and after by site;
+              ``restart_<set>.nc`` of sites at equilibrium, where few parameter sets were run;
               ``sites.safetensors`` and ``about.json``: what can be learned from a native one;
               ``costs.json``, ``report.html``
 comparison    ``report.html``, ``comparison.json``, ``<method>.safetensors``
