@@ -168,7 +168,8 @@ def _verified(found: Compared, scores: Sequence[tuple[Verification, Validation]]
     words = (
         f"Verification: R² of {len(verified.r2)} pools as a method leaves them, without polishing "
         f"or fallback, on {verified.sites:,} vegetated sites of blocks that no method learned "
-        "from; then on those of them that are like what the method learned, by its own account. "
+        "from, where the truth is at equilibrium; then on those of them that are like what the "
+        "method learned, by its own account. "
         "Inside 90 %: truth in the method's own interval, on all of them."
     )
     columns = (
@@ -188,12 +189,12 @@ def _validated(found: Compared, scores: Sequence[tuple[Verification, Validation]
     rows = [
         [
             label,
-            number(median_abs(made.nee_first), 2),
-            number(median_abs(made.nee_checked), 2),
+            said(median_abs(made.nee_first), 2, digits=True),
+            said(median_abs(made.nee_checked), 2, digits=True),
             percent(float(made.passed_first.mean())),
-            number(validated.nee_abs_median, 2),
-            number(validated.nee_mean, 2),
-            number(validated.drift_abs_median, 2),
+            said(validated.nee_abs_median, 2, digits=True),
+            said(validated.nee_mean, 2, digits=True),
+            said(validated.drift_abs_median, 2, digits=True),
             percent(validated.within),
         ]
         for label, made, validated in (
