@@ -7,8 +7,14 @@ import torch
 from torch import Tensor
 
 from catena.models.orbit_config import OrbitConfig
-from catena.models.orbit_downscale import DownscaleConfig, OrbitDownscale, initial_downscale
-from catena.models.orbit_grids import resized_patches, resized_positions, upsampled
+from catena.models.orbit_downscale import (
+    BandedConvolution,
+    DownscaleConfig,
+    OrbitDownscale,
+    Window,
+    initial_downscale,
+)
+from catena.models.orbit_grids import band_shares, resized_patches, resized_positions, upsampled
 from catena.models.orbit_tiles import Tiles, downscaled
 
 COARSE = OrbitConfig(("a", "b", "c"), ("b", "a"), (8, 16), patch=2, width=32, depth=2, heads=2)
@@ -58,6 +64,42 @@ def test_resolution_and_place_are_seen() -> None:
     other = model(fields, spacing=torch.tensor([1.0, 4.0]))
     torch.testing.assert_close(one[0], other[0], rtol=0, atol=1e-6)
     assert (one[1] - other[1]).abs().max() > 1e-4
+
+
+def test_rows_go_over_from_band_to_band() -> None:
+    shares = band_shares(12, 3)
+    torch.testing.assert_close(shares.sum(1), torch.ones(12))
+    # Middles lie between rows 1 and 2, 5 and 6, 9 and 10; before the first there is no other band.
+    first = torch.tensor([1, 1, 0.875, 0.625, 0.375, 0.125, 0, 0, 0, 0, 0, 0])
+    torch.testing.assert_close(shares[:, 0], first)
+    torch.testing.assert_close(shares.flip(0, 1), shares)
+
+
+def test_each_band_has_its_own_kernel_and_constant() -> None:
+    """A slope along the columns in the north, twice the field in the south, 3 in between."""
+    layer = BandedConvolution(3, inputs=2, outputs=1)
+    kernels = torch.zeros(3, 3, 3, 3)  # band, channel (the last is 1), row, column
+    kernels[0, 1, 1, [0, 2]] = torch.tensor([-0.5, 0.5])
+    kernels[1, 2, 1, 1] = 3.0
+    kernels[2, 1, 1, 1] = 2.0
+    fields = random_fields(2, 2, 3, 8)
+    with torch.no_grad():
+        layer.kernels.weight.copy_(kernels.view(1, 9, 3, 3))
+        made = layer(fields, Window((3, 8)), periodic=True)[:, 0]
+        south = layer(fields[:, :, 2:], Window((3, 8), top=2), periodic=True)[:, 0]
+    own = fields[:, 1]
+    torch.testing.assert_close(made[:, 0], (own[:, 0].roll(-1, 1) - own[:, 0].roll(1, 1)) / 2)
+    torch.testing.assert_close(made[:, 1], torch.full((2, 8), 3.0))
+    torch.testing.assert_close(made[:, 2], 2 * own[:, 2])
+    torch.testing.assert_close(south, made[:, 2:])  # a part knows where it lies
+
+
+def test_first_features_of_fields_keep_their_variance() -> None:
+    model = built(replace(CONFIG, features=256))
+    fields = random_fields(32, 3, 8, 16)
+    with torch.no_grad():
+        made = model.linear(fields, Window((8, 16)), periodic=True)
+    assert 0.7 < made.square().mean().sqrt() < 1.3
 
 
 def test_what_stands_in_a_missing_variable_is_not_looked_at() -> None:
@@ -159,6 +201,8 @@ def test_blended_tiles_have_no_seams() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="factor 1"):
         replace(CONFIG, factor=1)
+    with pytest.raises(ValueError, match="8 features and 0 bands; wanted 2 or more, and 1"):
+        replace(CONFIG, bands=0)
     with pytest.raises(ValueError, match="interpolation 'nearest'; wanted one of bilinear"):
         replace(CONFIG, interpolation="nearest")
     with pytest.raises(ValueError, match="blended over 3; wanted"):

@@ -6,10 +6,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-__all__ = ["padded", "resized_patches", "resized_positions", "upsampled"]
+__all__ = ["band_shares", "padded", "resized_patches", "resized_positions", "upsampled"]
 
 REACH = {"bilinear": 1, "bicubic": 2}
 """Cells to each side that a kind of interpolation looks at."""
+
+
+def band_shares(rows: int, bands: int) -> Tensor:
+    """Share of each band of latitudes in each row, (rows, bands), float32; they add up to one.
+
+    Bands are as many equal parts of the field. A row in the middle of one is all of it; between two
+    middles it goes over on a straight line.
+    """
+    places = (torch.arange(rows) + 0.5) / rows * bands - 0.5
+    away = places.clamp(0.0, bands - 1.0)[:, None] - torch.arange(bands)
+    return (1.0 - away.abs()).clamp(min=0.0)
 
 
 def padded(fields: Tensor, cells: int, periodic: bool) -> Tensor:
