@@ -14,12 +14,14 @@ from catena.shared.errors import NotFound
 from catena.shared.hot_cache import HotCache
 
 DAYS = 1280
+SEED = 2
+"""Recipes were chosen on the planet of seed 0; on this one nothing was."""
 VALIDATE_DAYS, TEST_DAYS = 40, 80
 HELD_H = 120.0
 """Gap before a period: five days, after which the planet has forgotten where it was."""
 
 
-def planet_cache(days: int = DAYS, seed: int = 0) -> HotCache:
+def planet_cache(days: int = DAYS, seed: int = SEED) -> HotCache:
     """T21 of a seed: 18 fields every 6 hours, normalised float16.
 
     It takes .2 CPU seconds a day the first time; a run that was broken off goes on.

@@ -1,8 +1,8 @@
 """What pre-training is worth: samples of another planet that it saves, and fields made finer.
 
-A model is pre-trained on the generated planet and fine-tuned for two tasks.
+A model is pre-trained on the generated planet of seed 2 and fine-tuned for two tasks.
 
-- Forecasts 24 hours ahead on a second planet, with other hills and other weather, from 16 to 1,024
+- Forecasts 24 hours ahead on the planet of seed 3, with other hills and weather, from 16 to 1,024
   samples, beside the same model from random weights, which has three times as many steps. Both keep
   the weights that were best on validation days. `pretrain_data_efficiency` is how many times more
   samples random weights need for the same RMSE, as the median over the fine-tunes; where they do
@@ -61,7 +61,7 @@ from catena.orbit_trainer.training.recipes import PLANET, Recipe
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.hot_cache import HotCache
 
-OTHER_SEED = 1
+OTHER_SEED = 3
 LEAD_H = 24.0
 GAP_H = 120.0
 FACTORS = (2, 4)
