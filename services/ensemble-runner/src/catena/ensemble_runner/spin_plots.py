@@ -175,8 +175,8 @@ def residual_plot(years: Mapping[str, Array], longest: float) -> Figure:
         end = max(longest, *known, 1.0)
         for number_, (method, each) in enumerate(years.items()):
             order = np.sort(each[np.isfinite(each)])
-            x = np.concatenate([[0.0], order, [end]])
-            y = np.concatenate([[0.0], np.arange(1, order.size + 1), [order.size]]) / each.size
+            x = np.unique(np.concatenate([[0.0], order, [end]]))
+            y = np.searchsorted(order, x, side="right") / each.size
             axes.step(
                 x, 100.0 * y, where="post", color=COLOURS[number_ % len(COLOURS)], label=method,
                 linewidth=2.2 if not number_ else 1.3,
