@@ -20,6 +20,7 @@ from catena.data_ingest.queries import IngestDatasetQuery
 from catena.ensemble_runner import jobs, queries, spin_inputs, spin_jobs, spin_storage
 from catena.ensemble_runner.inputs import read_setup, read_states
 from catena.ensemble_runner.models import Column, open_model
+from catena.ensemble_runner.preflight import check_run
 from catena.ensemble_runner.spin_block import SpinUpWork
 from catena.ensemble_runner.spin_inputs import read_sites
 from catena.ensemble_runner.spin_lessons import unseen_sites
@@ -258,6 +259,30 @@ def test_members_whose_site_never_settled_fail_and_are_told(
     assert (failure.member, failure.stage, failure.day) == (1, "transient", "")
     assert "8 of 9 cells, not at 32.00, -92.00" in failure.cause
     assert np.isnan(run.values["TOTSOMC"][1]).all() and np.isfinite(run.values["TOTSOMC"][0]).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "changes", "restart"),
+    [
+        ("setup.stages[0].kind", {"stages": [{"kind": "ad_spinup"}, {"kind": "transient"}]}, {}),
+        ("setup.restart.mode", {}, {"mode": "resume"}),
+        ("setup.restart.file", {}, {"file": "restart_01.nc"}),
+    ],
+)
+def test_what_has_no_part_in_a_start_from_a_spin_up_is_refused_before_it(
+    store: ArtifactStore,
+    region: dict[str, Any],
+    native: Artifact,
+    field: str,
+    changes: dict[str, Any],
+    restart: dict[str, Any],
+) -> None:
+    rows = sites_of(store, region).members.rows.tolist()
+    check_run(ensemble(region, native, rows), store)
+    begins = {"restart": {"artifact": plain(native.ref)} | restart}
+    with pytest.raises(InvalidRequest) as caught:
+        check_run(ensemble(region, native, rows, **changes, **begins), store)
+    assert [item.field for item in caught.value.violations] == [field]
 
 
 # ------------------------------------------------------------------ comparison

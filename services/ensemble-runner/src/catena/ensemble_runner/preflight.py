@@ -86,6 +86,12 @@ def _setup(
         if setup.restart.mode == "resume":
             text = "got resume; a spin-up has no date, take hotstart"
             yield FieldViolation("setup.restart.mode", text)
+        if setup.restart.file != vocabulary.Restart.model_fields["file"].default:
+            text = (
+                f"got {setup.restart.file!r}, but members begin from the states of a spin-up, each "
+                "from its own; leave it out"
+            )
+            yield FieldViolation("setup.restart.file", text)
     elif setup.restart is not None:
         yield from _file("setup.restart.file", setup.restart.file, opened["setup.restart.artifact"])
     for i, stage in enumerate(setup.stages):
