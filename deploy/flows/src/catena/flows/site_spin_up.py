@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from catena.flows.model_runs import RUNNER, predictive_request, runs_request
 from catena.flows.rpc import Check, Ref, Section, later
 from catena.flows.site import Site, SiteSpinUp
-from catena.flows.spin_up_steps import TRAINER, emulator_fields
+from catena.flows.spin_up_steps import TRAINER, emulator_fields, kind_of
 from catena.shared.client import InvalidRequest
 
 _LAND = ("surfaces", "surface_map", "fixed")
@@ -62,7 +62,8 @@ def begun_request(
     request = predictive_request(site, runs_request(site, forcing), names, rows)
     setup = {**request["setup"], "restart": {"artifact": states}}
     *before, last = setup["stages"]
-    setup["stages"] = [*(stage for stage in before if _kind(stage) == "transient"), last]
+    later_ones = [stage for stage in before if kind_of(stage, "stage_kind_") == "transient"]
+    setup["stages"] = [*later_ones, last]
     return {**request, "setup": setup}
 
 
@@ -89,11 +90,6 @@ def _some_draw(site: Site, forcing: Ref | None) -> tuple[list[str], list[float]]
         names.append(f"{one['name']}.{pft}" if pft else one["name"])
         row.append(0.5 * (one["low"] + one["high"]))
     return (names, row) if names else None
-
-
-def _kind(stage: Section) -> str:
-    """Kind of a stage: TRANSIENT, transient and STAGE_KIND_TRANSIENT are the same."""
-    return str(stage.get("kind", "")).lower().removeprefix("stage_kind_")
 
 
 def _section(site: Site) -> SiteSpinUp:

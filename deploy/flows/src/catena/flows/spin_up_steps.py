@@ -89,7 +89,7 @@ def comparison_request(config: SpinUpRegion, sites: Section, emulator: Ref, samp
     """Fields of CompareSpinUpsRequest."""
     methods = []
     for method in config.comparison.methods:
-        kind = _kind(method)
+        kind = kind_of(method, "spin_up_kind_")
         if kind == "emulator":
             method = {**method, "emulator": emulator}
         elif kind in LEARNED:
@@ -99,10 +99,16 @@ def comparison_request(config: SpinUpRegion, sites: Section, emulator: Ref, samp
     return {**sites, "title": title, **config.comparison.request, "methods": methods}
 
 
-def _kind(method: Section) -> str:
-    """Kind of a method as requests take it: SASU, sasu and SPIN_UP_KIND_SASU are the same."""
-    text = str(method.get("kind", "native")).lower().replace("-", "_")
-    return text.removeprefix("spin_up_kind_")
+def kind_of(section: Section, prefix: str) -> str:
+    """Kind of a method or stage as requests take it: SASU, sasu and SPIN_UP_KIND_SASU are the same.
+
+    Parameters
+    ----------
+    section : dict
+    prefix : str
+        Of the enum's values, in small letters.
+    """
+    return str(section.get("kind", "")).lower().replace("-", "_").removeprefix(prefix)
 
 
 # ------------------------------------------------------------------ checking before anything runs
