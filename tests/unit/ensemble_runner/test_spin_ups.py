@@ -29,7 +29,7 @@ from catena.ensemble_runner.spin_preflight import check_spin_up
 from catena.ensemble_runner.spin_queries import SiteSample, SpinUpCheck, SpinUpMethod
 from catena.ensemble_runner.spin_sites import sampled
 from catena.shared.artifacts import Artifact, ArtifactStore
-from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest
+from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest, Unavailable
 from catena.shared.testing import run_job
 
 REGION = {
@@ -167,6 +167,26 @@ def test_blocks_are_found_again(
     assert again.manifest.costs["sites_found"] == 18 and not again.manifest.costs["sites_run"]
     first, second = (one.read_arrays("states.safetensors") for one in (native, again))
     assert all(np.array_equal(first[name], second[name], equal_nan=True) for name in first)
+
+
+def test_a_spin_up_that_broke_off_goes_on_where_it_was(
+    store: ArtifactStore, region: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spin_storage, "BLOCK_SITES", 6)
+    request = region | {"method": {"ad_years": 2, "final_years": 2}, "check": QUICK}
+    whole = SpinUpWork.run
+
+    def breaks_off(work: SpinUpWork, rows: np.ndarray) -> Any:
+        if rows[0] >= 12:
+            raise Unavailable("the process that ran them died")
+        return whole(work, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpinUpWork, "run", breaks_off)
+        with pytest.raises(Unavailable):
+            spun(store, request)
+    costs = spun(store, request).manifest.costs
+    assert (costs["sites_found"], costs["sites_run"]) == (12, 6)
 
 
 def test_sites_that_fail_are_spun_up_on_and_told(
