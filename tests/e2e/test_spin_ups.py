@@ -59,7 +59,7 @@ def test_centuries_are_learned_replaced_checked_and_compared(system: System) -> 
         "Verification and validation",
         "NEE before and after",
         "Which sites fell back, and why?",
-        "How was emulator trained, and on what?",
+        "What did the emulator learn from, and how?",
     ):
         assert words in page, words
     assert (system.folder / "reports" / "tiny-emulator.html").is_file()

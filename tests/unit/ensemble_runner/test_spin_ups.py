@@ -439,7 +439,7 @@ def test_sites_of_blocks_that_were_learned_verify_nothing(
     figures = made.read_json("comparison.json")
     assert 0 < len(seen) < 9
     assert figures["unseen_sites"] == 8 * (9 - len(seen))
-    assert "How was analogue trained, and on what?" in made.read_bytes("report.html").decode()
+    assert "What did the nearest analogue learn from, and how?" in made.read_bytes("report.html").decode()
 
 
 def test_what_was_learned_under_other_air_is_refused(

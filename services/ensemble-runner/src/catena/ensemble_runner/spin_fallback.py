@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from catena.ensemble_runner import spin_plots as plots
 from catena.ensemble_runner.spin_result import USED, SpunUpSites
-from catena.ensemble_runner.spin_words import reasons, reasons_of
+from catena.ensemble_runner.spin_words import in_a_sentence, reasons, reasons_of
 from catena.shared.report import Block, Picture, Section, Table, Text, number, plot
 
 Array = NDArray[np.float64]
@@ -39,15 +39,15 @@ def fallback_section(
     blocks: list[Block] = []
     fell = np.flatnonzero(made.passed_first == 0)
     if not fell.size:
-        blocks.append(Text(f"No site: all {made.used.size:,} passed after {label}."))
+        blocks.append(Text(f"No site: all {made.used.size:,} passed after {in_a_sentence(label)}."))
         return Section("Which sites fell back, and why?", blocks)
     rows = [[words, f"{count:,}", percent(count / made.used.size)] for words, count in told]
     blocks.append(
         Table(
             ("What the check said", "Sites", "Share"),
             rows,
-            f"After {label}, at the first look; a site is counted by each thing that was said of "
-            "it.",
+            f"After {in_a_sentence(label)}, at the first look; a site is counted by each thing "
+            "that was said of it.",
             numeric=(1, 2),
         )
     )

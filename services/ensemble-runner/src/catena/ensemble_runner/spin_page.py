@@ -13,7 +13,7 @@ from catena.ensemble_runner.spin_compared import mean_of_cells, median_abs
 from catena.ensemble_runner.spin_fallback import fallback_section
 from catena.ensemble_runner.spin_result import FAILED, SpunUpSites
 from catena.ensemble_runner.spin_sites import SpinUpSites
-from catena.ensemble_runner.spin_words import GLOSSARY, check_words, status_of
+from catena.ensemble_runner.spin_words import GLOSSARY, check_words, in_a_sentence, status_of
 from catena.shared.report import (
     Block,
     Facts,
@@ -57,9 +57,10 @@ def single_page(
     notices : sequence of str
     """
     ended, alone = float((made.used != FAILED).mean()), float(made.passed_first.mean())
+    method = in_a_sentence(label)
     verdict = Finding(
         status_of(ended),
-        f"{100 * ended:.1f} % of the sites are at equilibrium after {label}",
+        f"{100 * ended:.1f} % of the sites are at equilibrium after {method}",
         f"{100 * alone:.1f} % passed the check without fallback. Whether their pools are right "
         "tells a comparison with a long native spin-up (CompareSpinUps).",
     )
@@ -74,7 +75,7 @@ def single_page(
     page = Page(
         title=title,
         kicker="catena · spin-up",
-        lead=f"Each site was spun up by {label}, run natively for some cycles, and judged.",
+        lead=f"Each site was spun up by {method}, run natively for some cycles, and judged.",
         notices=notices,
         verdict=verdict,
         sections=[

@@ -25,7 +25,7 @@ from catena.ensemble_runner.spin_result import (
     residual_years,
     validate,
 )
-from catena.ensemble_runner.spin_words import GLOSSARY, check_words, status_of
+from catena.ensemble_runner.spin_words import GLOSSARY, check_words, in_a_sentence, status_of
 from catena.shared.report import (
     Block,
     Facts,
@@ -96,7 +96,7 @@ def _verdict(
     if native is not None and native is not first:
         saved = (
             f" It took 1/{number(cheaper(native, first), 2)} of the CPU time of "
-            f"{native.label}, check and fallback included."
+            f"{in_a_sentence(native.label)}, check and fallback included."
         )
     learned = " No site is unseen, so pools were not verified."
     if verified.r2:
@@ -111,7 +111,7 @@ def _verdict(
     )
     return Finding(
         status,
-        f"{100 * ended:.1f} % of the sites are at equilibrium after {first.label}",
+        f"{100 * ended:.1f} % of the sites are at equilibrium after {in_a_sentence(first.label)}",
         f"{100 * alone:.1f} % passed without fallback.{learned}{quiet}{saved}",
         "" if status == "passed" else _todo(found, first),
     )
@@ -248,7 +248,7 @@ def _where(found: Compared) -> Section:
                     f"Median of |NEE|: {number(median_abs(found.before_nee), 3)} gC m⁻² yr⁻¹ "
                     f"{found.before_label}, "
                     f"{number(median_abs(found.contenders[0].made.nee), 2)} after "
-                    f"{found.contenders[0].label}."
+                    f"{in_a_sentence(found.contenders[0].label)}."
                 )
             ],
         )
@@ -273,10 +273,10 @@ def _where(found: Compared) -> Section:
                     alt="Maps of net ecosystem exchange before and after each method",
                 ),
                 f"Net ecosystem exchange, mean of a cycle: {found.before_label} (what one would "
-                f"run on from without a swap), from {first.label}'s own states, settled and "
-                "polished by the check, and in the end; then the other methods as the check "
-                f"judged them. At the right: sites within {found.limit:g} gC m⁻² yr⁻¹. Means over "
-                "the parameter sets of a cell.",
+                f"run on from without a swap), from the states of {in_a_sentence(first.label)}, "
+                "settled and polished by the check, and in the end; then the other methods as the "
+                f"check judged them. At the right: sites within {found.limit:g} gC m⁻² yr⁻¹. Means "
+                "over the parameter sets of a cell.",
             )
         ],
     )
@@ -356,21 +356,16 @@ def _residual(found: Compared) -> Section:
 
 
 def _lessons(found: Compared) -> list[Section]:
-    learned = [one for one in found.contenders if one.lesson is not None]
+    learned = [(one.label, one.lesson) for one in found.contenders if one.lesson is not None]
     if not learned:
         return []
-    blocks: list[Block] = []
-    for one in learned[:1]:
-        assert one.lesson is not None
-        blocks.append(Text(one.lesson.words))
-        blocks.append(Facts(one.lesson.facts))
-    first, *others = learned
-    if others:
-        assert first.lesson is not None
-        same = {one.lesson.sample for one in others if one.lesson} <= {first.lesson.sample}
-        noun = "the same sample" if same else "other samples; their reports say which"
-        blocks.append(Text(f"{', '.join(one.label for one in others)} learned from {noun}."))
-    return [Section(f"How was {learned[0].label} trained, and on what?", blocks)]
+    (label, lesson), *others = learned
+    blocks: list[Block] = [Text(lesson.words), Facts(lesson.facts)]
+    for same, noun in ((True, "the same sample"), (False, "another sample")):
+        names = [one for one, its in others if (its.sample == lesson.sample) == same]
+        if names:
+            blocks.append(Text(f"From {noun}: {', '.join(names)}."))
+    return [Section(f"What did {in_a_sentence(label)} learn from, and how?", blocks)]
 
 
 # ------------------------------------------------------------------ parts

@@ -45,6 +45,9 @@ _NAMES = {
     "native": "native", "emulator": "emulator", "sasu": "SASU", "anderson": "Anderson",
     "analogue": "analogue", "trees": "trees",
 }  # fmt: skip
+_SAID = {
+    "native": "the native spin-up", "emulator": "the emulator", "analogue": "the nearest analogue",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,12 @@ def check_words(check: CheckPlan, cycle_years: int) -> list[tuple[str, str]]:
          f"{polished}"),
         ("Fallback", fallback),
     ]  # fmt: skip
+
+
+def in_a_sentence(label: str) -> str:
+    """A method's label among other words: ``the emulator (20 AD)``."""
+    name, space, years = label.partition(" ")
+    return f"{_SAID.get(name, name)}{space}{years}"
 
 
 def native_label(method: SpinUpMethod, ad_years: int, final_years: int) -> str:
