@@ -176,6 +176,43 @@ def test_what_is_unlike_anything_learned_is_not_polished_when_it_fails() -> None
     assert checked.pools[1, 2] > 15.0 * land.equilibrium()[1, 2]
 
 
+class Short(LinearLand):
+    """In cycles of two years."""
+
+    cycle_years = 2
+
+
+def test_a_short_cycle_after_a_solution_is_not_the_last_word() -> None:
+    """What the solution balances itself is followed by a cycle that decides."""
+    land = Short(LITTER)
+    pools = land.equilibrium()
+    pools[[1, 3], 2] *= 1.15
+    plan = replace(PLAN, polish=1, tries=0)
+    checked = check_and_fall_back(land, SpunUp(LinearState(pools), np.full(4, 20.0)), plan)
+    assert checked.passed_first.all()
+    assert checked.used == (AS_IT_WAS, POLISHED, AS_IT_WAS, POLISHED)
+    assert checked.years.tolist() == [24.0, 26.0, 24.0, 26.0]
+
+
+def test_what_passes_by_its_solution_alone_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    land = Short(LITTER)
+    pools = land.equilibrium()
+    pools[[1, 3], 2] *= 1.15
+    runs = iter(range(9))
+    whole = Short.run
+
+    def later_worse(self: Short, state: LinearState, cycles: int, **modes: bool) -> Any:
+        made = whole(self, state, cycles, **modes)
+        made.nee[...] += 40.0 * (next(runs) == 2)  # after settling and the first judgement
+        return made
+
+    monkeypatch.setattr(Short, "run", later_worse)
+    plan = replace(PLAN, polish=1, tries=0)
+    checked = check_and_fall_back(land, SpunUp(LinearState(pools), np.full(4, 20.0)), plan)
+    assert checked.passed.tolist() == [True, False, True, False]
+    assert checked.why[1][0].startswith("NEE +4")
+
+
 def test_a_check_without_settling_judges_the_first_cycle() -> None:
     land, good = spun()
     checked = check_and_fall_back(land, good, replace(PLAN, settle_cycles=0))
