@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import time
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -371,20 +369,31 @@ def test_blocks_belong_to_cells_as_the_model_is_given_them(
     assert sites_of(store, region).described() == sites.described()
 
 
-def test_blocks_belong_to_all_code_that_predicts_their_pools() -> None:
-    """Every module of the models that an emulator is made of is part of the blocks' version."""
-    found, todo = set(), ["spin_up_emulator"]
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            tree = ast.parse((files("catena.models") / f"{name}.py").read_text("utf-8"))
-            todo += [
-                node.module.rpartition(".")[2]
-                for node in ast.walk(tree)
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("catena.mod")
-            ]
-    assert {f"{name}.py" for name in found} <= spin_storage._OWN
+def test_blocks_belong_to_all_code_that_predicts_their_pools(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    versions = {spin_storage.methods_version.__wrapped__()}
+    source = spin_storage._source
+    for changed in (
+        "catena.coupler.spin_up.check",
+        "catena.ensemble_runner.spin_block",
+        "catena.models.spin_up_trust",
+        "catena.models.column_scale",
+        "catena.models.orbit",
+    ):
+        monkeypatch.setattr(
+            spin_storage,
+            "_source",
+            lambda module, changed=changed: source(module) + b"#" * (module == changed),
+        )
+        versions.add(spin_storage.methods_version.__wrapped__())
+    assert len(versions) == 6
+    monkeypatch.setattr(
+        spin_storage,
+        "_source",
+        lambda module: source(module) + b"#" * (module == "catena.models.lstm"),
+    )
+    assert spin_storage.methods_version.__wrapped__() in versions, "of no part in spin-ups"
 
 
 # ------------------------------------------------------------------ what is learned
@@ -439,7 +448,10 @@ def test_sites_of_blocks_that_were_learned_verify_nothing(
     figures = made.read_json("comparison.json")
     assert 0 < len(seen) < 9
     assert figures["unseen_sites"] == 8 * (9 - len(seen))
-    assert "What did the nearest analogue learn from, and how?" in made.read_bytes("report.html").decode()
+    assert (
+        "What did the nearest analogue learn from, and how?"
+        in made.read_bytes("report.html").decode()
+    )
 
 
 def test_what_was_learned_under_other_air_is_refused(

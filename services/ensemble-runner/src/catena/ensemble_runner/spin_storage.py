@@ -15,6 +15,7 @@ comparison    ``report.html``, ``comparison.json``, ``<method>.safetensors``
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -154,20 +155,36 @@ def run_sites(
 @cache
 def methods_version() -> str:
     """Digest of the code of spin-ups and their check: blocks of another one are not reused."""
+    names = [file.name for file in files("catena.coupler.spin_up").iterdir()]
+    modules = [
+        *(f"catena.coupler.spin_up.{name[:-3]}" for name in names if name.endswith(".py")),
+        "catena.ensemble_runner.spin_block",
+        "catena.ensemble_runner.spin_methods",
+        *_emulator_modules(),
+    ]
     digest = hashlib.sha256()
-    for package in ("catena.coupler.spin_up", "catena.ensemble_runner", "catena.models"):
-        for file in sorted(files(package).iterdir(), key=lambda file: file.name):
-            own = package == "catena.coupler.spin_up" or file.name in _OWN
-            if own and file.name.endswith(".py"):
-                digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for module in sorted(modules):
+        digest.update(module.encode() + b"\0" + _source(module))
     return digest.hexdigest()[:16]
 
 
-_OWN = frozenset(
-    {"spin_block.py", "spin_methods.py", "spin_up_emulator.py", "spin_up_trust.py",
-     "column_scale.py", "orbit_spin_up.py", "orbit.py", "orbit_config.py", "orbit_embedding.py"}
-)  # fmt: skip
-"""Modules of the other two packages that blocks are made by."""
+def _emulator_modules() -> set[str]:
+    """The emulator's module, and all of its package that it imports in turn."""
+    found: set[str] = set()
+    todo = ["catena.models.spin_up_emulator"]
+    while todo:
+        module = todo.pop()
+        if module not in found:
+            found.add(module)
+            nodes = ast.walk(ast.parse(_source(module)))
+            imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+            todo += [name for name in imported if name.startswith("catena.models.")]
+    return found
+
+
+def _source(module: str) -> bytes:
+    package, _, name = module.rpartition(".")
+    return (files(package) / f"{name}.py").read_bytes()
 
 
 def _whole(blocks: Mapping[Span, SpinUpBlock], sites: int, found: int) -> SpunUp:
