@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from support.elm_swap import CYCLE, TREE, Planted, equilibrium, swap_config, swap_mapping
 from support.fake_cime_inside import inside
+from support.mean_emulator import mean_emulator
 from typer.testing import CliRunner, Result
 
 from catena.coupler.elm import ElmConfig
@@ -41,12 +41,6 @@ from catena.coupler.spin_up.lineage import lineage_of
 from catena.coupler.spin_up.native import Native
 from catena.coupler.spin_up.sasu import Sasu
 from catena.coupler.spin_up.training_sites import TrainingSites
-from catena.models.orbit_config import OrbitConfig
-from catena.models.orbit_spin_up import OrbitSpinUp
-from catena.models.spin_up_emulator import SpinUpEmulator
-from catena.orbit_trainer.spin_up_sites import read_samples, site_facts
-from catena.orbit_trainer.tasks.spin_up import spin_up_config
-from catena.orbit_trainer.vocabulary import SpinUpSites
 from catena.shared.artifacts.arrays import pack_arrays
 from catena.shared.errors import (
     FailedPrecondition,
@@ -481,16 +475,8 @@ def test_the_command_plans_runs_and_tells_with_a_learned_method(
 
 
 def network(sites: TrainingSites, folder: Path) -> None:
-    """An emulator whose weights are 0, so that it says the mean of its sites, as an artifact."""
-    asked = SpinUpSites.model_construct(files=None, file="x", pools=(), linear=False)
-    samples, split = read_samples(site_facts(asked, dict(sites.about)), sites.arrays())
-    shape = OrbitConfig(("none",), ("none",), (2, 2), patch=2, width=16, depth=1, heads=2)
-    config = spin_up_config(samples, shape)
-    weights = {n: torch.zeros_like(one) for n, one in OrbitSpinUp(config).state_dict().items()}
-    made = SpinUpEmulator(
-        config, samples.scales(split["training"]), [weights], sites.layout.names, sites.about
-    )
-    made.calibrate(samples.inputs, samples.targets, split["training"], split["validation"])
+    """An emulator that says the mean of its sites, as an artifact."""
+    made = mean_emulator(sites)
     folder.mkdir()
     (folder / ABOUT).write_text(json.dumps(made.to_dict()))
     (folder / WEIGHTS).write_bytes(pack_arrays(made.arrays(), WEIGHTS))

@@ -26,9 +26,9 @@ ROUNDING = 1e-9
 """What rounding may leave of an empty pool, as a negative number."""
 
 LONG_YEARS = 10
-"""Length of a cycle from which it tells what a site does after its slow pools have been solved for.
-The first years are balanced by the solution, whatever the plants do later: planted pools three
-times too large passed a cycle of one year by it, and lost 50 gC m-2 yr-1 in the years after."""
+"""By how many years a site is judged at least after its slow pools have been solved for. The first
+ones are balanced by the solution, whatever the plants do later: planted pools three times too large
+passed a cycle of one year by it, and lost 50 gC m-2 yr-1 in the years after."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class CheckPlan:
     polish : int
         How often, where the model has a matrix, the slow pools of a site that loses or gains too
         much are put to the steady state of the cycle that has been run, before one more is run. A
-        site that passes then is judged by yet another cycle where cycles are short.
+        site that passes then goes on for :data:`LONG_YEARS` in all, and these decide.
     chunk_cycles : int
         Length of one try of the fallback, which is judged as a whole.
     patience : int
@@ -166,7 +166,7 @@ class _Check(Generic[S]):
         self.unfamiliar = spun.unfamiliar
         self.used = np.full(sites, AS_IT_WAS, dtype=object)
         self.why: list[tuple[str, ...]] = [()] * sites
-        self.passed = np.zeros(sites, dtype=bool)
+        self.passed, self.solved = np.zeros((2, sites), dtype=bool)
         self.years = spun.years.astype(np.float64).copy()
         self.nee_before, self.nee, self.drift = np.full((3, sites), np.nan)
 
@@ -175,6 +175,7 @@ class _Check(Generic[S]):
         usable = self._possible()
         if usable.size:
             self._first(usable)
+            self._go_on()
         first = self.passed.copy()
         nee, drift, years = self.nee.copy(), self.drift.copy(), self.years.copy()
         self._fall_back()
@@ -239,23 +240,35 @@ class _Check(Generic[S]):
             self._keep(sites, judged.state, found)
             strange = self._strange(sites)
             fine = found.passes(plan.criterion) & ~strange
-            unsure = solved & (cycle < LONG_YEARS)
-            self.passed[sites] = fine & ~unsure
-            for n in np.flatnonzero(~fine):
-                if not self.why[sites[n]]:
-                    self.why[sites[n]] = self._why(int(sites[n]), int(n), found, judged)
+            self.passed[sites], self.solved[sites] = fine, solved
+            self._say_why(sites, fine, found, judged)
             if not plan.settle_cycles:
                 first = np.isnan(self.nee_before[sites])
                 self.nee_before[sites[first]] = found.nee[first]
             failing = ~fine & ~strange & ~np.isnan(found.nee)
-            if rounds and failing.any():
-                state = self._polished(case, judged, failing, sites)
+            again = np.flatnonzero(failing) if rounds else np.zeros(0, dtype=np.int64)
+            if again.size:
                 rounds -= 1
-            else:
-                state, failing = judged.state, np.zeros(sites.size, dtype=bool)
-            again = np.flatnonzero((fine & unsure) | failing)
-            state, case = case.take(state, again), case.part(again)
-            sites, solved = sites[again], failing[again]
+                better = self._polished(case, judged, failing, sites)
+                state, case = case.take(better, again), case.part(again)
+            sites, solved = sites[again], np.ones(again.size, dtype=bool)
+
+    def _go_on(self) -> None:
+        """Judge what passed right after a solution by the years that follow, all of them."""
+        more = -(-LONG_YEARS // self.case.cycle_years) - 1
+        sites = np.flatnonzero(self.passed & self.solved)
+        if not (more and sites.size):
+            return
+        self.progress(0.45, f"{sites.size} sites go on after a solution")
+        case, state = self.case.part(sites), self.case.take(self.state, sites)
+        before = case.pools(state)
+        run = case.run(state, more)
+        years = more * case.cycle_years
+        self.years[sites] += years
+        found = judge(run, before, years, case.layout)
+        self._keep(sites, run.state, found)
+        self.passed[sites] = found.passes(self.plan.criterion)
+        self._say_why(sites, self.passed[sites], found, run)
 
     def _polished(
         self, case: LandCase[S], run: Stretch[S], which: NDArray[np.bool_], sites: Sites
@@ -270,6 +283,14 @@ class _Check(Generic[S]):
         if self.unfamiliar is None:
             return np.zeros(sites.size, dtype=bool)
         return np.logical_not(self.unfamiliar[sites] <= self.plan.criterion.unfamiliar)
+
+    def _say_why(
+        self, sites: Sites, fine: NDArray[np.bool_], found: Judgement, run: Stretch[S]
+    ) -> None:
+        """Keep what each site failed by at first."""
+        for n in np.flatnonzero(~fine):
+            if not self.why[sites[n]]:
+                self.why[sites[n]] = self._why(int(sites[n]), int(n), found, run)
 
     def _why(self, site: int, n: int, found: Judgement, run: Stretch[S]) -> tuple[str, ...]:
         if n in run.failed:
