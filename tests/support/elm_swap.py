@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ import cftime
 import netCDF4
 import numpy as np
 from support.elm_case import elm_mapping
+from support.fake_cime_inside import inside
 from support.site_weather import elm_file, weather
 
 from catena.coupler.elm import ElmConfig
@@ -28,6 +30,8 @@ from catena.coupler.spin_up.plug_in import Progress, SpinUp, SpunUp, quiet
 
 TREE = "broadleaf_deciduous_temperate_tree"
 CYCLE = 2
+LIMITS = {"nee": 5.0, "drift": 10.0}
+"""A state that is put together swings for centuries by a few grams, as nitrogen finds its place."""
 STAGES = (
     {"name": "ad_spinup", "years": 60},
     {"name": "final", "years": 40},
@@ -59,6 +63,22 @@ def swap_mapping(folder: Path, **changed: Any) -> dict[str, Any]:
     with netCDF4.Dataset(forcing, "a") as file:
         file.createVariable("end_year", "i4", ("scalar",))[:] = 2002 + CYCLE
     return data
+
+
+def config_of(folder: Path, **spin_up: Any) -> ElmConfig:
+    """A case with other options of its spin-up."""
+    return swap_config(folder, spin_up={**LIMITS, **spin_up})
+
+
+def submitted(config: ElmConfig) -> list[str]:
+    """Case of each submission, in its time."""
+    found = []
+    for path in config.case_root.glob("*.catena.log"):
+        for line in path.read_text().splitlines():
+            entry = json.loads(line)
+            if entry["kind"] == "submit":
+                found.append((entry["at"], path.name.removesuffix(".catena.log")))
+    return [name for _, name in sorted(found)]
 
 
 def swap_config(folder: Path, **changed: Any) -> ElmConfig:
@@ -99,6 +119,30 @@ def equilibrium(config: ElmConfig, case: ElmLandCase, ad: int = 1000, final: int
         state.values[0], land.columns, land.parameters, cftime.DatetimeNoLeap(1, 1, 1), 0
     )
     return table_of(restart, case.layout)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Pools at rest of the site, in the layout of its case."""
+
+    pools: Any
+    names: tuple[str, ...]
+
+    @classmethod
+    def grown(cls, folder: Path) -> Truth:
+        """Of the case's own land, within the programs of this process."""
+        config = swap_config(folder)
+        with inside():
+            case = ElmLandCase(config)
+            return cls(equilibrium(config, case), case.layout.names)
+
+    def times(self, pool: str, factor: float) -> Any:
+        """With another amount of one pool."""
+        made = self.pools.copy()
+        mine = [n for n, name in enumerate(self.names) if name.partition(".")[0] == pool]
+        assert mine
+        made[:, mine] *= factor
+        return made
 
 
 @dataclass
