@@ -211,3 +211,39 @@ def test_a_template_that_was_told_is_what_pools_are_put_into(tmp_path: Path, tru
     for path, said in (("restarts/t.nc", "wanted a path from / on"), (tmp_path / "t", "be read")):
         with pytest.raises(InvalidRequest, match=said):
             config_of(tmp_path, template=str(path))
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """After two years, out of accelerated decomposition."""
+    case = ElmLandCase(config_of(tmp_path_factory.mktemp("template")), label="template")
+    with inside():
+        grown = case.run(ElmState(), 1).state.restart
+    assert grown is not None
+    return grown
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"soil4c": -1.0}, r"soil4c_vr is -.* wanted 0 or more"),
+        ({"cwdc": np.inf}, "cwdc_vr is inf .* wanted a finite number"),
+        ({"npool": -1.0}, "npool is -.* wanted 0 or more"),
+        ({"litr1n": 1e4}, "litr1 in cell 0 .* level 1, would have .* C:N from 2 to 3000"),
+        ({"litr3n": 1e-6}, "litr3 in cell 0 .* C:N from 2 to 3000"),
+        ({"cwdn": 0.0}, "cwd in cell 0 .* and 0 gN m-2"),
+        ({"litr2c": 0.0}, "litr2 in cell 0 .* would have 0 gC"),
+    ],
+)
+def test_impossible_pools_are_refused_before_a_file_is_there(
+    tmp_path: Path, truth: Truth, template: Path, changed: dict[str, float], said: str
+) -> None:
+    case = ElmLandCase(config_of(tmp_path), label="x", template=template)
+    ((pool, factor),) = changed.items()
+    with pytest.raises(InvalidData, match=said):
+        case.with_pools(case.cold_start(), truth.times(pool, factor))
+    assert not case.runs.folder.exists()
+    # Litter that is not there has no ratio.
+    none = truth.times("litr2c", 0.0)
+    none[:, [n for n, name in enumerate(truth.names) if name.startswith("litr2n")]] = 0.0
+    assert case.with_pools(case.cold_start(), none).restart is not None

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from catena.coupler.elm.pool_table import pools_of, untouched
 from catena.coupler.elm.stages import LAST_YEAR_OF_FILLING
 from catena.coupler.restart import Restart, SpinupFactors, Stoichiometry, check, exit_ad
-from catena.coupler.restart.names import MINERAL_P
+from catena.coupler.restart.limits import POOREST, RICHEST, odd_litter
+from catena.coupler.restart.names import LITTER, MINERAL_P, level_name
 from catena.coupler.restart.pools import ACCELERATED
 from catena.coupler.spin_up.layout import PoolLayout
 from catena.shared.errors import FailedPrecondition, InvalidData
@@ -75,6 +76,7 @@ def with_new_pools(
     refused = [
         str(each) for each in check(made, stoichiometry=stoichiometry) if each.action == "refused"
     ]
+    refused += _impossible_litter(restart, made)
     if made.spinup_state != 0:
         refused.append(f"spinup_state is {made.spinup_state}")
     if refused:
@@ -89,6 +91,26 @@ def with_new_pools(
             "left that could grow"
         )
     return made
+
+
+def _impossible_litter(before: Restart, made: Restart) -> list[str]:
+    """Litter and debris that were changed to a ratio that cannot be, in words."""
+    found = []
+    for pool in (*LITTER, "cwd"):
+        carbon, nitrogen = (level_name(pool, element) for element in ("c", "n"))
+        c, n = (made.active(name) * made.thickness for name in (carbon, nitrogen))
+        moved = np.zeros(c.shape, dtype=bool)
+        for name in (carbon, nitrogen):
+            moved |= np.asarray(made.active(name) != before.active(name))
+        odd = np.argwhere(moved & odd_litter(c, n))
+        if odd.size:
+            cell, level = map(int, odd[0])
+            found.append(
+                f"{pool} in {made.subgrid.where_cell(cell)}, level {level + 1}, would have "
+                f"{c[cell, level]:g} gC and {n[cell, level]:g} gN m-2; C:N from {RICHEST:g} to "
+                f"{POOREST:g} was wanted ({len(odd)} such places)"
+            )
+    return found
 
 
 def _left(restart: Restart, pools: Floats, layout: PoolLayout, factors: SpinupFactors) -> Restart:

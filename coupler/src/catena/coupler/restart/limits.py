@@ -1,4 +1,4 @@
-"""Values that no restart file may hold: not a number, infinite, fill values, negative stocks."""
+"""Values that no restart file may hold: no numbers, fill values, negative stocks, odd litter."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ from numpy.typing import NDArray
 from catena.coupler.restart.names import Pool
 from catena.coupler.restart.source import FILL
 from catena.coupler.restart.subgrid import Subgrid
+
+POOREST, RICHEST = 3000.0, 2.0
+"""C:N of litter and debris beyond which nobody can have meant it: dead wood has 500."""
+TRACE = 1e-3
+"""gC m-2 of litter or debris up to which its ratio says nothing."""
+
+
+def odd_litter(carbon: NDArray[np.float64], nitrogen: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where litter or debris has a ratio that cannot be, or nitrogen without carbon.
+
+    Parameters
+    ----------
+    carbon, nitrogen : float64
+        g m-2, of one shape.
+    """
+    poor = (carbon > TRACE) & (nitrogen * POOREST < carbon)
+    return np.asarray(poor | (nitrogen * RICHEST > np.maximum(carbon, TRACE)))
 
 
 def impossible(pool: Pool, values: NDArray[np.float64], subgrid: Subgrid) -> str | None:

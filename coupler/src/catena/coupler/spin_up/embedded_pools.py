@@ -31,16 +31,13 @@ from catena.coupler.embedded.state import (
     State,
 )
 from catena.coupler.pft import PFT_NAMES
+from catena.coupler.restart.limits import POOREST, RICHEST, odd_litter
 from catena.coupler.spin_up.case import Floats, Sites
 from catena.coupler.spin_up.layout import Pool, PoolLayout
 from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest
 
 FLOATING = (LITR1, LITR2, LITR3, CWD)
 """Pools whose C:N ratio is that of what fell into them."""
-POOREST, RICHEST = 3000.0, 2.0
-"""C:N of litter and debris beyond which nobody can have meant it: dead wood has 500."""
-TRACE = 1e-3
-"""gC m-2 of litter or debris up to which its ratio says nothing."""
 _WOODY = ("livestem", "deadstem", "livecroot", "deadcroot")
 _PARTS = ("", "_storage", "_xfer")
 
@@ -177,8 +174,7 @@ class EmbeddedPools:
         places = [first + pool for first in (S_C, S_N) for pool in FLOATING]
         c, n = np.split(after[:, places], 2, axis=1)
         moved = np.logical_or(*np.split(after[:, places] != before[:, places], 2, axis=1))
-        poor, rich = n * POOREST < c, n * RICHEST > np.maximum(c, TRACE)
-        odd = moved & (((c > TRACE) & poor) | rich)
+        odd = moved & odd_litter(c, n)
         if odd.any():
             site, column = np.argwhere(odd)[0]
             raise InvalidData(
