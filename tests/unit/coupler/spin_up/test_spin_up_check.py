@@ -134,12 +134,37 @@ def test_pools_that_drift_against_each_other_are_caught() -> None:
 def test_a_rhythm_of_several_cycles_is_judged_as_a_whole() -> None:
     pools = LinearLand(LITTER).equilibrium()
     nee = np.tile([3.0, -1.4, -1.3], (4, 1))
-    stretch = Stretch(LinearState(pools), 3, nee, nee, {}, pools)
+    whole = np.full_like(nee, pools[:, :3].sum(axis=1).min())
+    stretch = Stretch(LinearState(pools), 3, nee, whole, {}, pools)
     assert judge(stretch, pools, 30, LAYOUT).passes(Criterion()).all()
-    one = Stretch(LinearState(pools), 1, nee[:, :1], nee[:, :1], {}, pools)
+    one = Stretch(LinearState(pools), 1, nee[:, :1], whole[:, :1], {}, pools)
     assert not judge(one, pools, 10, LAYOUT).passes(Criterion()).any()
-    lost = Stretch(LinearState(pools), 3, nee * np.nan, nee, {}, pools * np.nan)
+    lost = Stretch(LinearState(pools), 3, nee * np.nan, whole, {}, pools * np.nan)
     assert not judge(lost, pools, 30, LAYOUT).passes(Criterion()).any()
+
+
+def test_small_fluxes_of_what_has_hardly_grown_are_no_equilibrium() -> None:
+    pools = LinearLand(LITTER).equilibrium()
+    nee = np.array([[-0.5], [-0.5], [-0.005], [0.0]])
+    carbon = np.array([[20.0], [2000.0], [0.1], [0.0]])
+    found = judge(Stretch(LinearState(pools), 1, nee, carbon, {}, pools), pools, 10, LAYOUT)
+    assert found.passes(Criterion()).tolist() == [False, True, True, True]
+    (why,) = found.why(0, Criterion(), LAYOUT)
+    assert why == "NEE -0.5 gC m-2 yr-1 of 20 gC m-2 in all: it has hardly grown"
+    assert not found.why(1, Criterion(), LAYOUT)
+
+
+def test_bare_ground_passes_by_no_way() -> None:
+    """Seedlings breathe less than the limits: by that alone a tenth of a per cent would do."""
+    made = case(members=1, cells=3, years=2)
+    right = made.stocks(Native().run(made).state).carbon
+    bare = SpunUp(made.cold_start(), np.zeros(made.sites))
+    for unfamiliar in (0.5, np.inf):
+        spun = replace(bare, unfamiliar=np.full(made.sites, unfamiliar))
+        checked = check_and_fall_back(made, spun, CheckPlan(polish=0, patience=1))
+        assert checked.passed.all()
+        np.testing.assert_allclose(made.stocks(checked.state).carbon, right, rtol=0.02)
+        assert checked.used == (NATIVE,) * 3
 
 
 def test_what_is_unlike_anything_learned_is_not_trusted() -> None:

@@ -134,10 +134,12 @@ class ElmSwap:
         self.method.require(self.case)
         report = SwapReport(self.method.name, native_years=float(self.native_years))
         state: ElmState | None
+        left = False
         try:
             made = self.method.run(self.case, progress)
             report.notes = list(made.notes)
             if made.unfamiliar is not None:
+                left = bool(np.isinf(made.unfamiliar).any())
                 away = np.nan_to_num(made.unfamiliar, nan=FAR, posinf=FAR)
                 report.unfamiliar = min(float(np.max(away)), FAR)
             self._keep(report)
@@ -148,7 +150,7 @@ class ElmSwap:
         if state is None or not report.judgements[-1].passed:
             report.fell_back = True
             self._keep(report)
-            state = self._fall_back(state, report, progress)
+            state = self._fall_back(state, left, report, progress)
         report.reached = report.judgements[-1].passed
         report.restart = str(state.restart)
         self._keep(report)
@@ -180,15 +182,18 @@ class ElmSwap:
         return checked.state
 
     def _fall_back(
-        self, state: ElmState | None, report: SwapReport, progress: Progress
+        self, state: ElmState | None, left: bool, report: SwapReport, progress: Progress
     ) -> ElmState:
-        """Natively on from the state after the check; from bare ground where that leads nowhere."""
+        """Natively on from the state after the check; from bare ground where that leads nowhere.
+
+        Where the method left a cell as it begins, there is nothing to go on from.
+        """
         options, case = self.options, self.case
         fresh = False
         first = 0 if state is not None else options.patience
         for number in range(first, options.tries):
             progress(1.0, f"fallback, try {number + 1} of {options.tries}")
-            if state is None or (not fresh and number >= options.patience):
+            if state is None or (not fresh and (left or number >= options.patience)):
                 state, fresh = self.native.run(case, progress).state, True
             before = case.pools(state)
             try:

@@ -164,6 +164,7 @@ class _Check(Generic[S]):
         self.case, self.plan, self.progress = case, plan, progress
         self.state = spun.state
         self.unfamiliar = spun.unfamiliar
+        self.untouched = np.isinf(np.zeros(sites) if spun.unfamiliar is None else spun.unfamiliar)
         self.used = np.full(sites, AS_IT_WAS, dtype=object)
         self.why: list[tuple[str, ...]] = [()] * sites
         self.passed, self.solved = np.zeros((2, sites), dtype=bool)
@@ -310,7 +311,8 @@ class _Check(Generic[S]):
             if not sites.size:
                 return
             self.progress(0.5 + 0.5 * n / plan.tries, f"fallback of {sites.size} sites")
-            lost = np.isnan(self.nee[sites])  # no run, or a failed one
+            # No run, or a failed one; or the method left what it began with.
+            lost = np.isnan(self.nee[sites]) | self.untouched[sites]
             again = sites[~fresh[sites] & (lost | (spent[sites] >= plan.patience))]
             if again.size:
                 self._from_bare_ground(again)

@@ -11,6 +11,12 @@ from catena.coupler.spin_up.case import Floats, S, Stretch
 from catena.coupler.spin_up.layout import PoolLayout
 from catena.shared.errors import InvalidRequest
 
+HARDLY_GROWN = 0.002
+"""Part of its carbon from which a gain or loss in a year is that of a site that has hardly grown:
+seedlings on bare ground breathe less than any limit, and are no equilibrium."""
+NOTHING = 0.01
+"""gC m-2 yr-1 that count as none, as where nothing can grow."""
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -51,15 +57,24 @@ class Judgement:
         Largest change of a carbon pool, gC m-2 yr-1.
     worst : int64 (site,)
         Which pool that is.
+    carbon : float64 (site,)
+        Mean of all carbon, gC m-2.
     """
 
     nee: Floats
     drift: Floats
     worst: NDArray[np.int64]
+    carbon: Floats
+
+    @property
+    def hardly_grown(self) -> NDArray[np.bool_]:
+        """Sites whose fluxes are small because they are, bool (site,)."""
+        return np.asarray(np.abs(self.nee) > np.maximum(HARDLY_GROWN * self.carbon, NOTHING))
 
     def passes(self, criterion: Criterion) -> NDArray[np.bool_]:
         """Which sites are at equilibrium, bool (site,)."""
-        return (np.abs(self.nee) < criterion.nee) & (self.drift < criterion.drift)
+        calm = (np.abs(self.nee) < criterion.nee) & (self.drift < criterion.drift)
+        return calm & ~self.hardly_grown
 
     def why(self, site: int, criterion: Criterion, layout: PoolLayout) -> tuple[str, ...]:
         """What one site fails by, in words; nothing when it passes."""
@@ -69,6 +84,11 @@ class Judgement:
         if not self.drift[site] < criterion.drift:
             name = layout.names[int(self.worst[site])]
             made.append(f"{name} drifts by {self.drift[site]:.3g} gC m-2 yr-1")
+        if not made and self.hardly_grown[site]:
+            made.append(
+                f"NEE {self.nee[site]:+.3g} gC m-2 yr-1 of {self.carbon[site]:.3g} gC m-2 in all: "
+                "it has hardly grown"
+            )
         return tuple(made)
 
 
@@ -93,4 +113,5 @@ def judge(stretch: Stretch[S], before: Floats, years: int, layout: PoolLayout) -
     worst = known.argmax(axis=1)
     drift = known.max(axis=1, initial=0.0)
     nee = stretch.nee.mean(axis=1)
-    return Judgement(nee, np.where(np.isnan(nee), np.nan, drift), worst)
+    carbon = stretch.carbon.mean(axis=1)
+    return Judgement(nee, np.where(np.isnan(nee), np.nan, drift), worst, carbon)

@@ -36,7 +36,8 @@ class SpunUp(Generic[S]):
     spread : float64 (site, pool), optional
         Standard deviation of each pool in its units, where the method knows it.
     unfamiliar : float64 (site,), optional
-        Distance from what was learned, 1 at the edge of it; where the method learned.
+        Distance from what was learned, 1 at the edge of it; where the method learned. Infinite for
+        a site that it left as it begins, which is spun up from bare ground.
     """
 
     state: S
