@@ -152,6 +152,7 @@ def test_small_fluxes_of_what_has_hardly_grown_are_no_equilibrium() -> None:
     (why,) = found.why(0, Criterion(), LAYOUT)
     assert why == "NEE -0.5 gC m-2 yr-1 of 20 gC m-2 in all: it has hardly grown"
     assert not found.why(1, Criterion(), LAYOUT)
+    assert found.passes(Criterion(nee=900.0)).all()
 
 
 def test_bare_ground_passes_by_no_way() -> None:

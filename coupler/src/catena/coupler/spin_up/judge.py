@@ -13,7 +13,8 @@ from catena.shared.errors import InvalidRequest
 
 HARDLY_GROWN = 0.002
 """Part of its carbon from which a gain or loss in a year is that of a site that has hardly grown:
-seedlings on bare ground breathe less than any limit, and are no equilibrium."""
+seedlings on bare ground breathe less than the limit, and are no equilibrium. For the usual limit of
+NEE; in proportion for a wider one."""
 NOTHING = 0.01
 """gC m-2 yr-1 that count as none, as where nothing can grow."""
 
@@ -66,15 +67,15 @@ class Judgement:
     worst: NDArray[np.int64]
     carbon: Floats
 
-    @property
-    def hardly_grown(self) -> NDArray[np.bool_]:
+    def hardly_grown(self, criterion: Criterion) -> NDArray[np.bool_]:
         """Sites whose fluxes are small because they are, bool (site,)."""
-        return np.asarray(np.abs(self.nee) > np.maximum(HARDLY_GROWN * self.carbon, NOTHING))
+        most = np.maximum(HARDLY_GROWN * self.carbon, NOTHING)
+        return np.asarray(np.abs(self.nee) > most * max(criterion.nee, 1.0))
 
     def passes(self, criterion: Criterion) -> NDArray[np.bool_]:
         """Which sites are at equilibrium, bool (site,)."""
         calm = (np.abs(self.nee) < criterion.nee) & (self.drift < criterion.drift)
-        return calm & ~self.hardly_grown
+        return calm & ~self.hardly_grown(criterion)
 
     def why(self, site: int, criterion: Criterion, layout: PoolLayout) -> tuple[str, ...]:
         """What one site fails by, in words; nothing when it passes."""
@@ -84,7 +85,7 @@ class Judgement:
         if not self.drift[site] < criterion.drift:
             name = layout.names[int(self.worst[site])]
             made.append(f"{name} drifts by {self.drift[site]:.3g} gC m-2 yr-1")
-        if not made and self.hardly_grown[site]:
+        if not made and self.hardly_grown(criterion)[site]:
             made.append(
                 f"NEE {self.nee[site]:+.3g} gC m-2 yr-1 of {self.carbon[site]:.3g} gC m-2 in all: "
                 "it has hardly grown"
