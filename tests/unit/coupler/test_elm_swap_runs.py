@@ -178,3 +178,20 @@ def test_numbers_that_break_within_a_method_end_in_a_native_spin_up(tmp_path: Pa
     report = run_to_the_end(ElmSwap(config, Anderson(start_years=42, cycles=4)))
     assert report.fell_back and report.reached and "holds NaN" in report.why
     assert submitted(config)[3:5] == ["moz-anderson_04_final", "moz-anderson_05_ad"]
+
+
+@pytest.mark.slow
+def test_a_cell_that_the_method_left_bare_is_spun_up_from_bare_ground(
+    tmp_path: Path, truth: Truth
+) -> None:
+    """What a template of two years has grown is no state to go on from, however still it is."""
+    stages = [{"name": "ad_spinup", "years": 40}, {"name": "final", "years": 2}]
+    wide = {"nee": 1e4, "drift": 1e4, "settle_cycles": 0, "chunk_cycles": 1}
+    config = swap_config(tmp_path, stages=stages, spin_up=wide)
+    nothing = Planted(np.full_like(truth.pools, np.nan), ad_years=0, unfamiliar=np.array([np.inf]))
+    report = run_to_the_end(ElmSwap(config, nothing))
+    assert report.reached and report.fell_back and "unlike what was learned (inf)" in report.why
+    assert submitted(config) == [
+        "moz-planted_final", "moz-planted_02_final",
+        "moz-planted_03_ad", "moz-planted_04_ad", "moz-planted_05_final", "moz-planted_06_final",
+    ]  # fmt: skip
