@@ -20,7 +20,7 @@ from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest
 
 LITTER = np.array([100.0, 350.0, 20.0, 700.0])
 LONG = Native(ad_years=400, final_years=400)
-PLAN = CheckPlan(polish=0, native=LONG)
+PLAN = CheckPlan(polish=0, chunk_cycles=5, native=LONG)
 
 
 def spun(pools: Floats | None = None, **more: Any) -> tuple[LinearLand, SpunUp[LinearState]]:
