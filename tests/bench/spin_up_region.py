@@ -125,7 +125,8 @@ def converged(case: EmbeddedCase) -> tuple[State, float]:
 def emulator(sites: TrainingSites, seed: int = 0) -> SpinUpEmulator:
     """Trained as the orbit trainer's FineTune does."""
     asked = SpinUpSites.model_construct(files=None, file="-", pools=(), linear=False)
-    samples, split = read_samples(site_facts(asked, dict(sites.about)), sites.arrays())
+    facts = site_facts(asked, dict(sites.about))
+    samples, split = read_samples(facts, sites.arrays())
     settings = TrainingSettings(
         steps=STEPS, batch=64, learning_rate=1e-3, validate_every=100, checkpoint_every=STEPS,
         seed=seed,
@@ -140,6 +141,7 @@ def emulator(sites: TrainingSites, seed: int = 0) -> SpinUpEmulator:
             validation=split["validation"],
             pools=sites.layout.names,
             about=sites.about,
+            plants=facts.plants,
         )
     return made
 
@@ -200,6 +202,7 @@ def _figures(case: EmbeddedCase, plan: MethodPlan, truth: SpunUpSites) -> dict[s
     alone, _ = spun_up(case, plan, fallback=False)
     made, cpu_s = spun_up(case, plan)
     seen = verify(made, truth, np.ones(case.sites, bool), case.layout.names)
+    settled = verify(made, truth, np.ones(case.sites, bool), case.layout.names, after_cycle=True)
     worst, lowest = seen.worst
     free = validate(made.free_nee, made.free_drift, LIMIT)
     before = validate(alone.free_nee, alone.free_drift, LIMIT)
@@ -207,6 +210,9 @@ def _figures(case: EmbeddedCase, plan: MethodPlan, truth: SpunUpSites) -> dict[s
         "r2_median": seen.median,
         "r2_worst": lowest,
         "r2_worst_pool": worst,
+        "r2_median_settled": settled.median,
+        "r2_worst_settled": settled.worst[1],
+        "r2_worst_pool_settled": settled.worst[0],
         "coverage90": seen.coverage90,
         "nee_abs_median_alone": before.nee_abs_median,
         "nee_abs_median": free.nee_abs_median,
@@ -228,6 +234,8 @@ def _targets(table: dict[str, dict[str, Any]]) -> dict[str, Any]:
         found |= {
             f"r2_median_pools_{name}": one["r2_median"],
             f"r2_worst_pool_{name}": one["r2_worst"],
+            f"r2_median_pools_settled_{name}": one["r2_median_settled"],
+            f"r2_worst_pool_settled_{name}": one["r2_worst_settled"],
             f"nee_abs_median_{name}": one["nee_abs_median"],
             f"cells_within_criterion_{name}": one["passed"],
             f"cells_within_criterion_alone_{name}": one["passed_alone"],
@@ -243,7 +251,7 @@ def _as_sites(case: EmbeddedCase, state: State) -> SpunUpSites:
     zeros, unknown = np.zeros(sites), np.full(sites, np.nan)
     flags = np.zeros(sites, dtype=np.int64)
     return SpunUpSites(
-        pools, pools, zeros, zeros, zeros, flags, flags, unknown, unknown, unknown, unknown,
+        pools, pools, pools, zeros, zeros, zeros, flags, flags, unknown, unknown, unknown, unknown,
         unknown, np.zeros((sites, 0)), unknown, unknown, np.full_like(pools, np.nan),
     )  # fmt: skip
 

@@ -420,7 +420,7 @@ GOLDEN += [
     (
         "orbit-trainer",
         "FineTune",
-        2,
+        3,
         {
             "checkpoint": ref("checkpoint"),
             "task": "downscale",
@@ -428,7 +428,7 @@ GOLDEN += [
             "factor": 2,
             "adapter": "lora",
         },
-        "b8d84240698dcbe79c1c870cfbb06341042d52e919b32470fe0b463b4496cd04",
+        "e3e0c42f1cb0cd7e715cb4338f92f255e39a16c44821d7c20c7508a9794640a6",
     ),
     (
         "orbit-trainer",

@@ -83,7 +83,7 @@ def test_the_variant_without_years_runs_nothing() -> None:
     method = _Says(ABOUT[0], case.equilibrium())
     method.run(case)
     assert case.runs == []
-    assert set(method.seen) == {"climate", "static", "parameters"}
+    assert set(method.seen) == {"climate", "static", "parameters", "plants"}
 
 
 def test_years_that_are_read_are_run_in_acceleration_and_left_by_the_swap_alone() -> None:

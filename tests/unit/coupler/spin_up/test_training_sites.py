@@ -54,6 +54,7 @@ def test_years_of_acceleration_are_read_as_they_are() -> None:
         "climate",
         "static",
         "parameters",
+        "plants",
         "states",
         "fluxes",
         "supplied_fluxes",
@@ -64,7 +65,7 @@ def test_years_of_acceleration_are_read_as_they_are() -> None:
     assert made.about["logarithmic_inputs"]["fluxes"] == [True, False]  # NEE may be negative
 
     without = _sites(ToyLand.drawn(120), ad_years=0)
-    assert list(without.inputs) == ["climate", "static", "parameters"]
+    assert list(without.inputs) == ["climate", "static", "parameters", "plants"]
     assert without.ad_years == 0
 
 

@@ -341,7 +341,8 @@ class EmbeddedCase(LandCase[State]):
     def about(self) -> dict[str, Any]:
         """Model, version, pools, plants, cycle, air, parameters and names of inputs."""
         values = self._varying()
-        occurs = np.unique(self.columns.pfts[self.columns.weights > 0.0])
+        mine = np.unique(self.cell)
+        occurs = np.unique(self.columns.pfts[mine][self.columns.weights[mine] > 0.0])
         return {
             "model": self.model,
             "version": self.version,

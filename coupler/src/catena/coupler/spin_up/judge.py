@@ -77,6 +77,15 @@ class Judgement:
         calm = (np.abs(self.nee) < criterion.nee) & (self.drift < criterion.drift)
         return calm & ~self.hardly_grown(criterion)
 
+    def where(self, which: NDArray[np.bool_], other: Judgement) -> Judgement:
+        """This one, but for some sites another one's numbers."""
+        return Judgement(
+            np.where(which, other.nee, self.nee),
+            np.where(which, other.drift, self.drift),
+            np.where(which, other.worst, self.worst),
+            np.where(which, other.carbon, self.carbon),
+        )
+
     def why(self, site: int, criterion: Criterion, layout: PoolLayout) -> tuple[str, ...]:
         """What one site fails by, in words; nothing when it passes."""
         made = []

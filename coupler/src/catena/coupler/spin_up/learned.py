@@ -183,6 +183,9 @@ class Learned(SpinUp):
         signed = np.array([pool.signed for pool in layout.pools])
         least = np.where(signed, -LARGEST, 0.0)
         pools = np.where(np.isfinite(pools), np.clip(pools, least, LARGEST), np.nan)
+        for debt, stores in _debts(layout):
+            # A plant owes less than it has: with more it were nothing, or less.
+            pools[:, debt] = np.maximum(pools[:, debt], -0.5 * np.nansum(pools[:, stores], axis=1))
         for carbon, nitrogen in _pairs(layout):
             c = pools[:, carbon]
             pools[:, nitrogen] = np.clip(pools[:, nitrogen], c / POOREST, c / RICHEST)
@@ -212,6 +215,23 @@ class Learned(SpinUp):
                 "the native spin-up"
             )
         return tuple(made)
+
+
+def _debts(layout: PoolLayout) -> list[tuple[int, list[int]]]:
+    """Columns of carbon that may be negative, and those of the same plant that may not."""
+    carbon = [pool.units == "gC m-2" and pool.pft >= 0 for pool in layout.pools]
+    return [
+        (
+            n,
+            [
+                k
+                for k, other in enumerate(layout.pools)
+                if carbon[k] and other.pft == pool.pft and not other.signed
+            ],
+        )
+        for n, pool in enumerate(layout.pools)
+        if carbon[n] and pool.signed
+    ]
 
 
 def _pairs(layout: PoolLayout) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from typing import Generic
 import numpy as np
 
 from catena.coupler.spin_up.case import Floats, LandCase, S, Stretch
+from catena.coupler.spin_up.layout import PoolLayout
 from catena.coupler.spin_up.native import whole_cycles
 from catena.shared.errors import InvalidRequest
 
@@ -21,6 +22,8 @@ FIRST_YEARS = 20
 """Of accelerated decomposition, for the variant that reads them."""
 KNOWN = ("climate", "static", "parameters")
 """Kinds of input that need no run."""
+PLANTS = "plants"
+"""Kind of input that says what grows at a site; the trainer parts sites by it."""
 LOGARITHMIC = ("states", "fluxes", "supplied_fluxes", "decomposition")
 """Kinds whose numbers span orders of magnitude; those that may be negative are told by name."""
 _SIGNED_MEANS = ("NEE",)
@@ -77,11 +80,13 @@ def first_years(case: LandCase[S], years: int) -> FirstYears[S] | None:
 def inputs_of(case: LandCase[S], first: FirstYears[S] | None) -> dict[str, Floats]:
     """Inputs by kind, float64 (site, numbers), or (site, 12, variables) for the climate.
 
-    With first years also ``states`` (pools at their end, in units of acceleration), ``fluxes`` and
-    ``supplied_fluxes`` (means of a cycle), and ``decomposition`` where the model has a matrix
-    (losses, then litter, of each pool). NaN where a site lacks a plant, and where its run failed.
+    ``plants`` is 1 for each plant that grows at a site, else 0. With first years also ``states``
+    (pools at their end, in units of acceleration), ``fluxes`` and ``supplied_fluxes`` (means of a
+    cycle), and ``decomposition`` where the model has a matrix (losses, then litter, of each pool).
+    NaN where a site lacks a plant, and where its run failed.
     """
     made = {kind: np.asarray(case.known()[kind], dtype=np.float64) for kind in KNOWN}
+    made[PLANTS] = _presence(case)
     if first is None:
         return made
     made["states"] = first.last.pools
@@ -98,6 +103,7 @@ def input_names(case: LandCase[S], first: FirstYears[S] | None) -> dict[str, lis
     """Names of the numbers of each kind of input, in their order."""
     own: Mapping[str, list[str]] = case.about()["inputs"]
     made = {kind: list(own[kind]) for kind in KNOWN}
+    made[PLANTS] = list(plant_names(case.layout))
     if first is None:
         return made
     made["states"] = list(case.layout.names)
@@ -127,6 +133,23 @@ def placed(values: Floats, names: list[str], wanted: list[str]) -> Floats:
     for n, name in enumerate(wanted):
         if name in at:
             made[..., n] = values[..., at[name]]
+    return made
+
+
+def plant_names(layout: PoolLayout) -> tuple[str, ...]:
+    """Plants of a layout, as they stand behind the point in the names of their pools."""
+    names = (pool.name.partition(".")[2] for pool in layout.pools if pool.pft >= 0)
+    return tuple(dict.fromkeys(names))
+
+
+def _presence(case: LandCase[S]) -> Floats:
+    """Whether each plant grows at a site, (site, plant) of 0 and 1."""
+    # What a site has not is NaN in bare ground already.
+    there = np.isfinite(case.pools(case.cold_start()))
+    made = np.zeros((case.sites, 0))
+    for name in plant_names(case.layout):
+        mine = [p.pft >= 0 and p.name.endswith(f".{name}") for p in case.layout.pools]
+        made = np.column_stack([made, there[:, mine].any(axis=1)])
     return made
 
 

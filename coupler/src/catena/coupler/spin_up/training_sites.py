@@ -22,6 +22,7 @@ from catena.coupler.spin_up.case import Floats, LandCase, S, Sites
 from catena.coupler.spin_up.layout import Pool, PoolLayout
 from catena.coupler.spin_up.learned_inputs import (
     FIRST_YEARS,
+    PLANTS,
     first_years,
     input_names,
     inputs_of,
@@ -54,7 +55,8 @@ class TrainingSites:
         0 training, 1 validation, 2 test.
     lat, lon : float64 (site,)
     about : mapping
-        As JSON holds it: ``pools``, ``units``, ``signed``, ``pft``, ``logarithmic_inputs``,
+        As JSON holds it: ``pools``, ``units``, ``signed``, ``pft``, ``plants`` (as pools of plants
+        are named), ``logarithmic_inputs``,
         ``ad_years`` (read, not left: see :mod:`.learned_inputs`), ``split_by``, ``left_out`` and
         ``case`` (:func:`catena.coupler.spin_up.lineage.lineage_of`, with the names of all inputs).
 
@@ -231,6 +233,7 @@ def training_sites(
         "units": [pool.units for pool in layout.pools],
         "signed": [pool.signed for pool in layout.pools],
         "pft": [pool.pft for pool in layout.pools],
+        "plants": names[PLANTS],
         "logarithmic_inputs": logarithmic(case, names),
         "ad_years": 0 if first is None else first.years,
         "split_by": by,

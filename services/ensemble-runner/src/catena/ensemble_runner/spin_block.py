@@ -126,6 +126,7 @@ def _made(
     used[~checked.passed] = FAILED
     return {
         "pools": pools,
+        "after_cycle": checked.after_cycle,
         "ended": checked.pools,
         "years": spun.years.astype(np.float64),
         "check_years": checked.years - spun.years - checked.years_fallback,

@@ -108,6 +108,10 @@ class Compared:
             validate(made.free_nee, made.free_drift, self.limit),
         )
 
+    def verify_after_cycle(self, one: Contender) -> Verification:
+        """Pools after a cycle of the model from what the method said."""
+        return verify(one.made, self.truth, self.unseen, self.pools, after_cycle=True)
+
     def verify_familiar(self, one: Contender) -> Verification:
         """Pools on those unseen sites that are like what the method learned from."""
         return verify(one.made, self.truth, self.unseen & familiar(one.made), self.pools)
@@ -131,6 +135,7 @@ def summary(found: Compared, scores: Sequence[tuple[Verification, Validation]]) 
     rows = {}
     for one, (verified, validated) in zip(found.contenders, scores, strict=True):
         made, known = one.made, found.verify_familiar(one)
+        settled = found.verify_after_cycle(one)
         rows[one.label] = {
             "kind": one.kind,
             "sites": made.counts,
@@ -143,6 +148,11 @@ def summary(found: Compared, scores: Sequence[tuple[Verification, Validation]]) 
                 "worst_pool": verified.worst[0],
                 "r2": {name: plain(value) for name, value in verified.r2.items()},
                 "coverage90": plain(verified.coverage90),
+            },
+            "verification_after_a_cycle": {
+                "r2_median_pools": plain(settled.median),
+                "r2_worst_pool": plain(settled.worst[1]),
+                "worst_pool": settled.worst[0],
             },
             "verification_where_familiar": {
                 "sites": known.sites,

@@ -22,6 +22,7 @@ from catena.ensemble_runner.spin_result import (
     FAILED,
     Validation,
     Verification,
+    one_of_all_plants,
     residual_years,
     validate,
 )
@@ -152,15 +153,16 @@ def _trust(found: Compared, scores: Sequence[tuple[Verification, Validation]]) -
 def _verified(found: Compared, scores: Sequence[tuple[Verification, Validation]]) -> Table:
     rows = []
     for one, (verified, _) in zip(found.contenders, scores, strict=True):
-        known = found.verify_familiar(one)
+        settled, known = found.verify_after_cycle(one), found.verify_familiar(one)
         rows.append(
             [
                 one.label,
                 said(verified.median, 3),
                 *_worst(verified),
+                said(settled.median, 3),
+                *_worst(settled),
                 f"{known.sites:,}",
                 said(known.median, 3),
-                *_worst(known),
                 percent(verified.coverage90),
             ]
         )
@@ -168,15 +170,16 @@ def _verified(found: Compared, scores: Sequence[tuple[Verification, Validation]]
     words = (
         f"Verification: R² of {len(verified.r2)} pools as a method leaves them, without polishing "
         f"or fallback, on {verified.sites:,} vegetated sites of blocks that no method learned "
-        "from, where the truth is at equilibrium; then on those of them that are like what the "
-        "method learned, by its own account. "
+        "from, where the truth is at equilibrium. Settled: after a cycle of the model from there, "
+        "in which leaves, litter and mineral nitrogen take on what the weather makes of them. "
+        "Familiar: sites that are like what the method learned, by its own account. "
         "Inside 90 %: truth in the method's own interval, on all of them."
     )
     columns = (
-        "Method", "R², median", "worst", "pool", "Familiar sites", "R², median", "worst", "pool",
-        "Inside 90 %",
+        "Method", "R², median", "worst", "pool", "settled, median", "worst", "pool",
+        "Familiar sites", "R², median", "Inside 90 %",
     )  # fmt: skip
-    return Table(columns, rows, words, numeric=(1, 2, 4, 5, 6, 8))
+    return Table(columns, rows, words, numeric=(1, 2, 4, 5, 7, 8, 9))
 
 
 def _worst(verified: Verification) -> tuple[str, str]:
@@ -224,17 +227,17 @@ def _pools(found: Compared, scores: Sequence[tuple[Verification, Validation]]) -
     r2 = {
         one.label: verified.r2 for one, (verified, _) in zip(found.contenders, scores, strict=True)
     }
-    names = [name for name in found.pools if any(name in each for each in r2.values())]
+    order = list(one_of_all_plants(found.pools))
+    names = [name for name in order if any(name in each for each in r2.values())]
     if not names:
         return Section("Which pools are right?", [Text("No pool could be verified.")])
     first = scores[0][0].r2
-    names.sort(key=lambda name: found.pools.index(name))
     shown = names if len(names) <= SHOWN_POOLS else sorted(names, key=first.get)[:SHOWN_POOLS]  # type: ignore[arg-type]
     more = "" if len(shown) == len(names) else f" The {len(shown)} worst of {len(names)}."
     picture = Picture(
         plot(plots.r2_plot(shown, r2), "pools", alt="R2 of each pool by method"),
         "R² by pool on unseen, vegetated sites. Pools of the soil are of its whole column, which "
-        f"is one level in this model; pools of plants are of their own area.{more}",
+        f"is one level in this model; pools of plants are of their own area, of all plants.{more}",
     )
     return Section("Which pools are right?", [picture])
 

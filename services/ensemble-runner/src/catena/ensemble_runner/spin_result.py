@@ -40,6 +40,8 @@ class SpunUpSites:
     ----------
     pools : float64 (site, pool)
         As the method left them, before the check and its polishing.
+    after_cycle : float64 (site, pool)
+        After the check's first cycle, before any polishing.
     ended : float64 (site, pool)
         After check and fallback.
     years, check_years, fallback_years : float64 (site,)
@@ -71,6 +73,7 @@ class SpunUpSites:
     """
 
     pools: Array
+    after_cycle: Array
     ended: Array
     years: Array
     check_years: Array
@@ -124,9 +127,9 @@ class SpunUpSites:
 
 
 ARRAYS = (
-    "pools", "ended", "years", "check_years", "fallback_years", "used", "passed_first", "nee_first",
-    "nee_checked", "drift_checked", "nee", "drift", "free_nee", "free_drift", "unfamiliar",
-    "spread",
+    "pools", "after_cycle", "ended", "years", "check_years", "fallback_years", "used",
+    "passed_first", "nee_first", "nee_checked", "drift_checked", "nee", "drift", "free_nee",
+    "free_drift", "unfamiliar", "spread",
 )  # fmt: skip
 
 
@@ -168,7 +171,8 @@ class Verification:
     sites : int
         That count: unseen, vegetated, at their end in the reference.
     r2 : dict of str to float
-        By pool; pools of too few sites, or that are all alike, are left out.
+        By pool; a pool of plants is one pool, whichever plant has it. Pools of too few sites, or
+        that are all alike, are left out.
     coverage90 : float
         Share of the truth inside of 90 % of the method's own spread; NaN where it has none.
     """
@@ -192,7 +196,11 @@ class Verification:
 
 
 def verify(
-    made: SpunUpSites, truth: SpunUpSites, unseen: NDArray[np.bool_], names: Sequence[str]
+    made: SpunUpSites,
+    truth: SpunUpSites,
+    unseen: NDArray[np.bool_],
+    names: Sequence[str],
+    after_cycle: bool = False,
 ) -> Verification:
     """Pools of a method beside the reference's, where nobody has learned and something grows.
 
@@ -201,25 +209,38 @@ def verify(
     made, truth : SpunUpSites
     unseen : bool (site,)
     names : sequence of str
-        Of the pools.
+        Of the pools, of plants ``<pool>.<plant>``.
+    after_cycle : bool
+        After a cycle of the model from what the method said, in which fast pools follow; intervals
+        are those of what it said, and are not judged then.
     """
+    said = made.after_cycle if after_cycle else made.pools
     counted = unseen & vegetated(truth) & (truth.used != FAILED)
     r2: dict[str, float] = {}
     inside, known_spread = 0, 0
-    for pool, name in enumerate(names):
-        mine, right = made.pools[counted, pool], truth.ended[counted, pool]
+    for name, columns in one_of_all_plants(names).items():
+        mine = said[np.ix_(counted, columns)].ravel()
+        right = truth.ended[np.ix_(counted, columns)].ravel()
         there = np.isfinite(right)
         if there.sum() < LEAST_SITES or right[there].std() <= 1e-9 * abs(right[there].mean()):
             continue
         # A site that the method lost counts as wrong: it is as far off as nothing at all.
         wrong = np.where(np.isfinite(mine[there]), mine[there], 0.0) - right[there]
         r2[name] = float(1.0 - np.mean(wrong**2) / right[there].var())
-        spread = made.spread[counted, pool][there]
+        spread = made.spread[np.ix_(counted, columns)].ravel()[there]
         with_spread = np.isfinite(spread) & np.isfinite(mine[there])
         inside += int((np.abs(wrong) <= COVERED_SD * spread)[with_spread].sum())
         known_spread += int(with_spread.sum())
-    coverage = inside / known_spread if known_spread else float("nan")
+    coverage = inside / known_spread if known_spread and not after_cycle else float("nan")
     return Verification(int(counted.sum()), r2, coverage)
+
+
+def one_of_all_plants(names: Sequence[str]) -> dict[str, list[int]]:
+    """Columns of each pool by its name without the plant."""
+    found: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        found.setdefault(name.partition(".")[0], []).append(column)
+    return found
 
 
 def familiar(made: SpunUpSites) -> NDArray[np.bool_]:

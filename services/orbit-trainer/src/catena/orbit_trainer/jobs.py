@@ -72,7 +72,7 @@ def pretrain_together(query: PretrainQuery, ctx: JobContext) -> ArtifactRef:
     return train_and_commit(training, about, sources, ctx, train_on_ray)
 
 
-@job(service=SERVICE, method="FineTune", query=FineTuneQuery, version=2)
+@job(service=SERVICE, method="FineTune", query=FineTuneQuery, version=3)
 def fine_tune(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
     """A checkpoint to one for a task, in the job's own process."""
     if query.task == "spin_up":
@@ -81,7 +81,7 @@ def fine_tune(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
     return train_and_commit(training, about, sources, ctx, run)
 
 
-@job(service=SERVICE, method="FineTune", query=FineTuneQuery, cpus=0, version=2)
+@job(service=SERVICE, method="FineTune", query=FineTuneQuery, cpus=0, version=3)
 def fine_tune_together(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
     """The same in the processes of a mesh, through Ray Train."""
     from catena.orbit_trainer.training.launch import train_on_ray

@@ -57,6 +57,7 @@ def fit_and_commit(query: FineTuneQuery, ctx: JobContext) -> ArtifactRef:
         members=sites.members,
         pools=facts.pools,
         about=facts.about,
+        plants=facts.plants,
         progress=progress,
     )
     test = split["test"]

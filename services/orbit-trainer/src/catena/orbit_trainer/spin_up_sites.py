@@ -2,7 +2,9 @@
 
 Beside the arrays (a safetensors file) there may be ``about.json``: ``pools`` (names), and if wanted
 ``units``, ``signed`` (of each pool, whether it may be negative), ``logarithmic_inputs`` (kind of
-input -> true, or one flag for each of its columns), ``generated`` (what of the sites formulas have
+input -> true, or one flag for each of its columns), ``plants`` (names: what is called
+``<what>.<plant>`` is of a plant, the input ``plants`` says which grow at a site, and names of all
+inputs stand in ``case.inputs``), ``generated`` (what of the sites formulas have
 made, e.g. weather), and whatever else belongs to them: the land model and its version, parameters
 and their ranges. All of it goes with the emulator unchanged.
 """
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from catena.models.plant_rows import PRESENCE, PlantRows
 from catena.orbit_trainer.tasks.spin_up import SpinUpSamples
 from catena.orbit_trainer.vocabulary import SpinUpSites
 from catena.shared.errors import InvalidData
@@ -48,6 +51,8 @@ class SiteFacts:
     logarithmic_inputs : mapping of str to bool or list of bool
     generated : tuple of str
         What of the sites formulas have made; empty: all of it is real.
+    plants : PlantRows, optional
+        How sites are parted by their plants; None where nobody names plants.
     about : mapping
         All of ``about.json``.
     """
@@ -57,6 +62,7 @@ class SiteFacts:
     logarithmic: tuple[bool, ...] = ()
     logarithmic_inputs: Mapping[str, Any] = field(default_factory=dict)
     generated: tuple[str, ...] = ()
+    plants: PlantRows | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -112,7 +118,27 @@ def site_facts(sites: SpinUpSites, about: Any) -> SiteFacts:
     if not _list(generated, str):
         raise InvalidData(f"generated in {ABOUT}: wanted a list of what formulas made, in words")
     logarithmic = tuple(not (sites.linear or one) for one in signed)
-    return SiteFacts(pools, tuple(units), logarithmic, inputs, tuple(generated), about)
+    plants = _plants(about, pools)
+    return SiteFacts(pools, tuple(units), logarithmic, inputs, tuple(generated), plants, about)
+
+
+def _plants(about: Mapping[str, Any], pools: tuple[str, ...]) -> PlantRows | None:
+    """How sites are parted by their plants, by what the file says of itself."""
+    plants = about.get("plants", [])
+    if not _list(plants, str) or len(set(plants)) != len(plants):
+        raise InvalidData(f"plants in {ABOUT}: wanted a list of names, each once")
+    if not plants:
+        return None
+    case = about.get("case", {})
+    inputs = case.get("inputs", {}) if isinstance(case, dict) else {}
+    if not isinstance(inputs, dict) or not all(_list(one, str) for one in inputs.values()):
+        raise InvalidData(f"case.inputs in {ABOUT}: wanted names of the numbers of each kind")
+    if list(inputs.get(PRESENCE, [])) != plants:
+        raise InvalidData(
+            f"{ABOUT} names the plants {', '.join(plants)}; the same, in the same order, were "
+            f"wanted in case.inputs.{PRESENCE}, of an input that says which grow at a site"
+        )
+    return PlantRows.of(plants, pools, inputs)
 
 
 def read_samples(facts: SiteFacts, arrays: dict[str, NDArray[Any]]) -> tuple[SpinUpSamples, Split]:

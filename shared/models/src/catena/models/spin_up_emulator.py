@@ -13,6 +13,7 @@ from torch import Tensor
 
 from catena.models.column_scale import ColumnScale
 from catena.models.orbit_spin_up import OrbitSpinUp, SpinUpConfig
+from catena.models.plant_rows import PlantRows, Rows
 from catena.models.spin_up_trust import ErrorSize, KnownSites, conformal_factors
 
 __all__ = ["Prediction", "SpinUpEmulator", "SpinUpScales"]
@@ -113,6 +114,8 @@ class SpinUpEmulator:
         Names, in their order.
     about : mapping, optional
         What the sites of training say of themselves, as JSON holds it.
+    rows : PlantRows, optional
+        With it the model sees rows of one plant each, and a site is put together of its rows.
 
     Raises
     ------
@@ -127,16 +130,19 @@ class SpinUpEmulator:
         members: Sequence[Mapping[str, Tensor]],
         pools: Sequence[str] = (),
         about: Mapping[str, Any] | None = None,
+        rows: PlantRows | None = None,
     ) -> None:
         lacking = [kind.name for kind in config.inputs if kind.name not in scales.inputs]
         if lacking:
             raise ValueError(f"scales of {sorted(scales.inputs)}; {', '.join(lacking)} wanted too")
-        if not members or (pools and len(pools) != config.targets):
+        known = config.targets if rows is None else len(rows.output)
+        told = config.targets if rows is None else len(rows.outputs)
+        if not members or (pools and len(pools) != known) or told != config.targets:
             raise ValueError(
-                f"weights of {len(members)} models, names of {len(pools)} pools; wanted one model "
-                f"at least, and {config.targets} names"
+                f"weights of {len(members)} models, names of {len(pools)} pools, {told} numbers of "
+                f"a row; wanted one model at least, {known} names and {config.targets} numbers"
             )
-        self.config, self.scales = config, scales
+        self.config, self.scales, self.rows = config, scales, rows
         self.pools, self.about = tuple(pools), dict(about or {})
         self.trust: Trust | None = None
         self.models = [_loaded(config, weights) for weights in members]
@@ -155,7 +161,9 @@ class SpinUpEmulator:
             When a kind lacks or has another shape, or kinds are of different numbers of sites, or
             of none.
         """
-        return self.scales.targets.restored(self._said(self._normalised(inputs)).mean(0))
+        inputs, rows = self._by_row(inputs)
+        made = self.scales.targets.restored(self._said(self._normalised(inputs)).mean(0))
+        return self._by_site(made, rows)
 
     def judged(self, inputs: Mapping[str, ArrayLike]) -> Prediction:
         """Pools with the interval of each, and how unfamiliar sites are.
@@ -173,16 +181,20 @@ class SpinUpEmulator:
         trust = self.trust
         if trust is None:
             raise ValueError("this emulator has no intervals; train it with sites of validation")
+        inputs, rows = self._by_row(inputs)
         normalised = self._normalised(inputs)
         said = self._said(normalised)
         mean, half = said.mean(0), trust.size.at(_features(said, normalised)) * trust.factors
         targets, sd = self.scales.targets, half / NORMAL_90
+        away = trust.known.unfamiliar(_places(normalised))
+        if self.rows is not None and rows is not None:
+            away = self.rows.largest(away, rows)
         return Prediction(
-            targets.restored(mean),
-            (targets.restored(mean + sd) - targets.restored(mean - sd)) / 2,
-            targets.restored(mean - half),
-            targets.restored(mean + half),
-            trust.known.unfamiliar(_places(normalised)),
+            self._by_site(targets.restored(mean), rows),
+            self._by_site((targets.restored(mean + sd) - targets.restored(mean - sd)) / 2, rows),
+            self._by_site(targets.restored(mean - half), rows),
+            self._by_site(targets.restored(mean + half), rows),
+            away,
         )
 
     def calibrate(
@@ -206,6 +218,12 @@ class SpinUpEmulator:
         training, validation : int64 arrays
             Rows.
         """
+        inputs, rows = self._by_row(inputs)
+        if self.rows is not None and rows is not None:
+            pools = self.rows.targets(pools, rows)
+            training, validation = (
+                np.flatnonzero(np.isin(rows.site, part)) for part in (training, validation)
+            )
         normalised = self._normalised(inputs)
         said = self._said(normalised)
         features, places = _features(said, normalised), _places(normalised)
@@ -234,6 +252,8 @@ class SpinUpEmulator:
             "about": self.about,
             "members": len(self.models),
         }
+        if self.rows is not None:
+            found["rows"] = self.rows.to_dict()
         if self.trust is not None:
             found["factors"] = self.trust.factors.tolist()
             found["edge"] = self.trust.known.edge
@@ -263,6 +283,7 @@ class SpinUpEmulator:
                 members,
                 values["pools"],
                 values["about"],
+                PlantRows.from_dict(values["rows"]) if "rows" in values else None,
             )
             if "factors" in values:
                 parts = {name.removeprefix("size."): one for name, one in arrays.items()}
@@ -276,6 +297,18 @@ class SpinUpEmulator:
                 f"what an emulator is made of lacks or is something else: {error!r}; train it again"
             ) from error
         return made
+
+    def _by_row(
+        self, inputs: Mapping[str, ArrayLike]
+    ) -> tuple[Mapping[str, ArrayLike], Rows | None]:
+        """Inputs of what the model sees: of rows, where it knows plants apart."""
+        if self.rows is None:
+            return inputs, None
+        rows = self.rows.rows(inputs)
+        return self.rows.inputs(inputs, rows), rows
+
+    def _by_site(self, outputs: Array, rows: Rows | None) -> Array:
+        return outputs if self.rows is None or rows is None else self.rows.pools(outputs, rows)
 
     def _normalised(self, inputs: Mapping[str, ArrayLike]) -> dict[str, Tensor]:
         lacking = [kind.name for kind in self.config.inputs if kind.name not in inputs]

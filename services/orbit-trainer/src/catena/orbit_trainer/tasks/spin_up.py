@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch.nn.functional import huber_loss
 from catena.models.column_scale import ColumnScale
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_spin_up import InputKind, OrbitSpinUp, SpinUpConfig, initial_spin_up
+from catena.models.plant_rows import PlantRows, Rows
 from catena.models.spin_up_emulator import SpinUpEmulator, SpinUpScales
 from catena.orbit_trainer.batches import Batch
 from catena.orbit_trainer.engines.native import NativeEngine
@@ -86,6 +87,27 @@ class SpinUpSamples:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def by_plant(self, plants: PlantRows) -> tuple[Self, Rows]:
+        """As rows of one plant each, and which rows these are.
+
+        Raises
+        ------
+        InvalidData
+            When the inputs do not say which plants sites have.
+        """
+        try:
+            rows = plants.rows(self.inputs)
+        except ValueError as error:
+            raise InvalidData(f"sites cannot be parted by their plants: {error}") from error
+        chosen = self.logarithmic_inputs or {}
+        return replace(
+            self,
+            inputs=plants.inputs(self.inputs, rows),
+            targets=plants.targets(self.targets, rows),
+            logarithmic=plants.folded_pools(self.logarithmic),
+            logarithmic_inputs={kind: plants.folded(flags, kind) for kind, flags in chosen.items()},
+        ), rows
 
     def scales(self, rows: ArrayLike | None = None) -> SpinUpScales:
         """Scales of inputs and targets, by the sites that are trained on.
@@ -281,6 +303,7 @@ def fit_emulator(
     members: int = 1,
     pools: Sequence[str] = (),
     about: Mapping[str, Any] | None = None,
+    plants: PlantRows | None = None,
     device: torch.device | str = "cpu",
     progress: Progress = lambda fraction, message: None,
 ) -> tuple[SpinUpEmulator, list[History]]:
@@ -308,6 +331,8 @@ def fit_emulator(
         Names of the targets.
     about : mapping, optional
         What the sites say of themselves, as JSON holds it.
+    plants : PlantRows, optional
+        With it plants learn from each other: a row for each plant of a site.
     device : torch.device or str
     progress : callable
 
@@ -326,8 +351,12 @@ def fit_emulator(
     """
     if members < 1:
         raise InvalidRequest(f"{members} members; wanted 1 at least")
-    held_out = np.asarray(validation, np.int64)
-    own = np.setdiff1d(np.arange(len(samples)), held_out) if rows is None else np.asarray(rows)
+    sites_held_out = np.asarray(validation, np.int64)
+    sites = np.setdiff1d(np.arange(len(samples)), sites_held_out) if rows is None else rows
+    whole, held_out, own = samples, sites_held_out, np.asarray(sites, np.int64)
+    if plants is not None:
+        samples, parted = whole.by_plant(plants)
+        held_out, own = (np.flatnonzero(np.isin(parted.site, part)) for part in (held_out, own))
     scales, config = samples.scales(own), spin_up_config(samples, backbone)
     error = PoolError(scales.targets, samples.targets[own])
     weights, histories = [], []
@@ -347,13 +376,13 @@ def fit_emulator(
             folder=folder / f"member{member}" if member else folder,
             progress=_part(progress, member, members),
             validation=looks,
-            about={"config": config.to_dict(), "sites": len(own)},
+            about={"config": config.to_dict(), "sites": len(sites)},
         )
         weights.append(task.adaptation.merged(made.weights))
         histories.append(made.history)
-    emulator = SpinUpEmulator(config, scales, weights, pools, about)
-    if held_out.size:
-        emulator.calibrate(samples.inputs, samples.targets, own, held_out)
+    emulator = SpinUpEmulator(config, scales, weights, pools, about, plants)
+    if sites_held_out.size:
+        emulator.calibrate(whole.inputs, whole.targets, np.asarray(sites, np.int64), sites_held_out)
     return emulator, histories
 
 
