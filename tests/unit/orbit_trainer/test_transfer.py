@@ -82,7 +82,7 @@ def test_downscaling_keeps_blocks_and_aggregation(pretrained: Pretrained) -> Non
     kept = {name.split(".")[0] for name in task.transfer.weights}
     assert kept == {"blocks", "embedding"}
     assert {name.split(".")[0] for name in task.transfer.new} == {
-        "embedding", "gather", "head", "spread",
+        "embedding", "gather", "head", "linear", "spread",
     }  # fmt: skip
     assert [name for name in task.transfer.new if name.startswith("embedding")] == [
         "embedding.resolution.weight",
