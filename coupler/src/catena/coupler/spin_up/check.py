@@ -49,7 +49,8 @@ class CheckPlan:
         (:mod:`.polish`). A site that is near after it runs a cycle as it is, and both cycles are
         judged together. A site that passes goes on for :data:`LONG_YEARS` in all, and these decide.
     chunk_cycles : int
-        Length of one try of the fallback, which is judged as a whole.
+        Length of one try of the fallback, which is judged as a whole: an even number, for what
+        alternates from cycle to cycle.
     patience : int
         Tries from the state that a site has; then it begins from bare ground.
     tries : int
@@ -61,9 +62,9 @@ class CheckPlan:
     criterion: Criterion = field(default_factory=Criterion)
     settle_cycles: int = 1
     polish: int = 10
-    chunk_cycles: int = 3
+    chunk_cycles: int = 4
     patience: int = 6
-    tries: int = 20
+    tries: int = 15
     native: Native = field(default_factory=Native)
 
     def __post_init__(self) -> None:
