@@ -112,3 +112,29 @@ def test_pools_without_a_name_and_inputs_that_are_not_there_are_refused() -> Non
     facts = site_facts(SITES, {"logarithmic_inputs": {"forcing": True}})
     with pytest.raises(InvalidData, match="forcing are logarithmic; the file has the inputs stat"):
         read_samples(facts, arrays())
+
+
+def test_plants_are_read_by_their_names() -> None:
+    about = {
+        "plants": ["oak", "grass"],
+        "case": {"inputs": {"plants": ["oak", "grass"], "states": ["litter", "leafc.oak"]}},
+    }
+    facts = site_facts(SITES, about)
+    assert facts.plants is not None
+    assert facts.plants.plants == ("oak", "grass")
+    assert set(facts.plants.sources) == {"states"}
+    assert site_facts(SITES, {}).plants is None
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"plants": "oak"}, "plants in about.json: wanted a list of names"),
+        ({"plants": ["oak"]}, "wanted in case.inputs.plants"),
+        ({"plants": ["oak"], "case": {"inputs": {"plants": ["elm"]}}}, "names the plants oak"),
+        ({"plants": ["oak"], "case": {"inputs": [1]}}, "wanted names of the numbers of each kind"),
+    ],
+)
+def test_plants_that_do_not_fit_are_refused(about: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidData, match=said):
+        site_facts(SITES, about)

@@ -13,6 +13,7 @@ from support.orbit_training import trained
 from catena.models.column_scale import ColumnScale
 from catena.models.orbit import Orbit, initialise
 from catena.models.orbit_config import OrbitConfig
+from catena.models.plant_rows import PRESENCE, PlantRows
 from catena.models.spin_up_emulator import SpinUpEmulator
 from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.spin_up import (
@@ -168,3 +169,40 @@ def test_bad_samples_are_refused() -> None:
     emulator_scales = samples.scales()
     with pytest.raises(ValueError, match="weights of another emulator"):
         SpinUpEmulator(spin_up_config(samples, BACKBONE), emulator_scales, [{}])
+
+
+def test_plants_learn_from_each_other(tmp_path: Path) -> None:
+    """A plant that grows at a few sites only is learned from what the others do."""
+    random = np.random.default_rng(4)
+    count = 600
+    there = np.zeros((count, 2))
+    there[:, 0], there[::60, 1] = 1.0, 1.0
+    there[::60, 0] = 0.0
+    growth = random.uniform(0.5, 2.0, (count, 1))
+    leaves = np.where(there > 0, 100.0 * growth, np.nan)
+    pools = np.concatenate([leaves, 1000.0 * growth], axis=1)
+    names = ("leafc.oak", "leafc.grass", "soil4c")
+    samples = SpinUpSamples({"growth": growth, PRESENCE: there}, pools)
+    plants = PlantRows.of(("oak", "grass"), names, {PRESENCE: ["oak", "grass"]})
+    settings = TrainingSettings(steps=120, batch=64, learning_rate=5e-3, validate_every=60)
+    chosen_on = np.arange(480, 540)
+    fitted, _ = fit_emulator(
+        samples, BACKBONE, settings, tmp_path, validation=chosen_on, pools=names, plants=plants
+    )
+    assert fitted.config.targets == 2
+    emulator = SpinUpEmulator.from_parts(json.loads(json.dumps(fitted.to_dict())), fitted.arrays())
+    there = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    growth = np.array([[1.7], [1.7], [0.8]])
+    made = emulator.judged({"growth": growth, PRESENCE: there})
+    right = np.array([[np.nan, 170.0, 1700.0], [170.0, np.nan, 1700.0], [80.0, 80.0, 800.0]])
+    np.testing.assert_allclose(made.mean, right, rtol=0.08)
+    assert made.unfamiliar.shape == (3,)
+    # It never saw both of them together.
+    assert made.unfamiliar[2] > made.unfamiliar[1]
+
+
+def test_plants_that_nobody_names_are_refused(tmp_path: Path) -> None:
+    samples = planted(20)
+    plants = PlantRows.of(("oak",), ("wood", "litter"), {PRESENCE: ["oak"]})
+    with pytest.raises(InvalidData, match="cannot be parted by their plants"):
+        fit_emulator(samples, BACKBONE, TrainingSettings(steps=1, batch=4), tmp_path, plants=plants)

@@ -67,6 +67,14 @@ def test_whatever_is_predicted_the_state_can_be(pools: Any, years: int) -> None:
     CASE.run(spun.state, 1)
 
 
+def test_a_plant_owes_less_carbon_than_it_has() -> None:
+    said = CASE.equilibrium()
+    oak = np.isfinite(said[:, 4])
+    said[oak, 4] = -10.0 * said[oak, 3]
+    values = _Says(ABOUT[0], said).run(CASE).state.values
+    np.testing.assert_array_equal(values[oak, 4], -0.5 * said[oak, 3])
+
+
 @pytest.mark.parametrize("years", [0, 20])
 def test_what_can_be_is_put_in_as_it_is_and_nothing_is_multiplied(years: int) -> None:
     truth = CASE.equilibrium()

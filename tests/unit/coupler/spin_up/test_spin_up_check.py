@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
 from support.linear_land import LAYOUT, LinearLand, LinearState
 from support.spin_up_cases import case
 
-from catena.coupler.spin_up.case import Floats, Stretch
+from catena.coupler.spin_up.case import Floats, Sites, Stretch
 from catena.coupler.spin_up.check import AS_IT_WAS, NATIVE, POLISHED, CheckPlan, check_and_fall_back
 from catena.coupler.spin_up.judge import Criterion, judge
 from catena.coupler.spin_up.native import Native
@@ -141,6 +141,38 @@ def test_a_rhythm_of_several_cycles_is_judged_as_a_whole() -> None:
     assert not judge(one, pools, 10, LAYOUT).passes(Criterion()).any()
     lost = Stretch(LinearState(pools), 3, nee * np.nan, whole, {}, pools * np.nan)
     assert not judge(lost, pools, 30, LAYOUT).passes(Criterion()).any()
+
+
+class Rhythm(LinearLand):
+    """Every other cycle gives back what the one before has taken up."""
+
+    swing = np.array([0.0, 1.5, 1.5, 4.0])
+    ran = 0
+
+    def run(self, state: LinearState, cycles: int, **modes: Any) -> Stretch[LinearState]:
+        made = super().run(state, cycles, **modes)
+        signs = np.where((self.ran + np.arange(cycles)) % 2 == 0, 1.0, -1.0)
+        type(self).ran += cycles
+        return replace(made, nee=made.nee + self.swing[: self.sites, np.newaxis] * signs)
+
+    def part(self, sites: Sites) -> Self:
+        made = super().part(sites)
+        made.swing = self.swing[sites]
+        return made
+
+
+def test_a_site_that_is_near_after_a_solution_settles_and_both_cycles_count() -> None:
+    land = Rhythm(LITTER)
+    Rhythm.ran = 0
+    good = SpunUp(LinearState(land.equilibrium()), np.full(4, 20.0))
+    plan = CheckPlan(polish=1, chunk_cycles=4, tries=2, native=LONG)
+    checked = check_and_fall_back(land, good, plan)
+    assert checked.passed.all()
+    # One solution after the settling cycle, one cycle that is near, one more: judged together.
+    assert checked.used[1] == checked.used[2] == POLISHED
+    np.testing.assert_allclose(checked.nee[1:3], 0.0, atol=0.05)
+    # A swing beyond twice the limit is not near: the fallback's even number of cycles balances it.
+    assert checked.used == (AS_IT_WAS, POLISHED, POLISHED, NATIVE)
 
 
 def test_small_fluxes_of_what_has_hardly_grown_are_no_equilibrium() -> None:
