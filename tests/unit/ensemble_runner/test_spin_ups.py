@@ -201,6 +201,10 @@ def test_sites_that_fail_are_spun_up_on_and_told(
     assert not result["passed_first"].any(), "four years are no spin-up"
     assert set(about["why"]) == {str(site) for site in range(9)}
     assert (result["fallback_years"] >= 10).all() and about["sites"]["as it was"] == 0
+    kept = about["conservation"]
+    assert kept["sites"] == 9 and kept["carbon"] > 10 * kept["nitrogen"] > 0
+    # Of hundreds of gC that go through a column in a year.
+    assert kept["carbon_error"] < 1e-8 and kept["nitrogen_error"] < 1e-9
     assert "NEE" in made.read_bytes("report.html").decode()
 
 

@@ -22,6 +22,7 @@ from catena.ensemble_runner.models import Model, open_model
 from catena.ensemble_runner.queries import CompareSpinUpsQuery, SpinUpQuery
 from catena.ensemble_runner.spin_block import SpinUpWork, check_plan
 from catena.ensemble_runner.spin_compared import Compared, Contender
+from catena.ensemble_runner.spin_conservation import conservation
 from catena.ensemble_runner.spin_inputs import method_plan, read_sites
 from catena.ensemble_runner.spin_lessons import lesson_of, unseen_sites
 from catena.ensemble_runner.spin_methods import ABOUT, SITES
@@ -85,6 +86,8 @@ def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
     if query.lessons is not None:
         ctx.progress(0.92, "what can be learned")
         lessons = _write_lessons(case, sites, done, query.lessons, made_up, ctx)
+    ctx.progress(0.95, "carbon and nitrogen")
+    kept = conservation(case, done.state)
     ctx.progress(0.96, "writing")
     states = SiteStates(
         version=model_version(),
@@ -110,6 +113,7 @@ def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
         "passed_first": int(made.passed_first.sum()),
         "years": {name: float(np.nanmean(getattr(made, name))) for name in _YEARS},
         "why": {str(site): text for site, text in made.why.items()},
+        "conservation": kept.to_dict(),
         "lessons": lessons,
         "restarts": written,
     }
@@ -117,7 +121,7 @@ def spin_up(query: SpinUpQuery, ctx: JobContext) -> ArtifactRef:
     ctx.writer.write_json(COSTS, dict(made.cpu_s))
     page = single_page(
         title, label, made, sites, case,
-        check=check_plan(query.check, case.cycle_years),
+        check=check_plan(query.check, case.cycle_years), kept=kept,
         facts=_facts(query, sites), notices=_notices(made_up),
     )  # fmt: skip
     ctx.writer.write_bytes("report.html", page.encode())

@@ -10,6 +10,7 @@ from catena.coupler.spin_up.check import CheckPlan
 from catena.coupler.spin_up.embedded_case import EmbeddedCase
 from catena.ensemble_runner import spin_plots as plots
 from catena.ensemble_runner.spin_compared import mean_of_cells, median_abs
+from catena.ensemble_runner.spin_conservation import Conservation
 from catena.ensemble_runner.spin_fallback import fallback_section
 from catena.ensemble_runner.spin_result import FAILED, SpunUpSites
 from catena.ensemble_runner.spin_sites import SpinUpSites
@@ -39,6 +40,7 @@ def single_page(
     case: EmbeddedCase,
     *,
     check: CheckPlan,
+    kept: Conservation,
     facts: Sequence[tuple[str, str]],
     notices: Sequence[str],
 ) -> str:
@@ -52,6 +54,7 @@ def single_page(
     sites : SpinUpSites
     case : EmbeddedCase
     check : CheckPlan
+    kept : Conservation
     facts : sequence of (str, str)
         About the data.
     notices : sequence of str
@@ -82,11 +85,24 @@ def single_page(
             Section("What was spun up", [Facts(described)]),
             Section("How quiet, and at which cost?", _quiet(made, sites, check.criterion.nee)),
             fallback_section(lat, lon, sites.cell, made, label),
+            Section("Is nothing lost?", [Text(_kept(kept))]),
             Section("Words", [Terms(GLOSSARY)]),
         ],
         footer="Written by catena. The page is complete in itself and loads nothing.",
     )
     return render(page)
+
+
+def _kept(kept: Conservation) -> str:
+    """What the states hold, and how well the model conserves it, in words."""
+    if not kept.sites:
+        return "No state can be run: nothing can be said of what they hold."
+    return (
+        f"The columns hold {number(kept.carbon, 4)} gC and {number(kept.nitrogen, 4)} gN m⁻² on "
+        f"average. A cycle of the model from {kept.sites:,} of the states changes what a column "
+        "holds by what its fluxes say: the largest gap is "
+        f"{number(kept.carbon_error, 2)} gC and {number(kept.nitrogen_error, 2)} gN m⁻² yr⁻¹."
+    )
 
 
 def _quiet(made: SpunUpSites, sites: SpinUpSites, limit: float) -> list[Block]:
