@@ -14,7 +14,7 @@ from catena.coupler.spin_up.anderson import Anderson, mixed
 from catena.coupler.spin_up.case import Cascade, Floats, Sites, Stretch
 from catena.coupler.spin_up.native import Native
 from catena.coupler.spin_up.plug_in import SpinUp, spin_up_method, spin_ups
-from catena.coupler.spin_up.sasu import Sasu, steady_pools, steady_state
+from catena.coupler.spin_up.sasu import Sasu, can_live, steady_pools, steady_state
 from catena.shared.errors import FailedPrecondition, InvalidRequest, NotFound
 
 LITTER = np.array([100.0, 350.0, 20.0, 900.0])
@@ -87,6 +87,27 @@ def test_what_hardly_decays_keeps_its_pool() -> None:
     made = steady_pools(stretch, land.layout, 10)
     assert np.isnan(made[2, 2])
     assert np.isfinite(made[[0, 1, 3], 2]).all() and not np.isinf(made).any()
+
+
+def test_a_site_that_dies_keeps_its_soil() -> None:
+    """Its steady state is nothing, from which no run can begin."""
+    made = case(members=2, cells=2, years=2)
+    run = made.run(Native(ad_years=40, final_years=2).run(made).state, 1)
+    assert run.cascade is not None
+    litter = run.cascade.litter.copy()
+    litter[1] *= 1e-6
+    dies = replace(run, cascade=replace(run.cascade, litter=litter))
+    pools = steady_pools(dies, made.layout, made.cycle_years)
+    assert np.isnan(pools[1]).all() and not np.isnan(pools[0]).all()
+    assert made.run(made.with_pools(run.state, pools), 1).failed == {}
+    # Debts of a plant count: what is left of the column has to be more than they are.
+    wood = made.layout.names.index("soil4c")
+    few = np.full_like(run.pools, np.nan)
+    few[:, :wood] = 0.0
+    few[:, wood] = 60.0
+    assert can_live(few, np.zeros_like(run.pools), made.layout).all()
+    owing = np.where([pool.signed for pool in made.layout.pools], -20.0, 0.0)
+    assert not can_live(few, np.broadcast_to(owing, few.shape), made.layout).any()
 
 
 def test_the_analytic_state_leaves_an_equilibrium_alone() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from catena.coupler.spin_up.anderson import mixed
 from catena.coupler.spin_up.case import Floats, S, Sites, Stretch
 from catena.coupler.spin_up.layout import PoolLayout
-from catena.coupler.spin_up.sasu import steady_pools
+from catena.coupler.spin_up.sasu import can_live, steady_pools
 
 DEPTH = 2
 """Solutions before the last one that are looked at."""
@@ -79,7 +79,10 @@ class Polisher:
         guess = mixed(np.nan_to_num(g), np.nan_to_num(f), moves, changes, weights)[:, :-1]
         g = g[:, :-1]
         guess = np.clip(guess, g - LARGEST, g + LARGEST)
-        return np.where(usable[:, :-1], np.exp(guess), steady)
+        made = np.where(usable[:, :-1], np.exp(guess), steady)
+        poor = ~can_live(made, run.pools, self._layout)
+        made[poor] = steady[poor]
+        return made
 
 
 def _balance(run: Stretch[S]) -> Floats:

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catena.coupler.spin_up.case import Cascade, Floats, LandCase, S, Stretch
 from catena.coupler.spin_up.layout import PoolLayout
 from catena.coupler.spin_up.native import accelerated, whole_cycles
 from catena.coupler.spin_up.plug_in import Progress, SpinUp, SpunUp, quiet
 from catena.shared.errors import InvalidRequest
+
+LEAST_CARBON = 50.0
+"""gC m-2 that the steady state of a soil holds, debts of plants taken off: with less nothing grows
+there, and a state of less is none that a run can begin from."""
 
 
 def steady_state(cascade: Cascade) -> Floats:
@@ -55,7 +60,8 @@ def steady_pools(stretch: Stretch[S], layout: PoolLayout, cycle_years: int) -> F
     Returns
     -------
     float64 (site, pool)
-        For :meth:`LandCase.with_pools`: NaN for what stays or follows.
+        For :meth:`LandCase.with_pools`: NaN for what stays or follows. All of a site stays where
+        next to nothing fell in the cycle: what dies loses its soil by itself.
     """
     if stretch.cascade is None:
         raise InvalidRequest("the stretch came without the matrix of its decomposition")
@@ -73,7 +79,25 @@ def steady_pools(stretch: Stretch[S], layout: PoolLayout, cycle_years: int) -> F
     slow[~((slow > 0.0) & np.isfinite(slow))] = np.nan
     made = np.full(stretch.pools.shape, np.nan)
     made[:, at] = slow
+    made[~can_live(made, stretch.pools, layout)] = np.nan
     return made
+
+
+def can_live(solved: Floats, pools: Floats, layout: PoolLayout) -> NDArray[np.bool_]:
+    """Sites that hold :data:`LEAST_CARBON` with other pools, bool (site,).
+
+    Parameters
+    ----------
+    solved : float64 (site, pool)
+        NaN for pools that stay.
+    pools : float64 (site, pool)
+    layout : PoolLayout
+    """
+    soil = np.array([pool.pft < 0 and pool.units == "gC m-2" for pool in layout.pools])
+    debts = np.array([pool.units == "gC m-2" and pool.signed for pool in layout.pools])
+    left = np.where(np.isnan(solved), pools, solved)
+    whole = np.nansum(left[:, soil], axis=1) + np.nansum(np.minimum(left[:, debts], 0.0), axis=1)
+    return np.asarray(whole >= LEAST_CARBON)
 
 
 @dataclass(frozen=True)
