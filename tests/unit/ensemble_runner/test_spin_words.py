@@ -66,11 +66,11 @@ def test_methods_of_one_kind_are_told_apart_by_their_years_or_a_number() -> None
 
 
 def test_facts_of_the_check_are_those_of_its_plan() -> None:
-    asked = SpinUpCheck(limit=0.5, drift=2.0, settle_cycles=2, no_polish=True, fallback_years=60)
+    asked = SpinUpCheck(limit=0.5, drift=2.0, settle_cycles=2, no_polish=True, fallback_years=45)
     told = dict(check_words(check_plan(asked, 2), 2))
     assert "NEE below 0.5" in told["A site passes"] and "pool below 2 " in told["A site passes"]
     assert told["Before it is judged"] == "2 cycles to settle, then not polished"
-    assert told["Fallback"] == "up to 60 years"
+    assert told["Fallback"] == "up to 48 years"
     longer = check_plan(SpinUpCheck(), 10)
     assert "from bare ground" in dict(check_words(longer, 10))["Fallback"]
     assert dict(check_words(check_plan(SpinUpCheck(no_fallback=True), 2), 2))["Fallback"] == "none"
