@@ -333,8 +333,8 @@ def trusting(case: LandCase[S], spun: SpunUp[S], *_: object) -> Checked[S]:
     """The check without its judgement: a method is believed."""
     every, none = np.ones(case.sites, dtype=bool), np.zeros(case.sites)
     return Checked(
-        spun.state, (AS_IT_WAS,) * case.sites, ((),) * case.sites, every, every, spun.years, none,
-        none, none, none, none, none, case.pools(spun.state),
+        spun.state, (AS_IT_WAS,) * case.sites, ((),) * case.sites, every, every, spun.years,
+        case.pools(spun.state), none, none, none, none, none, none, case.pools(spun.state),
     )  # fmt: skip
 
 
@@ -394,7 +394,12 @@ def test_the_check_finds_pools_that_cannot_be_where_nothing_refused_them(
 ) -> None:
     """The third line."""
 
+    whole = EmbeddedPools.put
+
     def put(self: EmbeddedPools, state: State, pools: Array) -> State:
+        known = pools[~np.isnan(pools)]
+        if np.isfinite(known).all() and (known >= -1e3).all():
+            return whole(self, state, pools)  # what the check itself puts in
         made = state.copy()
         site, column = np.nonzero((self._index >= 0) & ~np.isnan(pools))
         made.values[site, 0, self._index[site, column]] = pools[site, column]

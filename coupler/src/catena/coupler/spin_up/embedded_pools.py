@@ -137,8 +137,10 @@ class EmbeddedPools:
         self._follow(state.values[:, 0], values, given)
         self._without(values, given)
         whole = self.stocks(made).carbon
-        if (whole[alive] <= 0.0).any():
-            at = int(np.flatnonzero(alive & (whole <= 0.0))[0])
+        # Others are what the model made of them: where all has died plants owe a little.
+        nothing = changed.any(axis=1) & (whole <= 0.0)
+        if nothing.any():
+            at = int(np.argmax(nothing))
             raise InvalidData(
                 f"site {at} would hold {whole[at]:g} gC m-2; a site without carbon has no plants "
                 "that could come back"

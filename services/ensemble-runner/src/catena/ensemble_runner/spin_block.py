@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from catena.coupler.embedded.state import State
 from catena.coupler.spin_up.check import (
     AS_IT_WAS,
+    LONG_YEARS,
     POLISHED,
     Checked,
     CheckPlan,
@@ -98,10 +99,12 @@ def check_plan(asked: SpinUpCheck, cycle_years: int) -> CheckPlan:
     usual = CheckPlan()
     limits = Criterion()
     tries = usual.tries
+    # A few short cycles may balance by chance while a state goes on to fall.
+    chunk = max(usual.chunk_cycles, math.ceil(LONG_YEARS / cycle_years))
     if asked.no_fallback:
         tries = 0
     elif asked.fallback_years is not None:
-        tries = math.ceil(asked.fallback_years / (usual.chunk_cycles * cycle_years))
+        tries = math.ceil(asked.fallback_years / (chunk * cycle_years))
     return CheckPlan(
         criterion=Criterion(
             nee=limits.nee if asked.limit is None else asked.limit,
@@ -109,6 +112,7 @@ def check_plan(asked: SpinUpCheck, cycle_years: int) -> CheckPlan:
         ),
         settle_cycles=usual.settle_cycles if asked.settle_cycles is None else asked.settle_cycles,
         polish=0 if asked.no_polish else usual.polish,
+        chunk_cycles=chunk,
         tries=tries,
     )
 
