@@ -70,7 +70,7 @@ def test_facts_of_the_check_are_those_of_its_plan() -> None:
     told = dict(check_words(check_plan(asked, 2), 2))
     assert "NEE below 0.5" in told["A site passes"] and "pool below 2 " in told["A site passes"]
     assert told["Before it is judged"] == "2 cycles to settle, then not polished"
-    assert told["Fallback"] == "up to 48 years"
+    assert told["Fallback"] == "up to 50 years"
     longer = check_plan(SpinUpCheck(), 10)
     assert "from bare ground" in dict(check_words(longer, 10))["Fallback"]
     assert dict(check_words(check_plan(SpinUpCheck(no_fallback=True), 2), 2))["Fallback"] == "none"

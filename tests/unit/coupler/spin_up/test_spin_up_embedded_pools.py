@@ -219,3 +219,25 @@ def test_nothing_but_a_living_site_as_it_is_takes_pools(grown: tuple[EmbeddedCas
         made.with_pools(made.cold_start(), bare)
     with pytest.raises((InvalidData, NotFound), match="there is no pool soil5c"):
         made.layout.at(["soil5c"])
+
+
+def test_a_site_that_died_by_itself_does_not_refuse_the_pools_of_others(
+    grown: tuple[EmbeddedCase, State],
+) -> None:
+    """Its plants owe some carbon, and nothing else is left."""
+    made, state = grown
+    dead = state.copy()
+    owing = [pool.name.startswith("cpool") for pool in made.layout.pools]
+    index = made._places._index[0]
+    dead.values[0, 0, index[index >= 0]] = 0.0
+    dead.values[0, 0, index[(index >= 0) & np.array(owing)]] = -5.5
+    assert made.stocks(dead).carbon[0] < 0.0
+    pools = nothing(made)
+    pools[1, made.layout.names.index("soil4c")] = 4000.0
+    after = made.with_pools(dead, pools)
+    np.testing.assert_array_equal(after.values[0], dead.values[0])
+    assert made.pools(after)[1, made.layout.names.index("soil4c")] == 4000.0
+    pools[0, made.layout.names.index("litr1c")] = 0.1
+    pools[0, made.layout.names.index("litr1n")] = 0.01
+    with pytest.raises(InvalidData, match="site 0 would hold -"):
+        made.with_pools(dead, pools)
