@@ -1,0 +1,1 @@
+"""What an explanation says: checks against process knowledge, words, plots, the page."""
