@@ -295,6 +295,38 @@ class EvaluateForecastsResponse(_message.Message):
     job: _jobs_pb2.Job
     def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
 
+class DrawSamplesRequest(_message.Message):
+    __slots__ = ("forecaster", "basins", "issues", "stride", "count", "background", "archive", "without_weather", "seed", "title", "validate_only")
+    FORECASTER_FIELD_NUMBER: _ClassVar[int]
+    BASINS_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    BACKGROUND_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVE_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_WEATHER_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    forecaster: _artifacts_pb2.ArtifactRef
+    basins: Basins
+    issues: Period
+    stride: int
+    count: int
+    background: int
+    archive: _artifacts_pb2.ArtifactRef
+    without_weather: bool
+    seed: int
+    title: str
+    validate_only: bool
+    def __init__(self, forecaster: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., basins: _Optional[_Union[Basins, _Mapping]] = ..., issues: _Optional[_Union[Period, _Mapping]] = ..., stride: _Optional[int] = ..., count: _Optional[int] = ..., background: _Optional[int] = ..., archive: _Optional[_Union[_artifacts_pb2.ArtifactRef, _Mapping]] = ..., without_weather: _Optional[bool] = ..., seed: _Optional[int] = ..., title: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class DrawSamplesResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _jobs_pb2.Job
+    def __init__(self, job: _Optional[_Union[_jobs_pb2.Job, _Mapping]] = ...) -> None: ...
+
 class BasinRecord(_message.Message):
     __slots__ = ("basin", "start", "precipitation", "temperature", "streamflow", "forecast_precipitation", "forecast_temperature")
     BASIN_FIELD_NUMBER: _ClassVar[int]

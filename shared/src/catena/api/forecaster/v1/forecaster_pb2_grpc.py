@@ -75,6 +75,11 @@ class ForecasterServiceStub:
                 request_serializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.EvaluateForecastsRequest.SerializeToString,
                 response_deserializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.EvaluateForecastsResponse.FromString,
                 _registered_method=True)
+        self.DrawSamples = channel.unary_unary(
+                '/catena.api.forecaster.v1.ForecasterService/DrawSamples',
+                request_serializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.DrawSamplesRequest.SerializeToString,
+                response_deserializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.DrawSamplesResponse.FromString,
+                _registered_method=True)
 
 
 class ForecasterServiceServicer:
@@ -137,6 +142,13 @@ class ForecasterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DrawSamples(self, request, context):
+        """Draws what a network sees of some forecasts, and of days of its training to compare with, for the explainer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ForecasterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +191,11 @@ def add_ForecasterServiceServicer_to_server(servicer, server):
                     servicer.EvaluateForecasts,
                     request_deserializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.EvaluateForecastsRequest.FromString,
                     response_serializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.EvaluateForecastsResponse.SerializeToString,
+            ),
+            'DrawSamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrawSamples,
+                    request_deserializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.DrawSamplesRequest.FromString,
+                    response_serializer=catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.DrawSamplesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +415,33 @@ class ForecasterService:
             '/catena.api.forecaster.v1.ForecasterService/EvaluateForecasts',
             catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.EvaluateForecastsRequest.SerializeToString,
             catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.EvaluateForecastsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrawSamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catena.api.forecaster.v1.ForecasterService/DrawSamples',
+            catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.DrawSamplesRequest.SerializeToString,
+            catena_dot_api_dot_forecaster_dot_v1_dot_forecaster__pb2.DrawSamplesResponse.FromString,
             options,
             channel_credentials,
             insecure,
