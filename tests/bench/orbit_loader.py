@@ -19,11 +19,11 @@ from catena.data_ingest.hot_cache import write_hot_cache
 from catena.models.orbit import Orbit, initial
 from catena.orbit_trainer.batches import BatchStream
 from catena.orbit_trainer.engines.native import NativeEngine
-from catena.orbit_trainer.periods import Period
 from catena.orbit_trainer.statistics import measured
 from catena.orbit_trainer.training.objective import latitude_loss, latitude_weights
 from catena.orbit_trainer.training.recipes import PLANET
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 SAMPLES = 400
 VARIABLES = 18

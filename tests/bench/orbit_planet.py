@@ -30,19 +30,20 @@ from torch import nn
 
 from catena.models.orbit import Orbit, initial
 from catena.models.orbit_config import OrbitConfig
+from catena.models.orbit_statistics import Statistics
 from catena.orbit_trainer.batches import BatchStream
 from catena.orbit_trainer.engines.native import NativeEngine
 from catena.orbit_trainer.evaluation.baselines import Climatology
 from catena.orbit_trainer.evaluation.evaluate import evaluate
 from catena.orbit_trainer.evaluation.forecasters import Direct
 from catena.orbit_trainer.evaluation.skill import CLIMATOLOGY, PERSISTENCE, Skill
-from catena.orbit_trainer.periods import Period
-from catena.orbit_trainer.statistics import Statistics, measured
+from catena.orbit_trainer.statistics import measured
 from catena.orbit_trainer.tasks.forecast import OrbitForecaster
 from catena.orbit_trainer.training.objective import latitude_loss, latitude_weights
 from catena.orbit_trainer.training.recipes import PLANET, Recipe
 from catena.orbit_trainer.training.schedule import learning_rate
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 BUDGET_S = 600.0
 LEADS_H = (6.0, 24.0)

@@ -36,6 +36,7 @@ from torch import Tensor
 
 from catena.models.orbit import Orbit
 from catena.models.orbit_downscale import DownscaleConfig, OrbitDownscale
+from catena.models.orbit_statistics import Statistics
 from catena.orbit_trainer.batches import Batch, BatchStream
 from catena.orbit_trainer.engines.native import NativeEngine
 from catena.orbit_trainer.evaluation.baselines import Climatology
@@ -44,8 +45,8 @@ from catena.orbit_trainer.evaluation.evaluate import evaluate
 from catena.orbit_trainer.evaluation.evaluate_downscaling import BICUBIC, evaluate_downscaling
 from catena.orbit_trainer.evaluation.forecasters import Direct
 from catena.orbit_trainer.evaluation.skill import CLIMATOLOGY
-from catena.orbit_trainer.periods import Period, Periods, split
-from catena.orbit_trainer.statistics import Statistics, measured
+from catena.orbit_trainer.periods import Periods, split
+from catena.orbit_trainer.statistics import measured
 from catena.orbit_trainer.tasks.adapters import FineTune
 from catena.orbit_trainer.tasks.downscale import (
     Downscaler,
@@ -60,6 +61,7 @@ from catena.orbit_trainer.training.loop import train
 from catena.orbit_trainer.training.recipes import PLANET, Recipe
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 OTHER_SEED = 3
 LEAD_H = 24.0

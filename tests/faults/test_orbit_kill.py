@@ -23,7 +23,6 @@ from support.ray_cluster import RayCluster
 
 from catena.models.orbit_config import OrbitConfig
 from catena.orbit_trainer.parallel.mesh import MeshShape
-from catena.orbit_trainer.periods import Period
 from catena.orbit_trainer.statistics import measured
 from catena.orbit_trainer.training import worker
 from catena.orbit_trainer.training.checkpoint_folder import CheckpointFolder
@@ -32,6 +31,7 @@ from catena.orbit_trainer.training.loop import Trained
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.orbit_trainer.training.task import write_task
 from catena.orbit_trainer.trainings import Training
+from catena.shared.hot_cache_period import Period
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.orbit_caches import GRID, cached, slow_fields, waves
 
+from catena.models.orbit_statistics import Statistics
 from catena.orbit_trainer.batches import Batch, BatchStream, Deal
-from catena.orbit_trainer.periods import Period
 from catena.orbit_trainer.sources import Source
-from catena.orbit_trainer.statistics import Statistics, measured
+from catena.orbit_trainer.statistics import measured
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 NAMES = ("tas", "psl", "ua")
 LEADS = (6.0, 12.0, 24.0)

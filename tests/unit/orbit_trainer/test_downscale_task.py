@@ -14,10 +14,10 @@ from catena.models.orbit import Orbit, initialise
 from catena.models.orbit_adapters import is_adapter
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_downscale import DownscaleConfig, OrbitDownscale
+from catena.models.orbit_statistics import Statistics
 from catena.models.orbit_tiles import Tiles
 from catena.orbit_trainer.engines.native import NativeEngine
-from catena.orbit_trainer.periods import Period
-from catena.orbit_trainer.statistics import Statistics, measured
+from catena.orbit_trainer.statistics import measured
 from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.downscale import (
     Downscaler,
@@ -31,6 +31,7 @@ from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 NAMES = ("tas", "psl")
 PRETRAINED = OrbitConfig(NAMES, NAMES, (8, 16), width=32, depth=1, heads=2)

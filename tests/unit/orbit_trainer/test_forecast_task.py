@@ -8,8 +8,8 @@ import torch
 from support.orbit_training import built
 
 from catena.models.orbit_config import OrbitConfig
+from catena.models.orbit_statistics import Statistics
 from catena.orbit_trainer.evaluation.forecasters import Direct, RollOut
-from catena.orbit_trainer.statistics import Statistics
 from catena.orbit_trainer.tasks.forecast import OrbitForecaster, forecast_task
 from catena.shared.errors import InvalidData, InvalidRequest
 

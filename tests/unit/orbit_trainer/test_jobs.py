@@ -15,11 +15,12 @@ from support import orbit as small
 from catena.models.spin_up_emulator import SpinUpEmulator
 from catena.orbit_trainer import jobs, storage
 from catena.orbit_trainer.evaluation.baselines import Climatology
-from catena.orbit_trainer.evaluation.scores import latitude_weights, rmse
-from catena.orbit_trainer.periods import Period
+from catena.orbit_trainer.evaluation.scores import rmse
 from catena.orbit_trainer.training_job import HISTORY, TRAINING
 from catena.orbit_trainer.vocabulary import Period as Days
 from catena.shared.errors import InvalidData
+from catena.shared.hot_cache_period import Period
+from catena.shared.latitudes import latitude_weights
 from catena.shared.testing import Killed
 
 

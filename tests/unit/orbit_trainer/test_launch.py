@@ -13,8 +13,8 @@ from ray.train import WorkerGroupError
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 
 from catena.models.orbit_config import OrbitConfig
+from catena.models.orbit_statistics import Statistics
 from catena.orbit_trainer.parallel.mesh import MeshShape
-from catena.orbit_trainer.statistics import Statistics
 from catena.orbit_trainer.training.launch import train_on_ray
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.orbit_trainer.trainings import Training

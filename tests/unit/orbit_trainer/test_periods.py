@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.orbit_caches import cached, waves
 
-from catena.orbit_trainer.periods import Period, split
+from catena.orbit_trainer.periods import split
 from catena.shared.errors import InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,11 @@ import pytest
 import torch
 from support.orbit_caches import cached, slow_fields, waves
 
+from catena.models.orbit_statistics import Statistics
 from catena.orbit_trainer.fields import Fields
-from catena.orbit_trainer.periods import Period
-from catena.orbit_trainer.statistics import Statistics, measured
+from catena.orbit_trainer.statistics import measured
 from catena.shared.errors import InvalidData, InvalidRequest
+from catena.shared.hot_cache_period import Period
 
 NAMES = ("tas", "psl")
 LEADS = (6.0, 24.0)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from support import orbit as small
 
+from catena.models.orbit_checkpoint import ABOUT, WEIGHTS, Checkpoint
 from catena.orbit_trainer import storage
-from catena.orbit_trainer.storage import ABOUT, WEIGHTS, Checkpoint
 from catena.shared.artifacts import Artifact, ArtifactStore
 from catena.shared.errors import ArtifactCorrupt, InvalidData
 

@@ -17,7 +17,6 @@ from support.orbit_caches import cached, waves
 
 from catena.models.orbit_config import OrbitConfig
 from catena.orbit_trainer.parallel.mesh import MeshShape
-from catena.orbit_trainer.periods import Period
 from catena.orbit_trainer.statistics import measured
 from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.transfer import Pretrained
@@ -28,6 +27,7 @@ from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.orbit_trainer.training.task import read_task, write_task
 from catena.orbit_trainer.trainings import Training, run
 from catena.shared.errors import FailedPrecondition, InvalidData, InvalidRequest
+from catena.shared.hot_cache_period import Period
 
 NAMES = ("tas", "psl", "ua")
 CONFIG = OrbitConfig(NAMES, ("tas",), (8, 16), patch=4, width=32, depth=2, heads=4)

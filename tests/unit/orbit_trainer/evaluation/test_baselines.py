@@ -10,9 +10,9 @@ import xarray as xr
 
 from catena.data_ingest.hot_cache import write_hot_cache
 from catena.orbit_trainer.evaluation.baselines import Climatology, year_phase
-from catena.orbit_trainer.periods import Period
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 DAY = 86_400
 

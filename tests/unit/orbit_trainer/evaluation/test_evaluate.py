@@ -19,9 +19,10 @@ from catena.orbit_trainer.evaluation.forecasters import (
     RollOut,
     random_field_perturbations,
 )
-from catena.orbit_trainer.periods import Period
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
+from catena.shared.latitudes import latitude_weights
 
 NAMES = ("tas", "psl", "ua")
 TRAIN, TEST = Period("", "2001-01-09"), Period("2001-01-09", "")
@@ -59,7 +60,7 @@ def test_scores_equal_a_slow_evaluation(cache: HotCache) -> None:
     start, stop = TEST.steps(cache)
     begun = np.arange(start, stop - 3, 3)
     assert found.times_s.tolist() == cache.times_s()[begun].tolist()
-    weights = scores.latitude_weights(found.lat)
+    weights = latitude_weights(found.lat)
     for place, step in enumerate((1, 3)):
         truth = fields[begun + step]
         normal = usual.at(cache.times_s()[begun + step])

@@ -10,9 +10,9 @@ from support.orbit_caches import cached, slow_fields, waves
 
 from catena.orbit_trainer.evaluation.downscaling import bicubic, downscaling_scores
 from catena.orbit_trainer.evaluation.evaluate_downscaling import BICUBIC, evaluate_downscaling
-from catena.orbit_trainer.periods import Period
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 NAMES, GRID, FACTOR = ("tas", "psl", "ua"), (12, 16), 4
 TEST = Period("2001-01-04")

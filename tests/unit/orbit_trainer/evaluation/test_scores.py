@@ -15,12 +15,12 @@ from catena.orbit_trainer.evaluation.scores import (
     area_mean,
     crps,
     ensemble_variance,
-    latitude_weights,
     mean_error,
     mean_square_error,
     rmse,
 )
 from catena.shared.errors import InvalidData
+from catena.shared.latitudes import latitude_weights
 
 LAT = np.linspace(-90, 90, 2 * 6 + 1)[1::2]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from catena.orbit_trainer.evaluation.scores import area_mean, latitude_weights
+from catena.orbit_trainer.evaluation.scores import area_mean
 from catena.orbit_trainer.evaluation.spectra import (
     BANDS,
     band_power,
@@ -13,6 +13,7 @@ from catena.orbit_trainer.evaluation.spectra import (
     power_ratio,
     zonal_power,
 )
+from catena.shared.latitudes import latitude_weights
 
 LAT = np.linspace(-90, 90, 2 * 9 + 1)[1::2]
 

@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catena.models.orbit_statistics import Statistics
 from catena.orbit_trainer.ahead import Ahead
 from catena.orbit_trainer.fields import Fields
-from catena.orbit_trainer.periods import HOUR_S, Period
 from catena.orbit_trainer.sources import Source, sources_of
-from catena.orbit_trainer.statistics import Statistics
 from catena.shared.errors import InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import HOUR_S, Period
 from catena.shared.shuffle import Order, hashed
 
 __all__ = ["Batch", "BatchStream"]

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from catena.models.orbit_checkpoint import About
 from catena.orbit_trainer.evaluation.baselines import Climatology
 from catena.orbit_trainer.evaluation.efficiency import DataEfficiency
 from catena.orbit_trainer.evaluation.evaluate import evaluate
 from catena.orbit_trainer.evaluation.forecasters import Direct
 from catena.orbit_trainer.evaluation.skill import CLIMATOLOGY, PERSISTENCE, Skill
-from catena.orbit_trainer.periods import Period
 from catena.orbit_trainer.predict import Predictor
-from catena.orbit_trainer.storage import About
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 __all__ = ["PRETRAINED", "SCRATCH", "beginning", "data_efficiency"]
 

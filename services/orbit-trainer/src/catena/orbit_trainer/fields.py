@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.orbit_trainer.statistics import Statistics
+from catena.models.orbit_statistics import Statistics
 from catena.shared.hot_cache import HotCache
 
 __all__ = ["Fields"]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
+from catena.models.orbit_checkpoint import About
 from catena.models.orbit_downscale import DownscaleConfig
 from catena.orbit_trainer import storage
 from catena.orbit_trainer.compared import data_efficiency
@@ -24,7 +25,6 @@ from catena.orbit_trainer.evaluation.forecasters import (
     Trajectory,
     random_field_perturbations,
 )
-from catena.orbit_trainer.periods import Period as Stretch
 from catena.orbit_trainer.plan.scaling import plan_training as planned
 from catena.orbit_trainer.plan_job import page_of
 from catena.orbit_trainer.predict import Predictor
@@ -39,7 +39,6 @@ from catena.orbit_trainer.report_downscaling import downscaling_page
 from catena.orbit_trainer.report_evaluation import evaluation_page
 from catena.orbit_trainer.spin_up_job import fit_and_commit
 from catena.orbit_trainer.statistics import measured
-from catena.orbit_trainer.storage import About
 from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training_job import train_and_commit
@@ -48,6 +47,7 @@ from catena.orbit_trainer.vocabulary import Period
 from catena.shared.artifacts import Artifact
 from catena.shared.errors import InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period as Stretch
 from catena.shared.jobs import JobContext, job
 
 SERVICE = "orbit-trainer"

@@ -1,59 +1,16 @@
-"""Periods of time: what is trained on, what settings are chosen on, what is judged on."""
+"""Three periods of time: what is trained on, what settings are chosen on, what is judged on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cftime
 import numpy as np
 
 from catena.shared.errors import InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import HOUR_S, Period, date_of, seconds_of
 
-__all__ = ["Period", "Periods", "split"]
-
-_EPOCH = "seconds since 1970-01-01"
-HOUR_S = 3600
-
-
-@dataclass(frozen=True)
-class Period:
-    """A stretch of time.
-
-    Parameters
-    ----------
-    first, stop : str
-        ISO dates, ``2001-01-01`` or ``2001-01-01T06``, in a cache's own calendar: from the first
-        on, and before the other. Empty: from the beginning, to the end.
-    """
-
-    first: str = ""
-    stop: str = ""
-
-    def steps(self, cache: HotCache) -> tuple[int, int]:
-        """Steps [start, stop) of a cache in this period.
-
-        Raises
-        ------
-        InvalidRequest
-            When a date is none in the cache's calendar, or the cache has no step in the period.
-        """
-        times = cache.times_s()
-        edges = [0, len(times)]
-        for place, text in enumerate((self.first, self.stop)):
-            if text:
-                wanted = _seconds(text, cache.metadata.calendar)
-                edges[place] = int(np.searchsorted(times, wanted))
-        if edges[0] >= edges[1]:
-            ends = [_date(time, cache.metadata.calendar) for time in times[[0, -1]]]
-            raise InvalidRequest(
-                f"no step of the hot cache lies in the period {self}; it has {ends[0]} to "
-                f"{ends[1]}: choose dates within"
-            )
-        return edges[0], edges[1]
-
-    def __str__(self) -> str:
-        return f"{self.first or 'the beginning'} to {self.stop or 'the end'}"
+__all__ = ["Periods", "split"]
 
 
 @dataclass(frozen=True)
@@ -91,36 +48,17 @@ def split(
         if wanted is None:
             begin = 0
         elif isinstance(wanted, str):
-            begin = int(np.searchsorted(times, _seconds(wanted, calendar)))
+            begin = int(np.searchsorted(times, seconds_of(wanted, calendar)))
         else:
             begin = max(stop - round(wanted * len(times)), 0)
         if begin >= stop:
             raise InvalidRequest(
                 f"nothing is left for the {name} period with validation from {validate!r}, test "
                 f"from {test!r} and gaps of {gap_h:g} h; the hot cache has {len(times)} steps "
-                f"from {_date(times[0], calendar)} to {_date(times[-1], calendar)}: give shares "
-                "or dates that leave some to each"
+                f"from {date_of(times[0], calendar)} to {date_of(times[-1], calendar)}: give "
+                "shares or dates that leave some to each"
             )
-        last = "" if stop == len(times) else _date(times[stop - 1] + 1, calendar)
-        periods.append(Period(_date(times[begin], calendar) if begin else "", last))
+        last = "" if stop == len(times) else date_of(times[stop - 1] + 1, calendar)
+        periods.append(Period(date_of(times[begin], calendar) if begin else "", last))
         stop = int(np.searchsorted(times, times[begin] - gap_s))
     return Periods(*reversed(periods))
-
-
-def _seconds(text: str, calendar: str) -> int:
-    """Seconds since 1970 of an ISO date in a calendar."""
-    try:
-        date, _, hour = text.partition("T")
-        year, month, day = (int(part) for part in date.split("-"))
-        clock = [int(part) for part in hour.split(":")] if hour else []
-        moment = cftime.datetime(year, month, day, *clock, calendar=calendar)
-    except (ValueError, TypeError) as error:
-        raise InvalidRequest(
-            f"date {text!r}; wanted YYYY-MM-DD or YYYY-MM-DDTHH in the calendar {calendar!r}"
-        ) from error
-    return int(cftime.date2num(moment, _EPOCH, calendar=calendar))
-
-
-def _date(seconds: int | np.int64, calendar: str) -> str:
-    """Inverse of :func:`_seconds`."""
-    return str(cftime.num2date(int(seconds), _EPOCH, calendar=calendar).isoformat())

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from catena.models.orbit import Orbit
+from catena.models.orbit_checkpoint import About
 from catena.models.orbit_downscale import OrbitDownscale
 from catena.orbit_trainer import storage
 from catena.orbit_trainer.evaluation.forecasters import RollOut
 from catena.orbit_trainer.queries import PredictQuery
-from catena.orbit_trainer.storage import About
 from catena.orbit_trainer.tasks.downscale import Downscaler, spacing_of
 from catena.orbit_trainer.tasks.forecast import OrbitForecaster
 from catena.orbit_trainer.vocabulary import step_at

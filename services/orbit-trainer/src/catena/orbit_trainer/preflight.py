@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from catena.models.orbit_checkpoint import About
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_downscale import DownscaleConfig
 from catena.orbit_trainer import storage
 from catena.orbit_trainer.compared import PRETRAINED, SCRATCH, beginning
 from catena.orbit_trainer.evaluation.spectra import is_periodic
-from catena.orbit_trainer.periods import HOUR_S
-from catena.orbit_trainer.periods import Period as Stretch
 from catena.orbit_trainer.queries import (
     EvaluateCheckpointQuery,
     FineTuneQuery,
@@ -28,7 +27,6 @@ from catena.orbit_trainer.queries import (
 from catena.orbit_trainer.report_text import words
 from catena.orbit_trainer.sources import sources_of
 from catena.orbit_trainer.spin_up_sites import read_facts
-from catena.orbit_trainer.storage import About
 from catena.orbit_trainer.tasks.downscale import coarse_config
 from catena.orbit_trainer.vocabulary import (
     DEFAULT_LEADS_H,
@@ -43,6 +41,8 @@ from catena.shared.artifacts import Artifact, ArtifactStore
 from catena.shared.errors import FieldViolation, InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
 from catena.shared.hot_cache_format import Metadata
+from catena.shared.hot_cache_period import HOUR_S
+from catena.shared.hot_cache_period import Period as Stretch
 from catena.shared.query import Query
 
 

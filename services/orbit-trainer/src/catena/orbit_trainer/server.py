@@ -7,6 +7,7 @@ import grpc
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.api.orbit_trainer.v1 import orbit_trainer_pb2 as pb
 from catena.api.orbit_trainer.v1 import orbit_trainer_pb2_grpc
+from catena.models.orbit_checkpoint import About
 from catena.orbit_trainer import jobs, queries, storage
 from catena.orbit_trainer.predict import Predictor, predict
 from catena.orbit_trainer.preflight import check_against_artifacts
@@ -119,7 +120,7 @@ def _together(mesh: pb.Mesh) -> bool:
     return any(count > 1 for count in (mesh.pp, mesh.ddp, mesh.fsdp, mesh.sp, mesh.tp))
 
 
-def _info(artifact: Artifact, about: storage.About) -> pb.CheckpointInfo:
+def _info(artifact: Artifact, about: About) -> pb.CheckpointInfo:
     manifest = artifact.manifest
     days = [(start, end) for _, start, end in about.seen if start]
     return pb.CheckpointInfo(

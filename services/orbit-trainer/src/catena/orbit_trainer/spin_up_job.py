@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
+from catena.models.orbit_checkpoint import WEIGHTS
 from catena.models.orbit_config import OrbitConfig
 from catena.models.spin_up_emulator import Prediction, SpinUpEmulator
 from catena.orbit_trainer import storage
@@ -147,7 +148,7 @@ def _write(ctx: JobContext, emulator: SpinUpEmulator, facts: SiteFacts, title: s
                 f"{name} of '{title}' is not finite after training on {len(facts.pools)} pools; "
                 "lower the learning rate, or look for values in the file that cannot be"
             )
-    ctx.writer.write_arrays(storage.WEIGHTS, arrays)
+    ctx.writer.write_arrays(WEIGHTS, arrays)
 
 
 def _begin(query: FineTuneQuery, ctx: JobContext) -> tuple[OrbitConfig, Pretrained | None]:

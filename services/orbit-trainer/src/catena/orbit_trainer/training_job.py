@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
+from catena.models.orbit_checkpoint import About, Checkpoint
 from catena.orbit_trainer import storage
 from catena.orbit_trainer.report_training import model_facts, training_page
-from catena.orbit_trainer.storage import About, Checkpoint
 from catena.orbit_trainer.training.history import History
 from catena.orbit_trainer.training.loop import Trained
 from catena.orbit_trainer.trainings import Training

@@ -17,13 +17,12 @@ from torch import Tensor
 
 from catena.models.orbit_config import OrbitConfig, variable_ids
 from catena.models.orbit_downscale import DownscaleConfig
+from catena.models.orbit_statistics import Statistics
 from catena.orbit_trainer.ahead import Ahead
 from catena.orbit_trainer.batches import Batch, BatchStream
 from catena.orbit_trainer.engines.base import Engine
 from catena.orbit_trainer.engines.native import NativeEngine
 from catena.orbit_trainer.engines.zero import ZeroEngine
-from catena.orbit_trainer.periods import Period
-from catena.orbit_trainer.statistics import Statistics
 from catena.orbit_trainer.tasks.adapters import Adaptation, FineTune
 from catena.orbit_trainer.tasks.downscale import DownscaleStream, downscale_task
 from catena.orbit_trainer.tasks.forecast import forecast_task
@@ -31,6 +30,7 @@ from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training.loop import Trained, train
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 __all__ = ["Stream", "Training", "run"]
 

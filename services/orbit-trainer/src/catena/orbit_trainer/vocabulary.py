@@ -15,11 +15,11 @@ from pydantic import AfterValidator, AllowInfNan, Field, StringConstraints
 
 from catena.models.orbit_config import SIZES, OrbitConfig
 from catena.orbit_trainer.parallel.mesh import MeshShape
-from catena.orbit_trainer.periods import Period as Stretch
 from catena.orbit_trainer.plan.cluster import Cluster
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.shared.errors import FieldViolation, InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period as Stretch
 from catena.shared.query import QueryModel, RefQuery, kind_is
 
 MOST_CHANNELS = 500

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
 from catena.models.orbit_config import OrbitConfig
-from catena.models.orbit_embedding import FieldEmbedding, unpatched
+from catena.models.orbit_embedding import FieldEmbedding, patches, unpatched
 
 __all__ = ["Block", "FieldHead", "Orbit", "drawn", "initial", "initialise", "stacked_blocks"]
 
@@ -52,14 +53,23 @@ class SelfAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (B, L, D) that looked at one another."""
+        mixed = self.core(*self._heads(tokens))
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+    def maps(self, tokens: Tensor) -> Tensor:
+        """Which token (second L) each token looks at, (B, heads, L, L); rows add up to 1."""
+        query, key, _ = self._heads(tokens)
+        return (query @ key.transpose(-1, -2) / math.sqrt(self.head_width)).softmax(-1)
+
+    def _heads(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        """Normed queries and keys, and values, (B, heads, L, d)."""
         # Heads are counted, not remembered: with a share of the rows there are fewer.
         made = self.qkv(tokens).unflatten(-1, (-1, 3, self.head_width))
         # (B, L, heads, d) as they lie, gradients too: nothing large is put in another order.
         query, key, value = made.unbind(-2)
         heads = self.query_norm(query), self.key_norm(key), value
-        mixed = self.core(*(one.transpose(1, 2) for one in heads))
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return out
+        return tuple(one.transpose(1, 2) for one in heads)
 
 
 class _GeluLinear(torch.autograd.Function):
@@ -226,6 +236,63 @@ class Orbit(nn.Module):
         for block in self.blocks.values():
             tokens = block(tokens)
         return tokens if self.head is None else self.head(tokens)
+
+    @torch.no_grad()
+    def explain(
+        self,
+        fields: Tensor,
+        variables: Tensor,
+        lead_hours: Tensor,
+        present: Tensor | None = None,
+        places: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Named internals of a pass of a whole model, which :meth:`forward` does not make.
+
+        Parameters
+        ----------
+        fields, variables, lead_hours, present
+            As in :meth:`forward`.
+        places : Tensor, (Q,), int64, optional
+            Patches (rows of patches first) whose attention is asked for; all by default.
+
+        Returns
+        -------
+        variable_share : Tensor, (B, heads, V, L)
+            How much the aggregation listens to each variable at each place.
+        attention : Tensor, (B, depth, heads, Q, L)
+            Which places each of `places` looks at, block by block.
+        rollout : Tensor, (B, Q, L)
+            The same through all blocks: the product of their maps, mean over heads, with half of
+            each token passed on by the residual (Abnar & Zuidema 2020, section 3).
+
+        Raises
+        ------
+        ValueError
+            When the model is a stage of a pipeline.
+        """
+        if self.embedding is None or self.head is None:
+            raise ValueError("a stage of a pipeline came; only a whole model can be explained")
+        cut = patches(
+            fields if present is None else torch.where(present[..., None, None], fields, 0.0),
+            self.config.patch,
+        )
+        share = self.embedding.aggregation.shares(cut, variables, present)
+        tokens = self.embedding(fields, variables, lead_hours, present)
+        if places is None:
+            places = torch.arange(tokens.shape[1], device=tokens.device)
+        asked = []
+        rollout = torch.eye(tokens.shape[1], dtype=tokens.dtype, device=tokens.device)[None]
+        for block in cast("Iterable[Block]", self.blocks.values()):
+            maps = block.attention.maps(block.attention_norm(tokens))
+            asked.append(maps[:, :, places])
+            rollout = (rollout + maps.mean(1) @ rollout) / 2
+            tokens = block(tokens)
+        empty = tokens.new_zeros(len(tokens), 0, self.config.heads, len(places), tokens.shape[1])
+        return {
+            "variable_share": share,
+            "attention": torch.stack(asked, 1) if asked else empty,
+            "rollout": rollout.expand(len(tokens), -1, -1)[:, places],
+        }
 
 
 def initial(

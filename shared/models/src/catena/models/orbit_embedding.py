@@ -91,12 +91,9 @@ class VariableAggregation(nn.Module):
         heads, width = self.heads, len(self.query)
         tokeniser = self.tokeniser.index_select(0, variables)
         offset = self.offset.index_select(0, variables)
-        query = self.to_query(self.query).view(heads, 1, -1) / math.sqrt(width // heads)
-        asked = torch.bmm(query, self.to_key.weight.view(heads, -1, width)).squeeze(1).T
         # N = B L places come last throughout, so that all that is large is read as it lies.
         cut = cut.permute(2, 3, 0, 1).reshape(count, pixels, batch * places)
-        key, about = (tokeniser @ asked).transpose(1, 2), (offset @ asked)[:, :, None]
-        share = _shares(torch.baddbmm(about, key, cut.to(key.dtype)), present)
+        share = _shares(self._scores(cut, tokeniser, offset), present)
         # Shares add up to 1, so the bias of the values can be added to each; or to 0, without it.
         value = self.to_value(offset).view(count, heads, -1).permute(1, 2, 0)
         pixel_value = (tokeniser @ self.to_value.weight.T).view(count, pixels, heads, -1)
@@ -106,6 +103,26 @@ class VariableAggregation(nn.Module):
         mixed = torch.baddbmm(weighed, value, share)
         out: Tensor = self.out(mixed.view(width, -1).T)
         return out.view(batch, places, width)
+
+    def shares(self, cut: Tensor, variables: Tensor, present: Tensor | None = None) -> Tensor:
+        """How much each head listens to each variable at each place, (B, heads, V, L).
+
+        Shares of the variables that a sample has add up to 1. Parameters as in :meth:`forward`.
+        """
+        batch, places, count, pixels = cut.shape
+        tokeniser = self.tokeniser.index_select(0, variables)
+        offset = self.offset.index_select(0, variables)
+        cut = cut.permute(2, 3, 0, 1).reshape(count, pixels, batch * places)
+        share = _shares(self._scores(cut, tokeniser, offset), present)
+        return share.view(count, self.heads, batch, places).permute(2, 1, 0, 3)
+
+    def _scores(self, cut: Tensor, tokeniser: Tensor, offset: Tensor) -> Tensor:
+        """Scores (V, heads, N) of patches (V, p^2, N)."""
+        heads, width = self.heads, len(self.query)
+        query = self.to_query(self.query).view(heads, 1, -1) / math.sqrt(width // heads)
+        asked = torch.bmm(query, self.to_key.weight.view(heads, -1, width)).squeeze(1).T
+        key, about = (tokeniser @ asked).transpose(1, 2), (offset @ asked)[:, :, None]
+        return torch.baddbmm(about, key, cut.to(key.dtype))
 
 
 def _shares(score: Tensor, present: Tensor | None) -> Tensor:

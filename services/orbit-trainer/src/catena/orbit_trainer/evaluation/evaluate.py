@@ -17,9 +17,10 @@ from catena.orbit_trainer.evaluation.baselines import Climatology, channel_numbe
 from catena.orbit_trainer.evaluation.forecasters import Trajectory
 from catena.orbit_trainer.evaluation.skill import CLIMATOLOGY, PERSISTENCE, Skill
 from catena.orbit_trainer.evaluation.spectra import BANDS, band_power, is_periodic
-from catena.orbit_trainer.periods import Period
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
+from catena.shared.latitudes import latitude_weights
 
 __all__ = ["evaluate"]
 
@@ -148,7 +149,7 @@ class _Tally:
         self.names = (*names, PERSISTENCE, CLIMATOLOGY)
         metadata = cache.metadata
         self.lat = np.array(metadata.lat)
-        self.weights = scores.latitude_weights(self.lat)
+        self.weights = latitude_weights(self.lat)
         self.spectral = is_periodic(np.array(metadata.lon))
         self.members = [1] * len(self.names)
         here = (len(leads), len(outputs))

@@ -17,10 +17,10 @@ from catena.orbit_trainer.evaluation.downscaling import (
     downscaling_scores,
 )
 from catena.orbit_trainer.evaluation.spectra import is_periodic
-from catena.orbit_trainer.periods import Period
 from catena.orbit_trainer.tasks.downscale import coarse_means
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 __all__ = ["BICUBIC", "DownscalingSkill", "FineFields", "evaluate_downscaling"]
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catena.orbit_trainer.evaluation.baselines import channel_numbers
-from catena.orbit_trainer.periods import Period
 from catena.shared.errors import InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 from catena.shared.shuffle import Order
 
 __all__ = [

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 from numpy.typing import NDArray
 
-from catena.orbit_trainer.evaluation.scores import area_mean, latitude_weights
+from catena.orbit_trainer.evaluation.scores import area_mean
 from catena.shared.errors import InvalidData
+from catena.shared.latitudes import latitude_weights
 from catena.shared.plot_style import MISSING, Ends, colour_scale, degrees, readable, with_units
 from catena.shared.report import INK, LINE, SOFT, STYLE, number
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catena.orbit_trainer.evaluation.scores import latitude_weights
+from catena.shared.latitudes import latitude_weights
 
 __all__ = ["BANDS", "band_power", "is_periodic", "power_ratio", "zonal_power"]
 

@@ -14,18 +14,18 @@ from torch import Tensor, nn
 
 from catena.models.orbit_config import OrbitConfig, variable_ids
 from catena.models.orbit_downscale import DownscaleConfig, OrbitDownscale, initial_downscale
+from catena.models.orbit_forecast import known_fields
+from catena.models.orbit_statistics import Statistics
 from catena.models.orbit_tiles import Tiles, downscaled
 from catena.orbit_trainer.batches import Batch
 from catena.orbit_trainer.fields import Fields
-from catena.orbit_trainer.periods import Period
-from catena.orbit_trainer.statistics import Statistics
 from catena.orbit_trainer.tasks.adapters import Adaptation, FineTune, fine_tune
-from catena.orbit_trainer.tasks.forecast import known_fields
 from catena.orbit_trainer.tasks.samples import SampleStream
 from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training.objective import latitude_loss, latitude_weights
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 __all__ = [
     "DownscaleStream",

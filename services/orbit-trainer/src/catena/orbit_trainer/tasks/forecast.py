@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catena.models.orbit import Orbit, initial
-from catena.models.orbit_config import OrbitConfig, variable_ids
+from catena.models.orbit_config import OrbitConfig
+from catena.models.orbit_forecast import forecast_fields
+from catena.models.orbit_statistics import Statistics
 from catena.orbit_trainer.batches import Batch
 from catena.orbit_trainer.engines.base import call_orbit
-from catena.orbit_trainer.statistics import Statistics
 from catena.orbit_trainer.tasks.adapters import Adaptation, FineTune, fine_tune
 from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training.objective import latitude_loss, latitude_weights
-from catena.shared.errors import InvalidData
 
 __all__ = ["OrbitForecaster", "forecast_task"]
 
@@ -114,37 +114,17 @@ class OrbitForecaster:
         InvalidRequest
             When there are no statistics of a lead or a channel.
         """
-        config = self.model.config
-        names = tuple(self.variables) or config.variables
-        wanted = (len(names), *config.grid)
-        if fields.shape[1:] != wanted:
-            raise InvalidData(
-                f"fields of shape {fields.shape}; wanted (times, {', '.join(map(str, wanted))}): "
-                f"{', '.join(names)} on the model's grid"
-            )
         device = next(self.model.parameters()).device
-        plain = torch.from_numpy(np.ascontiguousarray(fields, np.float32)).to(device)
-        normalised, present = known_fields(self.statistics.normalised(plain, names))
-        leads = torch.as_tensor(np.asarray(lead_hours, np.float32), device=device)
-        ids = variable_ids(config, names).to(device)
         training = self.model.training
-        made = self.model.eval()(normalised, ids, leads, present).float()
-        self.model.train(training)
-        if self.residual:
-            places = [names.index(name) for name in config.outputs if name in names]
-            if len(places) < len(config.outputs):
-                raise InvalidData(
-                    f"fields of {', '.join(names)}; the model predicts changes of "
-                    f"{', '.join(config.outputs)}, so wanted all of these too"
-                )
-            start = normalised[:, places]
-            made = self.statistics.restored(start, made, leads, config.outputs)
-        return self.statistics.physical(made, config.outputs).cpu().numpy()
-
-
-def known_fields(normalised: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Fields with 0 in the place of NaN, and which variables a sample has, None where all."""
-    unknown = normalised.isnan()
-    lacking = unknown.all(-1).all(-1)
-    present = ~lacking if bool(lacking.any()) else None
-    return torch.where(unknown, 0.0, normalised), present
+        try:
+            made = forecast_fields(
+                self.model.eval(),
+                self.statistics,
+                torch.from_numpy(np.ascontiguousarray(fields, np.float32)).to(device),
+                torch.as_tensor(np.asarray(lead_hours, np.float32), device=device),
+                variables=self.variables,
+                residual=self.residual,
+            )
+        finally:
+            self.model.train(training)
+        return made.cpu().numpy()

@@ -31,14 +31,15 @@ from safetensors.torch import load_file, save_file
 
 from catena.models.orbit_config import OrbitConfig
 from catena.models.orbit_downscale import DownscaleConfig
-from catena.orbit_trainer.periods import Period
-from catena.orbit_trainer.statistics import Statistics, measured
+from catena.models.orbit_statistics import Statistics
+from catena.orbit_trainer.statistics import measured
 from catena.orbit_trainer.tasks.adapters import Adaptation
 from catena.orbit_trainer.tasks.transfer import Pretrained
 from catena.orbit_trainer.training.settings import TrainingSettings
 from catena.orbit_trainer.trainings import Training
 from catena.shared.errors import FailedPrecondition, FieldViolation, InvalidRequest
 from catena.shared.hot_cache import HotCache
+from catena.shared.hot_cache_period import Period
 
 __all__ = ["read_task", "write_task"]
 
