@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import numba
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from catena.models.lstm_kernels import tanh
-from catena.models.lstm_layer import LSTMLayer, recur
+from catena.models.lstm_layer import LSTMLayer, plain_recurrence, recur
 
 
 def pair(inputs: int = 3, width: int = 5) -> tuple[LSTMLayer, nn.LSTM]:
@@ -15,6 +17,19 @@ def pair(inputs: int = 3, width: int = 5) -> tuple[LSTMLayer, nn.LSTM]:
     ours, torchs = LSTMLayer(inputs, width), nn.LSTM(inputs, width, batch_first=True)
     ours.load_state_dict(torchs.state_dict())
     return ours.double(), torchs.double()
+
+
+def leaves_of(rows: int) -> list[Tensor]:
+    """Arguments of a recurrence of 4 sequences of 5 days, with offsets for so many rows."""
+    torch.manual_seed(1)
+    shapes = [(4, 5, 2), (12, 2), (12, 3), (rows, 12), (4, 3), (4, 3)]
+    return [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes]
+
+
+def flat(*leaves: Tensor) -> tuple[Tensor, ...]:
+    """All results of a recurrence."""
+    states, end = recur(*leaves[:4], (leaves[4], leaves[5]))
+    return states, *end
 
 
 @pytest.mark.parametrize(("batch", "days"), [(1, 1), (1, 9), (6, 1), (7, 40)])
@@ -47,15 +62,57 @@ def test_states_and_gradients_are_those_of_torch(batch: int, days: int, used: st
 
 @pytest.mark.parametrize("rows", [1, 4])
 def test_the_gradient_is_that_of_finite_differences(rows: int) -> None:
-    torch.manual_seed(1)
-    shapes = [(4, 6, 2), (12, 2), (12, 3), (rows, 12), (4, 3), (4, 3)]
-    leaves = [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes]
+    assert torch.autograd.gradcheck(flat, leaves_of(rows))
 
-    def flat(*leaves: Tensor) -> tuple[Tensor, ...]:
-        states, end = recur(*leaves[:4], (leaves[4], leaves[5]))
-        return states, *end
 
-    assert torch.autograd.gradcheck(flat, leaves)
+@pytest.mark.parametrize("rows", [1, 4])
+def test_the_plain_form_is_the_compiled_one_and_can_be_differentiated_twice(rows: int) -> None:
+    leaves = leaves_of(rows)
+    found = []
+    for context in (contextlib.nullcontext(), plain_recurrence()):
+        with context:
+            results = flat(*leaves)
+            found.append(
+                [*results, *torch.autograd.grad(sum(r.sin().sum() for r in results), leaves)]
+            )
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
+    with plain_recurrence():
+        assert torch.autograd.gradgradcheck(lambda *x: sum(r.sin().sum() for r in flat(*x)), leaves)
+
+
+def test_the_compiled_form_refuses_second_derivatives_and_comes_back_after_the_plain_one() -> None:
+    leaves = leaves_of(1)
+
+    def twice() -> None:
+        first = torch.autograd.grad(flat(*leaves)[0].sum(), leaves[0], create_graph=True)[0]
+        first.square().sum().backward()
+
+    with pytest.raises(ZeroDivisionError), plain_recurrence():
+        twice()
+        raise ZeroDivisionError
+    with pytest.raises(RuntimeError, match="no second derivative; compute"):
+        twice()
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_gradients_of_many_results_come_in_one_call(legacy: bool, frozen: bool) -> None:
+    leaves = leaves_of(4)
+    for weight in leaves[1:3]:
+        weight.requires_grad_(not frozen)
+    asked = [each for each in leaves if each.requires_grad]
+    states = flat(*leaves)[0]
+    seeds = torch.randn(7, *states.shape, dtype=states.dtype)
+
+    def back(seed: Tensor, batched: bool = False) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(states, asked, seed, retain_graph=True, is_grads_batched=batched)
+
+    together = back(seeds, True) if legacy else torch.func.vmap(back)(seeds)
+    for place, seed in enumerate(seeds):
+        for many, one in zip(together, back(seed), strict=True):
+            torch.testing.assert_close(many[place], one, rtol=1e-12, atol=1e-14)
 
 
 def test_a_map_of_the_inputs_and_what_is_added_to_them_may_be_folded_in() -> None:

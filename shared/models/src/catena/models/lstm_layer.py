@@ -2,16 +2,19 @@
 
 On a CPU it trains several times as fast as torch's own: the affine map of a day's inputs is folded
 into the weights, what does not change over a sequence is added once, gates and states of a day stay
-in cache, and the gradient is written by hand.
+in cache, and the gradient is written by hand. For derivatives of the gradient there is a form of
+torch's own operations, see :func:`plain_recurrence`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from catena.models.lstm_kernels import gates_backward, gates_forward
 
@@ -19,6 +22,22 @@ FORGET_BIAS = 3.0
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state, (B, d) each."""
+
+_PLAIN = ContextVar("_PLAIN", default=False)
+
+
+@contextmanager
+def plain_recurrence() -> Iterator[None]:
+    """Recurrences of this thread are made of torch's own operations while this lasts.
+
+    The same numbers, slower, but they can be differentiated any number of times, where the compiled
+    passes refuse a second derivative.
+    """
+    before = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(before)
 
 
 class LSTMLayer(nn.Module):
@@ -117,12 +136,29 @@ def recur(
             f"{wanted} wanted"
         )
     inputs = (days, of_input, of_hidden, offset, hidden, cell)
+    if _PLAIN.get():
+        return _plain(*inputs)
     if torch.is_grad_enabled() and any(each.requires_grad for each in inputs):
         states, hidden, cell = _Recurrence.apply(*inputs)  # type: ignore[no-untyped-call]
         return states, (hidden, cell)
     newest = cell[None].clone()
     joint = _walk(*inputs, days.new_empty(1, batch, 4 * width), newest)
     return _states(joint, width), (joint[-1, :, -width:].clone(), newest[0])
+
+
+def _plain(
+    days: Tensor, of_input: Tensor, of_hidden: Tensor, offset: Tensor, hidden: Tensor, cell: Tensor
+) -> tuple[Tensor, State]:
+    """:func:`recur` in torch's own operations."""
+    states = []
+    driven = days.transpose(0, 1) @ of_input.T + offset
+    for now in driven.unbind():
+        gates = torch.addmm(now, hidden, of_hidden.T)
+        enter, forget, candidate, leave = gates.chunk(4, 1)
+        cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
+        hidden = leave.sigmoid() * cell.tanh()
+        states.append(hidden)
+    return torch.stack(states, 1), (hidden, cell)
 
 
 def _walk(
@@ -207,42 +243,76 @@ class _Recurrence(torch.autograd.Function):
         return _states(joint, width), joint[-1, :, -width:].clone(), kept.cells[-1].clone()
 
     @staticmethod
-    @once_differentiable
     def backward(
         ctx: Any, of_states: Tensor | None, of_end: Tensor | None, of_cell: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """Gradients of all inputs, from the last day to the first."""
+        if torch.is_grad_enabled():  # torch would leave the part of this layer out, silently
+            raise RuntimeError(
+                "a compiled LSTM has no second derivative; compute its results and their gradient "
+                "within catena.models.derivatives.second_derivatives()"
+            )
         of_input, of_hidden, offset, joint = ctx.saved_tensors
-        (steps, batch, sums), width = ctx.kept.gates.shape, of_hidden.shape[1]
-        inputs = joint.shape[2] - width
-        # most days are data: then only the hidden part of their gradient is worth computing
-        days = joint.new_empty(steps, batch, inputs) if ctx.needs_input_grad[0] else None
-        weight = of_hidden.contiguous() if days is None else torch.cat([of_input, of_hidden], 1)
-        back = joint.new_zeros(batch, weight.shape[1])
-        hidden = back[:, -width:]
-        if of_end is not None:
-            hidden += of_end
-        cell = joint.new_zeros(batch, width)
-        if of_cell is not None:
-            cell += of_cell
-        of_gates, of_offset = joint.new_empty(batch, sums), joint.new_zeros(offset.shape)
-        of_weight = joint.new_zeros(inputs + width, sums)
-        of_day = joint.unbind()
-        g, c = ctx.kept.gates.numpy(), ctx.kept.cells.numpy()
-        filled = [each.numpy() for each in (back, cell, of_gates, of_offset)]
-        for day in reversed(range(steps)):
-            if of_states is not None:
-                hidden += of_states[:, day]
-            gates_backward(g[day], c[day], c[day + 1], *filled)
-            of_weight.addmm_(of_day[day].T, of_gates)
-            torch.mm(of_gates, weight, out=back)
-            if days is not None:
-                days[day] = back[:, :inputs]
+        inputs = of_input.shape[1]
+        asked = ctx.needs_input_grad
+        days, weight, of_offset, hidden, cell = _walk_back(
+            of_states, of_end, of_cell, of_input, of_hidden, offset, joint, ctx.kept.gates,
+            ctx.kept.cells, asked[0], asked[1] or asked[2],
+        )  # fmt: skip
         return (
-            None if days is None else days.transpose(0, 1),
-            of_weight[:inputs].T,
-            of_weight[inputs:].T,
+            days.transpose(0, 1) if asked[0] else None,
+            weight[:inputs].T if asked[1] else None,
+            weight[inputs:].T if asked[2] else None,
             of_offset,
             hidden,
             cell,
         )
+
+
+# An operation that torch knows: it can be mapped over many gradients of the same results.
+@torch.library.custom_op("catena::lstm_walk_back", mutates_args=(), device_types="cpu")
+def _walk_back(
+    of_states: Tensor | None,
+    of_end: Tensor | None,
+    of_cell: Tensor | None,
+    of_input: Tensor,
+    of_hidden: Tensor,
+    offset: Tensor,
+    joint: Tensor,
+    gates: Tensor,
+    cells: Tensor,
+    with_days: bool,
+    with_weights: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of days (T, B, n), weights (n + d, 4 d), offset, hidden and cell state.
+
+    Those of days or weights are empty where they are not asked for.
+    """
+    (steps, batch, sums), width = gates.shape, of_hidden.shape[1]
+    inputs = joint.shape[2] - width
+    # in training most days are data, and the hidden part of their gradient is all that is needed;
+    # in an explanation the weights stay as they are
+    days = joint.new_empty((steps, batch, inputs) if with_days else 0)
+    weight = torch.cat([of_input, of_hidden], 1) if with_days else of_hidden.contiguous()
+    back = joint.new_zeros(batch, weight.shape[1])
+    hidden = back[:, -width:]
+    if of_end is not None:
+        hidden += of_end
+    cell = joint.new_zeros(batch, width)
+    if of_cell is not None:
+        cell += of_cell
+    of_gates, of_offset = joint.new_empty(batch, sums), joint.new_zeros(offset.shape)
+    of_weight = joint.new_zeros((inputs + width, sums) if with_weights else 0)
+    of_day = joint.unbind()
+    g, c = gates.numpy(), cells.numpy()
+    filled = [each.numpy() for each in (back, cell, of_gates, of_offset)]
+    for day in reversed(range(steps)):
+        if of_states is not None:
+            hidden += of_states[:, day]
+        gates_backward(g[day], c[day], c[day + 1], *filled)
+        if with_weights:
+            of_weight.addmm_(of_day[day].T, of_gates)
+        torch.mm(of_gates, weight, out=back)
+        if with_days:
+            days[day] = back[:, :inputs]
+    return days, of_weight, of_offset, hidden.contiguous(), cell
