@@ -72,9 +72,7 @@ def forecast_basins(config: Forecasting | Path) -> str:
     as_of = scheduled_day()
     steps.check_forecasting(config, as_of)
     issue = config.issue_day(as_of)
-    used = config.models[config.forecaster].process
-    names = [config.forecaster, *([used] if used else [])]
-    trained = train(config, names, config.trained_as_of or as_of)
+    trained = train(config, [config.forecaster], config.trained_as_of or as_of)
     forecaster = trained.models[config.forecaster]
     data = ingest_data(config, as_of)
     archive = make_archive(config, data, as_of)

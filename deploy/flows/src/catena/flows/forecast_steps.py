@@ -154,6 +154,11 @@ def check_forecasting(config: Forecasting, as_of: str) -> None:
     InvalidRequest
         With every field of every section at fault, e.g. ``models.tst.training.window``.
     """
+    refuse(config, forecasting_faults(config, as_of))
+
+
+def forecasting_faults(config: Forecasting, as_of: str) -> list[FieldViolation]:
+    """What the services find wrong, under the names of the file."""
     found: list[FieldViolation] = []
     day = config.trained_as_of or as_of
     ingested = {
@@ -170,6 +175,17 @@ def check_forecasting(config: Forecasting, as_of: str) -> None:
                 FieldViolation(_own_section(section, item.field), item.description)
                 for item in faults(client, section, method, make)
             ]
+    return found
+
+
+def refuse(config: Forecasting, found: list[FieldViolation]) -> None:
+    """Raise what was found, if anything was.
+
+    Raises
+    ------
+    InvalidRequest
+        With each of `found` once.
+    """
     found = list(dict.fromkeys(found))  # basins are part of every request
     if found:
         noun = "field is" if len(found) == 1 else "fields are"

@@ -1,4 +1,5 @@
-"""Streamflow forecasts: the YAML file of ``train_forecaster`` and ``forecast_basins``."""
+"""Streamflow forecasts: the YAML file of ``train_forecaster``, ``forecast_basins`` and
+``explain_basins``."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 
 from catena.flows.archives import OneDataset
 from catena.flows.config import ClosedSection, FlowConfig, OpenSection, RunName, StepFields
+from catena.flows.explanations import Explanations
 from catena.flows.rpc import Section
 
 OWN_RESULTS = frozenset({"data", "archive", "intervals", "updated", "forecasts", "evaluation"})
@@ -124,6 +126,8 @@ class Forecasting(FlowConfig):
     issue : str
         Day from which ``forecast_basins`` forecasts; left out: as `days` says.
     days : ForecastDays
+    explain : Explanations, optional
+        What ``explain_basins`` explains.
     """
 
     wanted: ClassVar[str] = "name, basins, models, forecaster, ..."
@@ -143,6 +147,7 @@ class Forecasting(FlowConfig):
     forecasts: StepFields
     issue: str = ""
     days: ForecastDays = ForecastDays()
+    explain: Explanations | None = None
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -162,12 +167,20 @@ class Forecasting(FlowConfig):
                     f"models.{name}.process is {used!r}, wanted another model of this file that "
                     "has no process of its own"
                 )
+        if self.explain is not None:
+            self.explain.check_models({name: one.request for name, one in self.models.items()})
+            self.explain.check_basins(self.basins.request.get("names") or [])
         return self
 
     @property
     def order(self) -> list[str]:
         """Names of the models, those that are inputs of others first."""
         return sorted(self.models, key=lambda name: bool(self.models[name].process))
+
+    def needed(self, names: list[str]) -> list[str]:
+        """Those of :attr:`order` that `names` are, or are made with."""
+        used = {*names, *(self.models[name].process for name in names)}
+        return [name for name in self.order if name in used]
 
     def issue_day(self, as_of: str) -> str:
         """Day from which is forecast in a run that was scheduled for the day `as_of`."""

@@ -143,6 +143,12 @@ def export_file(ref: Ref, file: str, target: Path) -> Path:
     return path
 
 
+def where(ref: Ref, name: str) -> str:
+    """Where a file or folder of an artifact lies, for the user's own tools."""
+    store = open_store()
+    return f"{store.url}/{store.open(ref['uri']).path(name)}"
+
+
 def _short(name: str) -> str:
     return name[: name.rfind("/") + 13]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from catena.flows.archives import Archives, check_datasets
 from catena.flows.environment import prepare
+from catena.flows.explain_steps import check_explanations
 from catena.flows.forecast_steps import check_forecasting
 from catena.flows.forecasts import Forecasting
 from catena.flows.orbit import OrbitTraining
@@ -82,6 +83,16 @@ def forecast_basins(config: Path, issue: str = "") -> None:
     from catena.flows import forecast_basins as module
 
     module.forecast_basins(forecasting)
+
+
+def explain_basins(config: Path) -> None:
+    """Run the flow ``explain_basins`` in this process with the models in the file `config`."""
+    forecasting = Forecasting.from_file(config)
+    check_explanations(forecasting, datetime.now(UTC).date().isoformat())
+    prepare(Settings())
+    from catena.flows import explain_basins as module
+
+    module.explain_basins(forecasting)
 
 
 def _checked(config: Path, issue: str = "") -> Forecasting:

@@ -79,27 +79,38 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What training makes: records and forecast weather, the models by name, the intervals."""
+class Models:
+    """Records, forecast weather, and models by name."""
 
     data: Ref | None
     archive: Ref | None
     models: dict[str, Ref]
+
+
+@dataclass(frozen=True)
+class Trained(Models):
+    """What training makes: with the intervals."""
+
     intervals: Ref
 
 
-def train(config: Forecasting, names: list[str], as_of: str) -> Trained:
-    """Models and intervals, inside a flow; models that do not wait for another train together."""
+def train_models(config: Forecasting, names: list[str], as_of: str) -> Models:
+    """Models and what they are made with, inside a flow; those that wait for no other together."""
     data = ingest_data(config, as_of)
     archive = make_archive(config, data, as_of)
     asked: dict[str, object] = {}
-    for name in config.order:
-        if name in names:
-            process = asked.get(config.models[name].process)
-            asked[name] = train_model.submit(config, name, data, process, archive)  # type: ignore[call-overload]
+    for name in config.needed(names):
+        process = asked.get(config.models[name].process)
+        asked[name] = train_model.submit(config, name, data, process, archive)  # type: ignore[call-overload]
     models: dict[str, Ref] = {name: future.result() for name, future in asked.items()}  # type: ignore[attr-defined]
-    intervals = fit_intervals(config, data, models[config.forecaster], archive)
-    return Trained(data, archive, models, intervals)
+    return Models(data, archive, models)
+
+
+def train(config: Forecasting, names: list[str], as_of: str) -> Trained:
+    """Models and intervals, inside a flow."""
+    made = train_models(config, names, as_of)
+    intervals = fit_intervals(config, made.data, made.models[config.forecaster], made.archive)
+    return Trained(made.data, made.archive, made.models, intervals)
 
 
 @flow(name="train_forecaster", persist_result=False, timeout_seconds=LONGEST_S)
