@@ -18,6 +18,7 @@ from catena.forecaster.basins import FORECAST, forecast_row, ingested, read_basi
 from catena.forecaster.data.canonical import record_units
 from catena.forecaster.data.records import BasinRecords, refuse, unusable
 from catena.forecaster.data.reforecasts import append_generated, archive_noise, forecast_store
+from catena.forecaster.data.signatures import signatures
 from catena.forecaster.data.splits import issues_within
 from catena.forecaster.data.store import ForecastArchive, ForecastStore
 from catena.forecaster.evaluation import evaluate, refuse_trained
@@ -27,7 +28,9 @@ from catena.forecaster.issue import days_of_issue, issue, weather_of
 from catena.forecaster.network_forecaster import NetworkForecaster, Settings
 from catena.forecaster.process_forecaster import Gr4j
 from catena.forecaster.queries import (
+    A_BASIN,
     ArchiveWeatherQuery,
+    DrawSamplesQuery,
     EvaluateForecastsQuery,
     FitIntervalsQuery,
     IssueForecastsQuery,
@@ -36,6 +39,7 @@ from catena.forecaster.queries import (
 )
 from catena.forecaster.report_evaluation import evaluation_page
 from catena.forecaster.report_issue import issue_page
+from catena.forecaster.samples import draw
 from catena.forecaster.scenarios import Weather, whole_archive
 from catena.forecaster.simple_forecasters import Climatology, Persistence
 from catena.forecaster.training.checkpoint import Part
@@ -384,3 +388,38 @@ def _named(forecasters: list[Forecaster]) -> list[tuple[str, Forecaster]]:
         number = sum(known == name or known.startswith(f"{name} (") for known in named)
         named[f"{name} ({number + 1})" if number else name] = one
     return list(named.items())
+
+
+# ------------------------------------------------------------------ for the explainer
+
+
+@job(service=SERVICE, method="DrawSamples", query=DrawSamplesQuery)
+def draw_samples(query: DrawSamplesQuery, ctx: JobContext) -> ArtifactRef:
+    """What a network sees of some forecasts and of its training, and what the basins are like."""
+    forecaster, records = _opened(query.forecaster, query.basins, ctx)
+    if not isinstance(forecaster, NetworkForecaster):
+        raise InvalidData(f"{forecaster.about.name} is no network; give a forecaster that is one")
+    weather = _weather(query.archive, forecaster, records, ctx, query.without_weather)
+    issues = days_of_issue(records, query.issues.start, query.issues.end, query.stride)
+    ctx.progress(0.2, f"drawing from {len(issues)} days of {len(records)} basins")
+    drawn = draw(
+        forecaster,
+        records,
+        issues,
+        weather,
+        count=query.count or A_BASIN * len(records),
+        background=query.background,
+        seed=query.seed,
+    )
+    ctx.progress(0.7, "finding out what the basins are like")
+    about = forecaster.about
+    found = signatures(records, in_period(records, about.training_days))
+    title = query.title or f"samples of {about.title or about.name}"
+    storage.write_samples(
+        ctx.writer,
+        drawn,
+        ctx.open(query.forecaster),
+        dict(zip(records.basins, found, strict=True)),
+        title,
+    )
+    return ctx.commit(kind="flow_samples", units=storage.UNITS, title=title)

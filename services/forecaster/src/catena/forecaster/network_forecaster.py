@@ -194,9 +194,9 @@ class NetworkForecaster(Forecaster):
             archive=archive,
             noise=self.about.archive_noise,
         )
-        return self._windows(records, issues, weather, predict=False)
+        return self.windows(records, issues, weather, predict=False)
 
-    def _windows(
+    def windows(
         self,
         records: BasinRecords,
         issues: Index,
@@ -205,6 +205,15 @@ class NetworkForecaster(Forecaster):
         predict: bool,
         states: Arrays | None = None,
     ) -> Windows:
+        """What the network sees of all basins at some issue times.
+
+        Parameters
+        ----------
+        records, issues, weather, states
+            As in :meth:`forecast`.
+        predict : bool
+            Keep forecasts of days that nobody has observed.
+        """
         flow = None
         if self.process is not None:
             flow = process_flow(self.process, records, issues, weather, states)
@@ -226,7 +235,7 @@ class NetworkForecaster(Forecaster):
     ) -> Forecasts:
         """Means and quantiles of the network's distributions, not negative."""
         self.check(records)
-        windows = self._windows(records, issues, weather, predict=True, states=states)
+        windows = self.windows(records, issues, weather, predict=True, states=states)
         place = np.searchsorted(issues, windows.issue)
         shape = (len(records), len(issues), self.about.leads)
         flow = np.full(shape, np.nan)

@@ -13,6 +13,7 @@ from catena.forecaster.basins import dataset_violations, forecast_violations, in
 from catena.forecaster.forecasters import About
 from catena.forecaster.queries import (
     ArchiveWeatherQuery,
+    DrawSamplesQuery,
     EvaluateForecastsQuery,
     FitIntervalsQuery,
     ForecastQuery,
@@ -23,8 +24,9 @@ from catena.forecaster.queries import (
     too_many_basins,
     too_many_forecasts,
     too_many_numbers,
+    wrong_count,
 )
-from catena.forecaster.vocabulary import Basins, Period
+from catena.forecaster.vocabulary import NETWORKS, Basins, Period
 from catena.shared.artifacts import Artifact, ArtifactStore
 from catena.shared.errors import FieldViolation, InvalidRequest
 from catena.shared.query import Query
@@ -65,6 +67,9 @@ def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViol
     if isinstance(query, FitIntervalsQuery):
         about = storage.read_about(opened["forecaster"])
         return [*found, *_names(basins, about), *_untrained("days", query.days, about)]
+    if isinstance(query, DrawSamplesQuery):
+        about = storage.read_about(opened["forecaster"])
+        return [*found, *_names(basins, about), *_samples(query, about)]
     if isinstance(query, WITH_INTERVALS):
         about = storage.read_about(opened["forecaster"])
         found += _names(basins, about)
@@ -109,10 +114,13 @@ def _archive(
         TrainForecasterQuery: "training_days",
         FitIntervalsQuery: "days",
         EvaluateForecastsQuery: "days",
+        DrawSamplesQuery: "issues",
     }.get(type(query))
     days: Period | None = getattr(query, period) if period is not None else None
     start, end = about["issues"]
-    if days is not None and (days.end <= start or end < days.start):
+    # Lead 1 is the day after the issue: days that are forecast begin a day later.
+    early = days is not None and (days.end < start if period == "issues" else days.end <= start)
+    if days is not None and (early or end < days.start):
         yield FieldViolation(
             "archive",
             f"has forecasts of {start} to {end}, but {period} is {days.start} to {days.end}; give "
@@ -200,6 +208,19 @@ def _same(forecaster: Artifact, intervals: Artifact) -> Iterator[FieldViolation]
         yield FieldViolation(
             "intervals", "were fitted around another forecaster; fit intervals around this one"
         )
+
+
+def _samples(query: DrawSamplesQuery, about: About) -> Iterator[FieldViolation]:
+    """A network, and samples that go round its basins."""
+    if about.model not in NETWORKS:
+        yield FieldViolation(
+            "forecaster",
+            f"got a forecaster of model {about.model}, which is no network: it has no inputs that "
+            f"contributions could be shared out to; wanted one of {', '.join(NETWORKS)}",
+        )
+    found = wrong_count(len(query.basins.names or about.basins), query.count)
+    if found is not None:
+        yield found
 
 
 def _known(query: ForecastQuery, about: About) -> Iterator[FieldViolation]:

@@ -36,7 +36,7 @@ from catena.forecaster.vocabulary import (
     once,
 )
 from catena.shared.errors import FieldViolation
-from catena.shared.query import Query
+from catena.shared.query import Query, RefQuery
 
 INLINE_NUMBERS = 120_000
 """Numbers in one reply: 8 bytes each stay under 1 MiB. More travels by reference."""
@@ -46,6 +46,12 @@ MOST_ISSUES = 20_000
 
 MOST_INLINE = 100
 """Basins of one inline forecast: records of more take too long to read while a call waits."""
+
+A_BASIN = 60
+"""Forecasts of each basin that are explained, unless told otherwise."""
+MOST_SAMPLES = 20_000
+"""Forecasts that are explained together: some hundred megabytes of inputs."""
+MOST_BACKGROUND = 1000
 
 MOST_STREAMED = 20_000
 """Forecasts (basins times issue times) of one stream: minutes of one processor."""
@@ -178,10 +184,7 @@ class IssueForecastsQuery(Query):
         """Each level once; a period that can be held; weather or none."""
         yield from once("levels", self.levels)
         yield from issue_times("issues", self.issues, 1)
-        if self.without_weather and self.archive is not None:
-            yield FieldViolation(
-                "archive", "is given, but without_weather is set; leave one of the two out"
-            )
+        yield from one_weather(self.archive, self.without_weather)
 
 
 class EvaluateForecastsQuery(Query):
@@ -204,6 +207,26 @@ class EvaluateForecastsQuery(Query):
         yield from issue_times("days", self.days, self.stride)
         if self.track and self.intervals is None:
             yield FieldViolation("track", "is set, but no intervals are given that could learn")
+
+
+class DrawSamplesQuery(Query):
+    """Draw what a network sees of some forecasts, for whoever explains it."""
+
+    forecaster: ForecasterRef
+    basins: Basins
+    issues: Period
+    stride: Stride = 1
+    count: Annotated[int, Field(ge=1, le=MOST_SAMPLES)] | None = None
+    background: Annotated[int, Field(ge=1, le=MOST_BACKGROUND)] = 32
+    archive: WeatherArchiveRef | None = None
+    without_weather: bool = False
+    seed: Seed = 0
+    title: Words = ""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """A period that can be held; weather or none."""
+        yield from issue_times("issues", self.issues, self.stride)
+        yield from one_weather(self.archive, self.without_weather)
 
 
 class ForecastQuery(Query):
@@ -249,6 +272,14 @@ class StreamForecastsQuery(Query):
         yield from issue_times("issues", self.issues, self.stride)
 
 
+def one_weather(archive: RefQuery | None, without: bool) -> Iterator[FieldViolation]:
+    """Violation when forecast weather is given and refused at once."""
+    if without and archive is not None:
+        yield FieldViolation(
+            "archive", "is given, but without_weather is set; leave one of the two out"
+        )
+
+
 def issue_times(field: str, period: Period, stride: int) -> Iterator[FieldViolation]:
     """Violation when a period has more issue times than one request may ask for."""
     count = -(-period.days // stride)
@@ -256,6 +287,21 @@ def issue_times(field: str, period: Period, stride: int) -> Iterator[FieldViolat
         yield FieldViolation(
             f"{field}.end", f"makes {count} issue times; wanted at most {MOST_ISSUES} at once"
         )
+
+
+def wrong_count(basins: int, count: int | None) -> FieldViolation | None:
+    """Violation when samples do not go round the basins, or are more than can be explained."""
+    if count is not None and count < basins:
+        return FieldViolation(
+            "count", f"got {count} forecasts for {basins} basins; wanted one for each at least"
+        )
+    if count is None and basins * A_BASIN > MOST_SAMPLES:
+        return FieldViolation(
+            "count",
+            f"is missing, and {A_BASIN} forecasts of each of {basins} basins are more than "
+            f"{MOST_SAMPLES}; say how many, or name fewer basins",
+        )
+    return None
 
 
 def too_many_numbers(basins: int, leads: int, levels: int) -> FieldViolation | None:

@@ -93,6 +93,12 @@ class ForecasterServer(Servicer, forecaster_pb2_grpc.ForecasterServiceServicer):
         """Score forecasters and write the report."""
         return self.submit(jobs.evaluate_forecasts, request, pb.EvaluateForecastsResponse)
 
+    def DrawSamples(
+        self, request: pb.DrawSamplesRequest, context: grpc.ServicerContext
+    ) -> pb.DrawSamplesResponse:
+        """Draw what a network sees, for the explainer."""
+        return self.submit(jobs.draw_samples, request, pb.DrawSamplesResponse)
+
     def Forecast(
         self, request: pb.ForecastRequest, context: grpc.ServicerContext
     ) -> pb.ForecastResponse:

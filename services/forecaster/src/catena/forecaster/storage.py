@@ -8,6 +8,8 @@ intervals     ``intervals.json``, ``intervals.safetensors``
 forecasts     ``forecasts.json``, ``forecasts.zarr`` (basin, forecast_reference_time, leadtime),
               ``states.safetensors``, ``report.html``
 evaluation    ``evaluation.json``, ``skill.zarr`` (model, basin, leadtime, level), ``report.html``
+flow_samples  ``samples.json``, ``samples.zarr`` and ``background.zarr`` (sample, lag, lead):
+              :class:`~catena.models.flow_samples.FlowSamples`
 weather_      ``archive.json``, ``archive.zarr`` (basin, forecast_reference_time, leadtime,
 archive       variable[, member]): a :class:`~catena.forecaster.data.store.ForecastStore`
 ============  =====================================================================================
@@ -15,18 +17,20 @@ archive       variable[, member]): a :class:`~catena.forecaster.data.store.Forec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from catena.forecaster.data.records import BasinRecords, Index
+from catena.forecaster.data.signatures import BasinSignatures
 from catena.forecaster.data.store import ForecastStore
 from catena.forecaster.forecast_intervals import Bounds, ForecastIntervals
 from catena.forecaster.forecasters import About, Arrays, Forecaster, Forecasts
 from catena.forecaster.network_forecaster import NetworkForecaster
 from catena.forecaster.process_forecaster import ERRORS, STATE_DAY, Gr4j
+from catena.forecaster.samples import Drawn
 from catena.forecaster.simple_forecasters import Climatology, Persistence
 from catena.forecaster.skill import LEADTIME
 from catena.shared.errors import FieldViolation, InvalidData
@@ -38,6 +42,9 @@ STATES = "states.safetensors"
 DATASET = "forecasts.zarr"
 UNITS = {"streamflow": "mm d-1"}
 ARCHIVE = "archive.zarr"
+SAMPLES_ABOUT = "samples.json"
+SAMPLES = "samples.zarr"
+BACKGROUND = "background.zarr"
 
 SIMPLE: dict[str, type[Forecaster]] = {
     "persistence": Persistence,
@@ -138,6 +145,64 @@ def write_archive(writer: ArtifactWriter, store: ForecastStore, *, generated: bo
 def read_archive_about(artifact: Artifact) -> dict[str, Any]:
     """What an archive holds: basins, variables, leads, members, first and last issue day."""
     return dict(artifact.read_json("archive.json"))
+
+
+# ------------------------------------------------------------------ samples for the explainer
+
+
+def write_samples(
+    writer: ArtifactWriter,
+    drawn: Drawn,
+    forecaster: Artifact,
+    basins: Mapping[str, BasinSignatures],
+    title: str,
+) -> None:
+    """Write samples, and what they and their basins are.
+
+    Parameters
+    ----------
+    writer : ArtifactWriter
+    drawn : Drawn
+    forecaster : Artifact
+    basins : mapping of str to BasinSignatures
+        Of its days of training.
+    title : str
+    """
+    about = read_about(forecaster)
+    places = zip(about.latitude, about.longitude, strict=True)
+    where = dict(zip(about.basins, places, strict=True))
+    explained = drawn.explained.issues
+    writer.write_json(
+        SAMPLES_ABOUT,
+        {
+            "title": title,
+            "forecaster": forecaster.manifest.digest,
+            "model": about.model,
+            "name": about.name,
+            "hybrid": about.hybrid,
+            "generated": about.generated,
+            "leads": about.leads,
+            "periods": {
+                "explained": [str(explained.min()), str(explained.max())],
+                "training": about.training_days,
+                "validation": about.validation_days,
+            },
+            "weather": {
+                "explained": drawn.weather.words,
+                "background": drawn.background_weather.words,
+            },
+            "basins": {
+                basin: {
+                    "latitude": where[basin][0],
+                    "longitude": where[basin][1],
+                    **signatures.plain(),
+                }
+                for basin, signatures in basins.items()
+            },
+        },
+    )
+    writer.write_dataset(SAMPLES, drawn.explained.to_dataset())
+    writer.write_dataset(BACKGROUND, drawn.background.to_dataset())
 
 
 # ------------------------------------------------------------------ forecasts
