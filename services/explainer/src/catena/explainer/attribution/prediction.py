@@ -194,7 +194,9 @@ def predictions(predict: Predict, rows: Tensor, per_pass: int = ROWS) -> Tensor:
         When a prediction is not finite, or is no matrix with one row per row of inputs.
     """
     with torch.no_grad():
-        parts = [check_output(predict(part), len(part)).double() for part in rows.split(per_pass)]
+        parts = [
+            check_output(predict(part), len(part)).double() for part in torch.split(rows, per_pass)
+        ]
     return torch.cat(parts)
 
 
@@ -233,7 +235,7 @@ def reference_predictions(
     InvalidData
         As :func:`paired_baselines` and :func:`predictions`.
     """
-    missing, pattern = inputs.isnan().unique(dim=0, return_inverse=True)
+    missing, pattern = torch.unique(inputs.isnan(), dim=0, return_inverse=True)
     stand_in = torch.where(missing, torch.nan, torch.zeros_like(inputs[:1]))
     paired = paired_baselines(stand_in, baselines)
     values = predictions(predict, paired.flatten(0, 1), per_pass)
@@ -267,10 +269,28 @@ def check_depends(prediction: Tensor, references: Tensor) -> Tensor:
     return span
 
 
-def worst_share(errors: Tensor, span: Tensor) -> float:
-    """The largest of errors (..., K) as a share of the range (K,) of its output.
+def shares(errors: Tensor, span: Tensor) -> Tensor:
+    """Sizes of errors (..., K) as shares of the range (K,) of their outputs.
 
     An output that does not vary has the widest range of all outputs as its own.
     """
-    scale = torch.where(span > 0, span, span.max())
-    return float((errors.abs() / scale).max())
+    return errors.abs() / torch.where(span > 0, span, span.max())
+
+
+def worst_share(errors: Tensor, span: Tensor) -> float:
+    """The largest of :func:`shares`."""
+    return float(shares(errors, span).max())
+
+
+def which_outputs(outputs: Sequence[int] | None, size: int) -> Tensor:
+    """Numbers (K,) of the outputs that are wanted, of `size` that there are.
+
+    Raises
+    ------
+    InvalidData
+        When one is not there, or none is wanted.
+    """
+    chosen = list(range(size)) if outputs is None else list(outputs)
+    if not chosen or not all(0 <= k < size for k in chosen):
+        raise InvalidData(f"no outputs {chosen}; the prediction has {size}: 0 to {size - 1}")
+    return torch.tensor(chosen)
