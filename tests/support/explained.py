@@ -180,7 +180,7 @@ def _dataset(
     chosen = [place for place in (0, 6, 29) if place < leads]
     features, shap = _shap(rng, contribution[:, chosen], lag)
     inner = {"lead": lead, "lag": lag, "variable": list(VARIABLES), "attribute": list(ATTRIBUTES)}
-    key = np.arange(min(88.0, float(lag.max())), -0.5, -8.0)
+    patch = np.arange(min(80, int(lag.max()) // 8 * 8), -1, -8)
     past = lag[lag >= 0]
     gate = 0.85 - 0.5 * (1 - np.exp(-lead / 8.0))
     gate = (gate[::-1] if trusts_more else gate) + 0.03 * rng.standard_normal((count, leads))
@@ -206,8 +206,8 @@ def _dataset(
             ),
             "gate": (("sample", "lead"), gate),
             "fusion_attention": (
-                ("sample", "head", "lead", "past_day"),
-                _attention(rng, count, lead, key),
+                ("sample", "head", "lead", "patch_lag"),
+                _attention(rng, count, lead, patch),
             ),
             "variable_importance": (("sample", "lead", "importance_variable"), mixture),
             "past_importance": (
@@ -225,8 +225,8 @@ def _dataset(
             "other_group": names,
             "interaction_lead": lead[chosen],
             "shap_lead": lead[chosen],
-            "method": ["expected_integrated_gradients", "permutation_shap"],
-            "past_day": key,
+            "method": ["expected_gradients", "permutation_shap"],
+            "patch_lag": patch,
             "past_lag": past,
             "past_variable": ["pr", "streamflow"],
             "importance_variable": names,

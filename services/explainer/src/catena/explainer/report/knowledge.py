@@ -192,7 +192,7 @@ class KnowledgeCheck:
     holds: bool | None
     words: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As it lies in ``explanation.json``; a number that is missing is null."""
         return {
             "name": self.name,

@@ -42,6 +42,8 @@ SHOWN_LEADS = (1, 7, 30)
 
 def label(name: str) -> str:
     """Name of an input for people."""
+    if name.startswith("forecast ") and name != NOISE:
+        return f"forecast {label(name.removeprefix('forecast '))}"
     return LABELS.get(name, name.replace("_", " "))
 
 
@@ -114,7 +116,7 @@ class Explained:
     def contribution(self) -> Array:
         """Contributions (N, H, V, T), mm d-1; NaN where there is no such input."""
         order = ("sample", "lead", "variable", "lag")
-        return np.asarray(self.data["contribution"].transpose(*order).values, np.float64)
+        return np.asarray(self.data["contribution"].transpose(*order).values)
 
     @cached_property
     def value(self) -> Array | None:
@@ -147,7 +149,7 @@ class Explained:
     @cached_property
     def total(self) -> Array:
         """Contributions of groups (N, H, G), mm d-1: days added up."""
-        series = np.nansum(self.contribution, axis=-1)
+        series = np.nansum(self.contribution, axis=-1, dtype=np.float64)
         if ATTRIBUTES not in self.groups:
             return np.asarray(series)
         of = self.data["attribute_contribution"].transpose("sample", "lead", "attribute").values
@@ -216,7 +218,7 @@ class Explained:
         """Importance of groups, (H, G), as shares of their sum; NaN where nothing counts."""
         found = self.importance(rows)
         whole = found.sum(axis=-1, keepdims=True)
-        return np.divide(found, whole, out=np.full_like(found, np.nan), where=whole > 0)
+        return np.asarray(found / np.where(whole > 0, whole, np.nan))
 
     def profile(self, rows: Rows) -> Array:
         """Mean over samples of the absolute contribution of each day, (H, V, T), mm d-1.
@@ -230,5 +232,5 @@ def nanmean(values: Array) -> Array:
     """Mean over the first dimension of what is there; NaN where nothing is."""
     there = np.isfinite(values)
     count = there.sum(axis=0)
-    total = np.where(there, values, 0.0).sum(axis=0)
+    total = np.where(there, values, 0.0).sum(axis=0, dtype=np.float64)
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
