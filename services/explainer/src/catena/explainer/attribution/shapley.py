@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catena.explainer.attribution.coalitions import CoalitionGame, draws_seed, global_draws
+from catena.explainer.attribution.differentiation import check_graph, without_denormals
 from catena.explainer.attribution.prediction import (
     ROWS,
     Groups,
@@ -37,7 +38,8 @@ from catena.explainer.attribution.prediction import (
     paired_baselines,
     predictions,
     reference_predictions,
-    worst_share,
+    shares,
+    which_outputs,
 )
 from catena.shared.errors import InvalidData, InvalidRequest
 
@@ -92,7 +94,7 @@ class GroupAttribution:
     @property
     def additivity(self) -> float:
         """The largest additivity error, as a share of the range of its output."""
-        return worst_share(self.delta, self.span)
+        return float(shares(self.delta, self.span).max())
 
 
 def kernel_shap(
@@ -235,7 +237,7 @@ def gradient_shap(
     Raises
     ------
     InvalidData
-        As :func:`kernel_shap`; gradients that are not finite.
+        As :func:`kernel_shap`; a prediction without gradient, or whose gradient is not finite.
     """
     if samples < 1:
         raise InvalidData(f"{samples} samples of the gradient; 1 or more are wanted")
@@ -257,16 +259,17 @@ def gradient_shap(
             )
         return groups.sums(columns)
 
-    with global_draws():
+    check_graph(problem.predict(problem.inputs[:1].detach().requires_grad_()))
+    with global_draws(), without_denormals():
         found = [explain(n, draws_seed(seed, n)) for n in range(len(inputs))]
     problem.evaluations += len(inputs) * samples
     return problem.solved("gradient", "samples", samples, torch.stack(found))
 
 
 SHAP_KINDS: dict[str, Callable[..., GroupAttribution]] = {
-    "kernel": kernel_shap,
-    "permutation": permutation_shap,
-    "gradient": gradient_shap,
+    "kernel_shap": kernel_shap,
+    "permutation_shap": permutation_shap,
+    "gradient_shap": gradient_shap,
 }
 """The kinds of SHAP that are offered, by name."""
 
@@ -279,12 +282,11 @@ def shap_kind(name: str) -> Callable[..., GroupAttribution]:
     InvalidRequest
         When there is no such kind, and for DeepExplainer with the reason.
     """
-    plain = name.strip().lower()
-    if "deep" in plain:
+    if "deep" in name.lower():
         raise InvalidRequest(NO_DEEP)
-    if plain not in SHAP_KINDS:
+    if name not in SHAP_KINDS:
         raise InvalidRequest(f"there is no SHAP of kind {name!r}; take {', '.join(SHAP_KINDS)}")
-    return SHAP_KINDS[plain]
+    return SHAP_KINDS[name]
 
 
 class _AsModule(torch.nn.Module):
@@ -326,7 +328,7 @@ class _Problem:
     ) -> _Problem:
         check_inputs(inputs, baselines)
         groups.check(inputs.shape[1])
-        chosen = predict if outputs is None else _chosen(predict, tuple(outputs))
+        chosen = predict if outputs is None else _chosen(predict, outputs)
         prediction = predictions(chosen, inputs, rows)
         references = reference_predictions(chosen, inputs, baselines, rows)
         span = check_depends(prediction, references)
@@ -348,7 +350,8 @@ class _Problem:
                 )
                 if len(game):
                     found = torch.as_tensor(explain(game, draws_seed(seed, n)))
-                    values[n][:, game.players] = found.mT
+                    # shap leaves out the last axis of a single output
+                    values[n][:, game.players] = found.view(len(game), -1).T
                     self.evaluations += game.evaluations
         return values
 
@@ -385,17 +388,11 @@ def _wrong_sum(kind: str, unit: str, size: int, additivity: float) -> str:
     )
 
 
-def _chosen(predict: Predict, outputs: tuple[int, ...]) -> Predict:
+def _chosen(predict: Predict, outputs: Sequence[int]) -> Predict:
     """The prediction of some outputs."""
 
     def chosen(rows: Tensor) -> Tensor:
         every = predict(rows)
-        count = every.shape[-1]
-        if every.ndim != 2 or not outputs or not all(0 <= k < count for k in outputs):
-            raise InvalidData(
-                f"outputs {list(outputs)[:8]} of predictions of shape {tuple(every.shape)}; "
-                f"numbers from 0 to {count - 1} are wanted"
-            )
-        return check_output(every[:, list(outputs)], len(rows))
+        return check_output(every, len(rows))[:, which_outputs(outputs, every.shape[1])]
 
     return chosen
