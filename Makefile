@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 BUF_VERSION := 1.75.0
 BUF := .tools/node_modules/.bin/buf
 PACKAGES := shared shared/models coupler services/data-ingest services/calibrator \
-	services/ensemble-runner services/forecaster services/orbit-trainer deploy/flows
+	services/ensemble-runner services/forecaster services/explainer services/orbit-trainer deploy/flows
 SOURCES := $(addsuffix /src,$(PACKAGES))
 PROTO_DIR := shared/proto
 PROTOS := $(sort $(shell cd $(PROTO_DIR) && find catena -name '*.proto'))
@@ -33,11 +33,11 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 STARTED := $(shell date +%s)
 TOOLS := hatchling editables pytest pytest-timeout pytest-xdist hypothesis trustme 'moto[server,s3]' ruff mypy import-linter \
-	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid
+	types-PyYAML types-protobuf grpc-stubs grpcio-tools xarray-regrid captum
 
-.PHONY: help setup demo demo-ingest demo-forecast demo-orbit demo-spinup test test-fast test-slow \
+.PHONY: help setup demo demo-ingest demo-forecast demo-explain demo-orbit demo-spinup test test-fast test-slow \
 	lint lint-python lint-proto proto proto-baseline versions bench-calibration bench-ingest bench-ensemble bench-callmip \
-	bench-intervals bench-forecast bench-training-speed bench-ungauged bench-orbit bench-orbit-gpu bench-spinup clean
+	bench-intervals bench-forecast bench-training-speed bench-ungauged bench-explain bench-orbit bench-orbit-gpu bench-spinup clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ demo-ingest: setup ## Ingest samples of real archives into one catalog and write
 demo-forecast: setup ## Forecast streamflow of a dozen basins and write the report of its skill
 	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh train_forecaster camels_us \
 		deploy/forecast/camels.yaml deploy/forecast/generated.yaml
+
+demo-explain: setup ## Explain forecasts of a snow, a rain and a groundwater basin, with pictures
+	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh explain_basins camels_us \
+		deploy/explain/camels.yaml deploy/explain/generated.yaml
 
 demo-orbit: setup ## Train a foundation model on a generated planet, for forecasts and downscaling
 	@CATENA_HOME=$(DEMO_HOME) bash deploy/demo.sh finetune_orbit . \
@@ -148,6 +152,9 @@ bench-training-speed: setup ## Training speed beside neuralhydrology, as one JSO
 
 bench-ungauged: setup ## Basins without a gauge against their targets, as one JSON line
 	@$(BIN)/python -W ignore tests/bench/ungauged.py
+
+bench-explain: setup ## Explanations against their targets, as one JSON line
+	@$(BIN)/python -W ignore tests/bench/explain.py
 
 bench-orbit: setup ## The foundation model against its targets on a CPU, as one JSON line
 	@$(BIN)/python -W ignore tests/bench/orbit.py

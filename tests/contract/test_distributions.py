@@ -83,6 +83,12 @@ DISTRIBUTIONS = {
         ("catena.forecaster.server", "catena.forecaster.jobs"),
         ("prefect", "ray"),
     ),
+    "catena-explainer": Distribution(
+        "services/explainer",
+        ("catena-shared", "catena-models"),
+        ("catena.explainer.server", "catena.explainer.jobs"),
+        ("prefect", "ray", "captum"),
+    ),
     "catena-orbit-trainer": Distribution(
         "services/orbit-trainer",
         ("catena-shared", "catena-models"),
@@ -94,6 +100,7 @@ DISTRIBUTIONS = {
         ("catena-shared",),
         (
             "catena.flows.calibrate_site",
+            "catena.flows.explain_basins",
             "catena.flows.finetune_orbit",
             "catena.flows.forecast_basins",
             "catena.flows.ingest",
@@ -214,6 +221,7 @@ OURS = {
     "calibrator": "catena-calibrator",
     "ensemble_runner": "catena-ensemble-runner",
     "forecaster": "catena-forecaster",
+    "explainer": "catena-explainer",
     "orbit_trainer": "catena-orbit-trainer",
     "coupler": "catena-coupler",
     "flows": "catena-flows",

@@ -17,7 +17,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from catena.shared.errors import InvalidRequest
 
-SERVICE_NAMES = ("data-ingest", "ensemble-runner", "calibrator", "forecaster", "orbit-trainer")
+SERVICE_NAMES = (
+    "data-ingest",
+    "ensemble-runner",
+    "calibrator",
+    "forecaster",
+    "explainer",
+    "orbit-trainer",
+)
 """Services of this release, in the order in which ``catena up`` starts them."""
 
 

@@ -1,0 +1,1 @@
+"""Explainer: why a model said so, for forecasts and for land-model parameters."""
