@@ -95,11 +95,18 @@ def draw(
     )
 
 
+def looks_back(forecaster: NetworkForecaster) -> int:
+    """Days of weather that a forecast needs, the day of issue included."""
+    process = forecaster.process
+    # A process model has warmed up before the day of issue.
+    return max(forecaster.settings.window, 1 if process is None else process.past + 1)
+
+
 def reachable(forecaster: NetworkForecaster, records: BasinRecords) -> Mask:
     """Days on which each basin has the past that a forecast looks back on, (N, T)."""
     first, last = records.extent()
     day = np.arange(len(records.days))
-    earliest = first + forecaster.past - 1
+    earliest = first + looks_back(forecaster) - 1
     return np.asarray((day >= earliest[:, None]) & (day <= last[:, None]))
 
 
@@ -138,9 +145,9 @@ def to_explain(
     there = reachable(forecaster, records)[:, issued]
     if not there.any():
         raise InvalidData(
-            f"no basin has {forecaster.past} days of weather up to any of the {len(issued)} days "
-            f"from {records.days[issued[0]]} to {records.days[issued[-1]]}; give later days, or "
-            "longer records"
+            f"no basin has {looks_back(forecaster)} days of weather up to any of the "
+            f"{len(issued)} days from {records.days[issued[0]]} to {records.days[issued[-1]]}; "
+            "give later days, or longer records"
         )
     number = len(records)
     ends = np.arange(number + 1) * count // number
@@ -185,7 +192,8 @@ def to_compare(
             "contributions are measured from; give records that reach over them"
         )
     rng = np.random.default_rng(seed)
-    course = {int(row): _by_season(records, issued[there[row]], rng) for row in rows}
+    begin = int(rng.integers(366))
+    course = {int(row): _by_season(records, issued[there[row]], begin) for row in rows}
     turns = rng.permutation(rows)
     years = year_of(records.days)
     often = dict.fromkeys(years.tolist(), 0)
@@ -247,9 +255,9 @@ def _training_issues(forecaster: NetworkForecaster, records: BasinRecords) -> In
     return issues_within(days, leads=about.leads, past=forecaster.settings.window)
 
 
-def _by_season(records: BasinRecords, days: Index, rng: np.random.Generator) -> Index:
-    """Days in the order of the season, from a day of the year that is drawn."""
-    season = (day_of_year(records.days[days]) - int(rng.integers(366))) % 366
+def _by_season(records: BasinRecords, days: Index, begin: int) -> Index:
+    """Days in the order of the season, from some day of the year on."""
+    season = (day_of_year(records.days[days]) - begin) % 366
     return np.asarray(days[np.argsort(season, kind="stable")])
 
 
