@@ -148,25 +148,14 @@ def test_posterior_importance_is_the_mean_over_what_was_observed(
     posterior = (joint / joint.sum(-1, keepdims=True))[~np.isnan(z)].mean(0)
     np.testing.assert_allclose(found.values, posterior, rtol=1e-3, atol=1e-6)
     # in passes of few rows, one without any observation
-    hidden = replace(
-        samples, observed=np.where(np.arange(7)[:, None] < 2, np.nan, samples.observed)
-    )
-    whole = importances(network, hidden)
+    first = np.arange(7)[:, None] < 2
+    hidden = replace(samples, observed=np.where(first, np.nan, samples.observed))
+    whole, shown = importances(network, hidden), read_internals(network, samples)
     monkeypatch.setattr(internals, "ROWS", 2)
     parts = importances(network, hidden)
     assert whole is not None and parts is not None
     np.testing.assert_allclose(parts.values, whole.values, rtol=1e-5)
-    xr.testing.assert_allclose(
-        read_internals(network, samples),
-        _whole(network, samples, monkeypatch),
-        rtol=1e-4,
-        atol=1e-6,
-    )
-
-
-def _whole(network: object, samples: object, monkeypatch: pytest.MonkeyPatch) -> xr.Dataset:
-    monkeypatch.setattr(internals, "ROWS", 256)
-    return read_internals(network, samples)  # type: ignore[arg-type]
+    xr.testing.assert_allclose(read_internals(network, samples), shown, rtol=1e-4, atol=1e-6)
 
 
 def test_posterior_importance_needs_the_network_and_observations() -> None:
