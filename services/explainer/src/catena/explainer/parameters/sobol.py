@@ -136,10 +136,10 @@ def sobol_indices(
     InvalidData
         No parameter, too few samples, or outputs that are not finite.
     """
-    if parameters < 1 or samples < 16 * SEQUENCES or most_samples < samples:
+    if parameters < 1 or samples < 8 * SEQUENCES or most_samples < samples:
         raise InvalidData(
             f"{parameters} parameters, {samples} to {most_samples} samples; give at least 1 "
-            f"parameter and {16 * SEQUENCES} samples, and no fewer at most than to begin with"
+            f"parameter and {8 * SEQUENCES} samples, and no fewer at most than to begin with"
         )
     report = progress or (lambda fraction, message: None)
     engines = [
