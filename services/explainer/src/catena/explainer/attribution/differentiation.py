@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from catena.shared.errors import InvalidData
 
@@ -29,16 +28,6 @@ def without_denormals() -> Iterator[None]:
 def _flushes() -> bool:
     smallest = torch.finfo(torch.float32).tiny
     return bool((torch.full((1,), smallest) * 0.5).item() == 0)
-
-
-@contextmanager
-def twice_differentiable() -> Iterator[None]:
-    """Kernels whose gradient can be differentiated again.
-
-    Attention in one kernel and oneDNN's LSTM cannot; their plain forms can.
-    """
-    with sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False):
-        yield
 
 
 def check_graph(output: Tensor) -> None:
