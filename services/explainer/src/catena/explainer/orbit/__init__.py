@@ -1,0 +1,1 @@
+"""Forecasts of fields by the foundation model: which variables, where, how far away."""
