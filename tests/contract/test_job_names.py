@@ -392,6 +392,19 @@ GOLDEN += [
         },
         "953c09e842c1bae0686bde7534bb61b7be0fa0a6108ee8e89f11871662937467",
     ),
+    (
+        "forecaster",
+        "DrawSamples",
+        1,
+        {
+            "forecaster": ref("forecaster"),
+            "basins": BASINS,
+            "issues": {"start": "2008-01-01", "end": "2009-12-31"},
+            "count": 90,
+            "archive": ref("weather_archive"),
+        },
+        "69f35d1053587888a7ef668e49dca8a051e94ed6780c3d4dc143e75aceb9bb20",
+    ),
 ]
 
 TRAINED = {"start": "2001-01-01", "end": "2010-12-31"}

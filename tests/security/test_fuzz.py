@@ -236,6 +236,13 @@ def forecaster_requests() -> dict[str, Message]:
             "days": {"start": "2005-01-01", "end": "2006-01-01"},
             "stride": 3,
         },
+        "DrawSamples": {
+            "forecaster": ref("forecaster"),
+            "basins": basins,
+            "issues": issues,
+            "count": 2,
+            "archive": ref("weather_archive"),
+        },
     }
     return {name: request_from_dict("forecaster", name, data) for name, data in plain.items()}
 

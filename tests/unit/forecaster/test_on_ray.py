@@ -9,10 +9,16 @@ import pytest
 from support import forecasts as small
 from support.site import SUCCEEDED, Site
 
-from catena.forecaster.jobs import train_together, tune_forecaster
+from catena.forecaster.jobs import (
+    draw_samples,
+    train_forecaster,
+    train_together,
+    tune_forecaster,
+)
 from catena.forecaster.network_forecaster import NetworkForecaster, Settings
 from catena.forecaster.storage import read_forecaster
 from catena.forecaster.tune import RUNGS, candidates, search
+from catena.models.flow_samples import FlowSamples
 from catena.shared.errors import FailedPrecondition
 from catena.shared.jobs import JobFunction
 from catena.shared.requests import request_from_dict
@@ -50,6 +56,30 @@ def test_a_search_trains_the_settings_that_it_found(site: Site) -> None:
     found = run(site, tune_forecaster, tune=True, tune_trials=3)
     assert found.settings in tried
     assert found.history, "it was trained to the end, not only searched for"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_samples_that_a_job_draws_are_those_that_are_drawn_here(site: Site) -> None:
+    def asked(forecaster: small.Ref) -> dict[str, Any]:
+        return {"forecaster": forecaster, "basins": small.BASINS, "issues": small.TEST, "count": 30}
+
+    train = request_from_dict("forecaster", "TrainForecaster", small.train_request("lstm"))
+    trained = site.ended(
+        site.manager.submit(train_forecaster, train_forecaster.query.from_message(train)).name,
+        timeout_s=400,
+    )
+    assert trained.state == SUCCEEDED, trained
+    request = request_from_dict("forecaster", "DrawSamples", asked(small.plain(trained.artifact)))
+    ended = site.ended(
+        site.manager.submit(draw_samples, draw_samples.query.from_message(request)).name,
+        timeout_s=400,
+    )
+    assert ended.state == SUCCEEDED, ended
+    here = small.made().run(draw_samples, asked(small.made().train("lstm")))
+    there = site.store.open(ended.artifact)
+    assert there.manifest.digest == here["digest"], "to the last bit"
+    assert len(FlowSamples.from_dataset(there.open_dataset("samples.zarr"))) == 30
 
 
 def test_what_was_asked_for_is_among_the_candidates_and_the_seed_decides_the_others() -> None:

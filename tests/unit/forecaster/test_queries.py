@@ -143,6 +143,42 @@ def test_a_forecast_is_of_records_or_of_a_dataset() -> None:
     assert "levels[1]" in faults("Forecast", {**asked, "records": [RECORD], "levels": [0.9, 0.9]})
 
 
+def test_samples_have_defaults_and_a_limit() -> None:
+    asked = {
+        "forecaster": ref("forecaster"),
+        "basins": BASINS,
+        "issues": {"start": "2008-01-01", "end": "2009-12-31"},
+    }
+    made = query("DrawSamples", asked)
+    assert isinstance(made, queries.DrawSamplesQuery)
+    assert (made.stride, made.count, made.background, made.seed) == (1, None, 32, 0)
+    wrong = {
+        "forecaster": ref("intervals"),
+        "issues": {"start": "2009-01-01", "end": "2008-01-01"},
+        "count": queries.MOST_SAMPLES + 1,
+        "background": queries.MOST_BACKGROUND + 1,
+        "stride": 400,
+    }
+    assert set(faults("DrawSamples", {**asked, **wrong})) == {
+        "forecaster", "issues.end", "count", "background", "stride",
+    }  # fmt: skip
+    both = {"archive": ref("weather_archive"), "without_weather": True}
+    assert "leave one" in faults("DrawSamples", {**asked, **both})["archive"]
+    long = {"start": "1900-01-01", "end": "1999-12-31"}
+    assert "issue times" in faults("DrawSamples", {**asked, "issues": long})["issues.end"]
+
+
+def test_samples_go_round_all_basins() -> None:
+    assert queries.wrong_count(4, 4) is None and queries.wrong_count(4, None) is None
+    few = queries.wrong_count(5, 4)
+    assert few is not None and "4 forecasts for 5 basins" in few.description
+    most = queries.MOST_SAMPLES // queries.A_BASIN
+    assert queries.wrong_count(most, None) is None
+    many = queries.wrong_count(most + 1, None)
+    assert many is not None and "say how many" in many.description
+    assert queries.wrong_count(most + 1, most + 1) is None
+
+
 def test_tracking_needs_intervals() -> None:
     asked = {
         "forecasters": [ref("forecaster"), ref("forecaster")],

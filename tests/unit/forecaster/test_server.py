@@ -17,6 +17,7 @@ from support.servers import Running, wait_until
 
 from catena.api.forecaster.v1 import forecaster_pb2 as pb
 from catena.api.forecaster.v1 import forecaster_pb2_grpc
+from catena.forecaster import jobs, storage
 from catena.forecaster.basins import read_basins
 from catena.forecaster.issue import issue
 from catena.forecaster.server import COMPUTING, add_services
@@ -266,6 +267,30 @@ def test_days_of_training_are_neither_scored_nor_learned_from(client: ServiceCli
     assert "was trained on" in faults(client, "EvaluateForecasts", request)["days.start"]
     fit = {"forecaster": small.hybrid(), "basins": small.BASINS, "days": days}
     assert "smaller than those of new days" in faults(client, "FitIntervals", fit)["days.start"]
+
+
+def test_only_a_network_has_samples(client: ServiceClient) -> None:
+    request = {"forecaster": small.gr4j(), "basins": small.BASINS, "issues": small.TEST}
+    found = faults(client, "DrawSamples", request)["forecaster"]
+    assert "of model gr4j, which is no network" in found and "lstm_ed" in found
+    few = {**request, "forecaster": small.hybrid(), "count": 1}
+    assert "1 forecasts for 2 basins" in faults(client, "DrawSamples", few)["count"]
+    client.validate("DrawSamples", {**few, "count": 2})
+    names = {**small.BASINS, "names": ["elsewhere"]}
+    wrong = {**request, "forecaster": small.hybrid(), "basins": names}
+    assert "elsewhere" in faults(client, "DrawSamples", wrong)["basins.names[0]"]
+
+
+def test_an_archive_of_other_days_gives_no_samples(client: ServiceClient) -> None:
+    generated = {"basins": small.BASINS, "stride": 30, "seed": 1}
+    archive = small.made().run(jobs.archive_weather, {"generated": generated, "leads": 5})
+    about = storage.read_archive_about(small.made().store.open(archive["uri"]))
+    request = {"forecaster": small.hybrid(), "basins": small.BASINS, "archive": archive}
+    last = {"start": about["issues"][0], "end": about["issues"][0]}
+    client.validate("DrawSamples", {**request, "issues": last})
+    early = {"start": "1999-01-01", "end": "2000-12-31"}
+    found = faults(client, "DrawSamples", {**request, "issues": early})["archive"]
+    assert "but issues is 1999-01-01 to 2000-12-31" in found
 
 
 def test_what_an_input_has_learned_is_not_held_out(client: ServiceClient) -> None:
