@@ -91,7 +91,7 @@ def explain_flow(
         dataset = xr.merge([dataset, shown], join="exact", combine_attrs="drop")
     about = _about(network, loaded, settings, ledger, title) | {"notes": notes}
     checks = check_knowledge(dataset, about)
-    about["knowledge"] = [check.as_dict() for check in checks]
+    about["knowledge"] = [check.to_dict() for check in checks]
     about["words"] = explanation_words(dataset, about, checks)
     dataset.attrs = {"Conventions": "CF-1.11", "title": about["title"]}
     if about["generated"]:

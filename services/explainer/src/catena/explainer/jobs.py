@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import xarray as xr
-from catena.explainer.orbit.page import fields_page
 
 from catena.api.artifacts.v1.artifacts_pb2 import ArtifactRef
 from catena.explainer.explain import explain_flow
@@ -24,6 +23,7 @@ from catena.explainer.orbit.loading import (
     spread_steps,
     training_period,
 )
+from catena.explainer.orbit.page import fields_page
 from catena.explainer.orbit.prediction import Target
 from catena.explainer.parameters import (
     ParameterSettings,

@@ -120,4 +120,9 @@ class FieldForecasts(QueryModel):
     leads_h: Annotated[
         tuple[Annotated[float, Field(gt=0, le=24 * 366)], ...], Field(max_length=20)
     ] = ()
-    targets: Annotated[tuple[FieldTarget, ...], Field(min_length=1, max_length=MOST_TARGETS)]
+    targets: Annotated[tuple[FieldTarget, ...], Field(max_length=MOST_TARGETS)] = ()
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Something to explain."""
+        if not self.targets:
+            yield FieldViolation("targets", "is empty; say which field is explained, and where")

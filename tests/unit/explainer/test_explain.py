@@ -1,0 +1,138 @@
+"""Explanations of streamflow forecasts, from a request to the numbers and the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from support import explanations as made
+from support import forecasts as small
+
+from catena.explainer import jobs
+from catena.forecaster.basins import read_basins
+from catena.forecaster.issue import weather_of
+from catena.forecaster.storage import read_forecaster
+from catena.forecaster.vocabulary import Basins
+from catena.shared.errors import InvalidData
+
+Found = tuple[xr.Dataset, dict[str, Any], str]
+
+
+@pytest.fixture(scope="module")
+def found() -> Found:
+    return made.explain(
+        methods=[
+            "expected_gradients",
+            "integrated_gradients",
+            "integrated_hessians",
+            "permutation_shap",
+            "attention",
+            "importance",
+            "permutation",
+        ]
+    )
+
+
+def test_contributions_add_up_to_what_they_explain_at_every_lead(found: Found) -> None:
+    dataset, about, _ = found
+    assert dataset["contribution"].dims == ("sample", "lead", "variable", "lag")
+    total = dataset["contribution"].sum(("variable", "lag")) + dataset[
+        "attribute_contribution"
+    ].sum("attribute")
+    change = dataset["prediction"] - dataset["reference"]
+    span = float(dataset["prediction"].max() - dataset["prediction"].min())
+    assert float(abs(total - change).max()) < 1e-4 * span
+    assert about["methods"]["expected_gradients"]["completeness_max"] <= 1e-4
+    assert float(abs(dataset["completeness"].sel(method="expected_gradients")).max()) < 1e-4 * span
+
+
+def test_what_is_explained_is_what_the_forecaster_forecasts(found: Found) -> None:
+    dataset, _, _ = found
+    store = small.made().store
+    forecaster = read_forecaster(store.open(made.network()["uri"]))
+    records = read_basins(Basins.model_validate(small.BASINS), store.open)
+    days = dataset["issue"].values.astype("datetime64[D]")
+    issues = np.unique(np.searchsorted(records.days, days))
+    flow = forecaster.forecast(records, issues, weather_of(forecaster, records)).flow
+    for row in range(dataset.sizes["sample"]):
+        basin = records.basins.index(str(dataset["basin"].values[row]))
+        place = np.searchsorted(records.days[issues], days[row])
+        wanted = np.maximum(dataset["prediction"].values[row], 0.0)
+        np.testing.assert_allclose(flow[basin, place], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_pairs_add_up_and_are_symmetric_on_the_samples_they_were_asked_for(found: Found) -> None:
+    dataset, _, _ = found
+    pairs = dataset["interaction"].dropna("sample", how="all")
+    assert pairs.sizes["sample"] == 4  # two of each basin
+    assert list(dataset["interaction_lead"].values) == [1, 5]
+    swapped = pairs.transpose("sample", "interaction_lead", "other_group", "group").values
+    np.testing.assert_allclose(pairs.values, swapped, atol=1e-5)
+    asked = dataset["interaction"].notnull().all(("interaction_lead", "group", "other_group"))
+    change = (dataset["prediction"] - dataset["reference"]).sel(lead=[1, 5])[asked.values]
+    total = pairs.sum(("group", "other_group"))
+    np.testing.assert_allclose(total.values, change.values, atol=2e-3)
+
+
+def test_every_method_is_in_the_numbers_with_its_cost(found: Found) -> None:
+    dataset, about, _ = found
+    for name in (
+        "contribution_integrated_gradients",
+        "shap_permutation",
+        "permutation",
+        "permutation_of_gauge",
+        "gate",
+        "fusion_attention",
+    ):
+        assert name in dataset
+    assert all(entry["cpu_s"] >= 0 for entry in about["methods"].values())
+    assert list(dataset["gauge"].values) == ["generated-001", "generated-002"]
+    methods = about["agreement"]["methods"]
+    assert {"expected_gradients", "permutation", "permutation_shap"} <= set(methods)
+    matrix = np.array(about["agreement"]["spearman"], float)
+    np.testing.assert_allclose(np.diag(matrix), 1.0)
+    assert any("importances" in note for note in about["notes"])  # a TST has none
+
+
+def test_the_page_says_what_it_is_of(found: Found) -> None:
+    _, about, page = found
+    assert about["generated"] and "generated" in page.lower()
+    assert about["words"][:60] in page.replace("&#x27;", "'")
+    assert page.count("<svg") >= 5
+
+
+def test_the_same_request_gives_the_same_numbers() -> None:
+    asked = {"methods": ["expected_gradients", "permutation"]}
+    one, two = (made.explain(**asked)[0] for _ in range(2))
+    xr.testing.assert_identical(one, two)
+
+
+@pytest.mark.slow
+def test_an_interpretable_lstm_says_itself_what_it_rests_on() -> None:
+    dataset, about, _ = made.explain("interpretable_lstm", methods=["importance", "permutation"])
+    shares = dataset["variable_importance"].sum("importance_variable")
+    np.testing.assert_allclose(shares, 1.0, atol=1e-5)
+    assert "importance" in about["agreement"]["methods"]
+    assert "contribution" not in dataset
+
+
+@pytest.mark.slow
+def test_a_quantile_can_be_explained() -> None:
+    flow = {**made.flow_request()["flow"], "quantile": 0.9}
+    high = made.explain(flow=flow, methods=["expected_gradients"])[0]
+    mean = made.explain(methods=["expected_gradients"])[0]
+    assert float((high["prediction"] - mean["prediction"]).mean()) > 0
+
+
+def test_a_forecaster_without_a_network_is_refused() -> None:
+    flow = {**made.flow_request()["flow"], "forecaster": small.gr4j()}
+    with pytest.raises(InvalidData, match="gr4j"):
+        made.run(jobs.explain_forecast, {"flow": flow})
+
+
+def test_samples_of_another_forecaster_are_refused() -> None:
+    flow = {**made.flow_request()["flow"], "forecaster": made.network("lstm")}
+    with pytest.raises(InvalidData, match="drawn from"):
+        made.run(jobs.explain_forecast, {"flow": flow})
