@@ -104,7 +104,8 @@ def explained(
         parts.append((weight * value[:, None], value, issue))
     contribution, value, issue = (np.concatenate(one) for one in zip(*parts, strict=True))
     basin = np.repeat([NAMES[kind] for kind in kinds], samples)
-    dataset = _dataset(rng, contribution, value, issue, basin, lag, lead, trusts_more)
+    steep = 0.0 if only else 0.1
+    dataset = _dataset(rng, contribution, value, issue, basin, lag, lead, trusts_more, steep)
     return dataset, _about(kinds, southern, dataset)
 
 
@@ -167,10 +168,11 @@ def _dataset(
     lag: NDArray[np.int64],
     lead: NDArray[np.int64],
     trusts_more: bool,
+    steep: float,
 ) -> xr.Dataset:
     count, leads = contribution.shape[:2]
     attribute_value = np.stack([np.unique(basin, return_inverse=True)[1] - 1.0, -np.ones(count)], 1)
-    attribute = 0.1 * np.repeat(attribute_value[:, None], leads, 1)
+    attribute = steep * np.repeat(attribute_value[:, None], leads, 1)
     groups = np.concatenate([np.nansum(contribution, -1), attribute.sum(-1)[..., None]], -1)
     reference = np.full((count, leads), 2.0)
     prediction = reference + groups.sum(-1)

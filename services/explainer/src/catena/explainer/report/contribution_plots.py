@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from catena.explainer.report.drawing import (
+    CELL_INK,
     FLOW,
     VALUES,
     day_axis,
@@ -154,7 +155,7 @@ def lag_plot(x: Explained, parts: Sequence[Part], leads: Sequence[int]) -> Figur
                     rasterized=True,
                 )  # fmt: skip
                 day_axis(axes, float(days.min()), float(days.max()))
-                axes.axvline(x.leads[lead], color=INK, linewidth=0.7, linestyle=":")
+                axes.axvline(x.leads[lead], color=CELL_INK, linewidth=0.7, linestyle=":")
                 axes.set_ylim(len(names) - 0.5, -0.5)
                 axes.tick_params(axis="y", length=0)
                 no_spines(axes)

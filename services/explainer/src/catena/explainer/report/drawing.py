@@ -28,8 +28,10 @@ VALUES: Colormap = LinearSegmentedColormap.from_list("values", [FIRST, "#a9b0b5"
 """Low to high values of an input: blue over grey to red, seen with any colour vision and on light
 and dark pages alike."""
 
-DAY_TICKS = (0, 30, -90, -10, 10, -30, -365, 5, -5, -180, 3, -3, 1, -1)
-"""Days to write at an axis, the most wanted first."""
+CELL_INK = "#20262b"
+"""Of lines and numbers on cells: not of the page, as the cells are as pale on a dark one."""
+DAY_TICKS = (30, -10, 10, -30, -90, 5, -5, -180, 3, -3, 1, -1)
+"""Days to write at an axis beside 0 and the first day, the most wanted first."""
 LEAST_GAP = 0.1
 """Of the axis, between two ticks."""
 
@@ -93,15 +95,15 @@ def day_axis(axes: Axes, first: float, last: float) -> None:
     place = axes.xaxis.get_transform().transform
     start, end = place(np.array([first, last]))
     ticks: list[int] = []
-    for day in DAY_TICKS:
+    for day in (0, int(np.ceil(first)), *DAY_TICKS):
         gaps = [abs(place(np.array([day]))[0] - place(np.array([one]))[0]) for one in ticks]
-        if first - 1 <= day <= last + 1 and all(gap > LEAST_GAP * (end - start) for gap in gaps):
+        if first <= day <= last and all(gap > LEAST_GAP * (end - start) for gap in gaps):
             ticks.append(day)
     axes.set_xticks(ticks, [f"{day:+d}" if day else "0" for day in ticks], fontsize=8)
     axes.set_xlim(first, last)
     axes.minorticks_off()
     if first < 0.5 < last:
-        axes.axvline(0.5, color=INK, linewidth=0.7)
+        axes.axvline(0.5, color=CELL_INK, linewidth=0.7)
 
 
 def no_spines(axes: Axes) -> None:

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from catena.explainer.report.drawing import heading, no_spines, panels, wrapped
+from catena.explainer.report.drawing import CELL_INK, heading, no_spines, panels, wrapped
 from catena.explainer.report.pairs import pair_shares
 from catena.explainer.report.reading import Explained, Part, label
 from catena.explainer.report.words import GOOD_COMPLETENESS, method_words
@@ -73,7 +73,7 @@ def _cells(axes: Axes, values: Array, norm: Normalize, text: Callable[[float], s
         if np.isfinite(value):
             # On the pale end ink, on the dark end white: not of the page, as the cells are not.
             shade = float(norm(value))
-            ink = "#ffffff" if shade > DARK else "#20262b"
+            ink = "#ffffff" if shade > DARK else CELL_INK
             axes.text(j, i, text(value), ha="center", va="center", fontsize=7, color=ink)
     axes.tick_params(length=0)
     no_spines(axes)

@@ -63,7 +63,7 @@ def temperature_in_melt_season(x: Explained, basin: str) -> Measured | None:
         return None
     rows = x.basin == basin
     melting = _melting(x, basin)
-    few = _too_few(melting)
+    few = _too_few(x, basin, melting)
     if few:
         return Measured(_NOT_KNOWN, few)
     size = np.abs(x.total[rows])
@@ -82,7 +82,7 @@ def warmth_in_melt_season(x: Explained, basin: str) -> Measured | None:
         return None
     rows = x.basin == basin
     melting = _melting(x, basin)
-    few = _too_few(melting)
+    few = _too_few(x, basin, melting)
     if few:
         return Measured(_NOT_KNOWN, few)
     chosen = np.where(melting[..., None, None], x.contribution[rows][:, :, warm], np.nan)
@@ -93,10 +93,14 @@ def _melting(x: Explained, basin: str) -> Rows:
     """Which days that are forecast are of the melt season, (n, H)."""
     days = x.issue[x.basin == basin][:, None] + x.leads[None].astype("timedelta64[D]")
     latitude = x.fact(basin, "latitude")
-    return np.isin(season_month(days, float("nan" if latitude is None else latitude)), MELT_MONTHS)
+    if latitude is None:
+        return np.zeros(days.shape, bool)
+    return np.isin(season_month(days, float(latitude)), MELT_MONTHS)
 
 
-def _too_few(melting: Rows) -> str:
+def _too_few(x: Explained, basin: str, melting: Rows) -> str:
+    if x.fact(basin, "latitude") is None:
+        return "the basin's latitude, and so its season, is not known"
     inside, outside = int(melting.any(-1).sum()), int((~melting).any(-1).sum())
     if min(inside, outside) >= LEAST_OF_SEASON:
         return ""

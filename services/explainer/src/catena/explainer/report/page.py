@@ -21,7 +21,7 @@ from catena.explainer.report.page_tables import (
     method_table,
 )
 from catena.explainer.report.reading import Explained
-from catena.explainer.report.words import explanation_words, method_words
+from catena.explainer.report.words import explanation_words, main_method, method_words
 from catena.shared.report import Block, Facts, Page, Picture, Section, Terms, Text, plot, render
 
 GENERATED = (
@@ -38,7 +38,7 @@ GLOSSARY = (
     (
         "reference",
         "What the model forecasts for the baselines: days of the training climate of the same "
-        "basin, each taken in turn, then the mean.",
+        "basin.",
     ),
     ("lag", "Days before the day of issue; 0 is the last day that is known, -3 three days ahead."),
     ("lead", "Days from the issue to the day that is forecast; lead 1 is the next day."),
@@ -114,9 +114,9 @@ def _facts(x: Explained) -> list[tuple[str, str]]:
     ]
     if x.attributed:
         found.append(("Days of the past", str(int((x.lags >= 0).sum()))))
-        methods = list(x.about.get("methods", {}))
-        if methods:
-            found.append(("Contributions by", method_words(methods[0])))
+        method = main_method(x.about)
+        if method:
+            found.append(("Contributions by", method_words(method)))
     return found
 
 
@@ -158,7 +158,8 @@ def _flood_section(x: Explained) -> Section:
     caption = (
         "The forecast that holds the largest observed flow of each basin or class (the largest "
         "forecast where none was observed). From the dashed reference up: what raised the flow; "
-        "down, paler: what lowered it. Up less down gives the forecast, the black line."
+        "down, paler: what lowered it. Up less down gives the forecast, the thick line; points are "
+        "what was observed."
     )
     return Section(
         "A flood taken apart",

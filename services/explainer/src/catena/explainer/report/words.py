@@ -12,6 +12,7 @@ from catena.explainer.report.knowledge import KnowledgeCheck, check_knowledge
 from catena.explainer.report.memory import shortest_span
 from catena.explainer.report.pairs import pair_shares
 from catena.explainer.report.reading import ATTRIBUTES, STREAMFLOW, Explained, Part, label
+from catena.shared.report import number
 
 WORD_LEAD = 7
 """The lead that words speak of; the last one where there are fewer."""
@@ -23,6 +24,8 @@ GOOD_COMPLETENESS = 1e-4
 """Of the range of the forecasts; what is wanted of the methods (specs: explain)."""
 BAD_COMPLETENESS = 1e-2
 """Of the range; from here on contributions must not be read as shares of the forecast."""
+GRADIENTS = ("expected_gradients", "integrated_gradients")
+"""Methods that give each input of each day its own contribution."""
 AGREE, DIFFER = 0.8, 0.5
 """Rank correlations from which methods agree, and below which they tell different stories."""
 
@@ -68,8 +71,8 @@ def _what(x: Explained) -> str:
     count, basins = len(x.basin), len(x.basins)
     made = "GENERATED " if x.about.get("generated") else ""
     model = str(x.about.get("model") or "the network")
-    first = next(iter(x.about.get("methods", {})), "")
-    by = f", by {method_words(first)}" if first and x.attributed else ""
+    method = main_method(x.about)
+    by = f", by {method_words(method)}" if method and x.attributed else ""
     return (
         f"{count} forecast{'s' * (count > 1)} of {basins} {made}basin{'s' * (basins > 1)} by "
         f"{model} were explained{by}."
@@ -168,7 +171,7 @@ def completeness_words(about: Mapping[str, Any]) -> str:
     if not known:
         return ""
     name = max(known, key=lambda one: known[one])
-    worst = f"{known[name]:.1g} of the range of the forecasts ({method_words(name)})"
+    worst = f"{number(known[name], 1)} of the range of the forecasts ({method_words(name)})"
     if known[name] <= GOOD_COMPLETENESS:
         return f"Contributions add up to the forecast, to {worst} at worst."
     if known[name] <= BAD_COMPLETENESS:
@@ -208,10 +211,11 @@ def _knowledge(checks: Sequence[KnowledgeCheck]) -> str:
     if not judged:
         return "Too little was explained to hold it against process knowledge." if checks else ""
     failed = [one for one in judged if not one.holds]
-    count = f"{len(judged) - len(failed)} of {len(judged)}"
-    start = f"Held against process knowledge, {count} checks hold"
     if not failed:
-        return f"{start}."
+        return f"Held against process knowledge, all {len(judged)} checks hold."
+    start = (
+        f"Held against process knowledge, {len(judged) - len(failed)} of {len(judged)} checks hold"
+    )
     named = [f"“{one.claim}” in {one.basin}" for one in failed[:MOST_NAMED]]
     more = f" and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
     return f"{start}; not so: {'; '.join(named)}{more}."
@@ -220,6 +224,11 @@ def _knowledge(checks: Sequence[KnowledgeCheck]) -> str:
 def word_lead(x: Explained) -> int:
     """Place of the lead that words speak of."""
     return int(np.abs(x.leads - WORD_LEAD).argmin())
+
+
+def main_method(about: Mapping[str, Any]) -> str:
+    """The method that gave the contributions by day: the first that can; empty if none is named."""
+    return next((name for name in about.get("methods", {}) if name in GRADIENTS), "")
 
 
 def method_words(name: str) -> str:
