@@ -19,6 +19,7 @@ from catena.forecaster.data.splits import year_of
 from catena.forecaster.forecasters import About, in_period
 from catena.forecaster.issue import days_of_issue, weather_of
 from catena.forecaster.network_forecaster import NetworkForecaster, Settings
+from catena.forecaster.samples import draw as draw_both
 from catena.forecaster.samples import samples_of, to_compare, to_explain
 from catena.forecaster.scenarios import no_weather
 from catena.forecaster.vocabulary import Basins
@@ -168,6 +169,11 @@ def test_few_days_of_training_give_a_small_background_without_repeats() -> None:
     short = to_compare(_until(forecaster(), "2001-02-15"), one, no_weather(), 32, seed=0)
     wanted = np.arange(WINDOW - 1, one.day("2001-02-15") - LEADS + 1)
     assert sorted(short.issue.tolist()) == wanted.tolist()
+    issues = days_of_issue(one, "2008-01-01", "2008-12-31")
+    made = _until(forecaster(), "2001-02-15")
+    drawn = draw_both(made, one, issues, no_weather(), count=5, background=32, seed=0)
+    assert len(drawn.background) == len(wanted)
+    assert drawn.background.inputs.future_weather[..., :-2].isnan().all(), "none was asked for"
 
 
 def _until(made: NetworkForecaster, end: str) -> NetworkForecaster:
@@ -268,6 +274,7 @@ def test_the_same_request_draws_the_same_samples() -> None:
     assert (read(other)[0].issues == read(draw(network(), seed=3))[0].issues).all()
 
 
+@pytest.mark.slow
 def test_only_days_of_an_archive_are_explained_with_its_weather() -> None:
     made = {"basins": small.BASINS, "stride": 3, "seed": 4}
     archive = MADE.run(jobs.archive_weather, {"generated": made, "leads": small.LEADS})

@@ -84,7 +84,8 @@ def draw(
     """
     explained = to_explain(forecaster, records, issues, weather, count)
     usual = weather
-    if len(weather.issued(_training_issues(forecaster, records))) < background:
+    issued = weather.issued(_training_issues(forecaster, records))
+    if weather.archive is not None and len(issued) < background:
         usual = weather_of(forecaster, records)
     compared = to_compare(forecaster, records, usual, background, seed)
     return Drawn(
