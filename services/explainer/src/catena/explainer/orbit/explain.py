@@ -34,7 +34,7 @@ from catena.shared.errors import InvalidData, InvalidRequest
 __all__ = ["METHODS", "explain_fields"]
 
 GRADIENTS = ("expected_gradients", "integrated_gradients")
-SHAPLEY = tuple(f"{kind}_shap" for kind in SHAP_KINDS)
+SHAPLEY = tuple(SHAP_KINDS)
 METHODS = (*GRADIENTS, *SHAPLEY, "attention", "permutation")
 DEFAULT_METHODS = ("expected_gradients", "permutation_shap", "attention", "permutation")
 
@@ -268,25 +268,25 @@ class _Work:
         self._add("wind_travel", ("target",), np.array([one.travel_km for one in found]))
 
     def _shapley(self, method: str, predict: FieldPrediction) -> None:
-        kind = method.removesuffix("_shap")
         count = len(self.groups)
         sizes: dict[str, dict[str, int]] = {
-            "kernel": {"coalitions": min(2 ** min(count, 30) - 2, 64 + 16 * count)},
-            "permutation": {"orders": ORDERS},
-            "gradient": {"samples": GRADIENT_SAMPLES},
+            "kernel_shap": {"coalitions": min(2 ** min(count, 30) - 2, 64 + 16 * count)},
+            "permutation_shap": {"orders": ORDERS},
+            "gradient_shap": {"samples": GRADIENT_SAMPLES},
         }
-        found = SHAP_KINDS[kind](
+        found = SHAP_KINDS[method](
             predict,
             self.inputs,
             self.baselines,
             self.groups,
             seed=self.seed,
             rows=self.rows,
-            **sizes[kind],
+            **sizes[method],
         )
-        self._add(f"shap_{kind}", ("sample", "target", "variable"), found.values.numpy())
+        name = f"shap_{method.removesuffix('_shap')}"
+        self._add(name, ("sample", "target", "variable"), found.values.numpy())
         self._sums(method, found.delta, found.additivity)
-        self._facts[method] |= {**sizes[kind], "baselines": len(self.baselines)}
+        self._facts[method] |= {**sizes[method], "baselines": len(self.baselines)}
 
     def _permutation(self, predict: FieldPrediction, observed: Array) -> None:
         known = np.flatnonzero(np.isfinite(observed).any(1))

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from catena.explainer.orbit.words import paragraph
 
-__all__ = ["OrbitExplanation", "variable_importance"]
+__all__ = ["OrbitExplanation", "variable_importance", "variable_shares"]
+
+OTHER_THAN_SUMS = ("permutation", "attention")
+"""Methods whose importances are no contributions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,31 +112,38 @@ class OrbitExplanation:
         return paragraph(self.data, self.methods, self.agreement)
 
 
-def variable_importance(data: xr.Dataset) -> dict[str, NDArray[np.float64]]:
-    """How much each variable (V) matters by each method; of each lead and target shares that add
-    up to 1, then the mean over leads and targets.
+def variable_shares(data: xr.Dataset) -> dict[str, NDArray[np.float64]]:
+    """Share of each variable by each method, (..., lead, variable); mean over samples.
+
+    Of what :meth:`OrbitExplanation.to_dataset` gives, or of one target of it. Shares of a lead and
+    a target add up to 1.
     """
     found: dict[str, NDArray[np.float64]] = {}
-    methods = {
-        **{f"variable_{name}": data.attrs["first_method"] for name in ["contribution"]},
-        **{
-            str(name): str(name).removeprefix("variable_contribution_")
-            for name in data
-            if str(name).startswith("variable_contribution_")
-        },
-        **{
-            str(name): f"{str(name).removeprefix('shap_')}_shap"
-            for name in data
-            if str(name).startswith("shap_")
-        },
-        "permutation": "permutation",
-        "attention_importance": "attention",
-    }
-    for name, method in methods.items():
-        if name in data:
+    for name in map(str, data):
+        method = _method(name, str(data.attrs["first_method"]))
+        if method:
             sizes = abs(data[name])
             if "sample" in sizes.dims:
                 sizes = sizes.mean("sample")
             shares = sizes / sizes.sum("variable").where(lambda total: total > 0)
-            found[method] = shares.mean(("lead", "target")).values.astype(np.float64)
-    return found
+            found[method] = shares.transpose(..., "lead", "variable").values.astype(np.float64)
+    return {name: found[name] for name in sorted(found, key=lambda name: name in OTHER_THAN_SUMS)}
+
+
+def variable_importance(data: xr.Dataset) -> dict[str, NDArray[np.float64]]:
+    """How much each variable (V) matters by each method: shares, mean over leads and targets."""
+    return {
+        name: shares.reshape(-1, shares.shape[-1]).mean(0)
+        for name, shares in variable_shares(data).items()
+    }
+
+
+def _method(array: str, first: str) -> str:
+    """Name of the method whose importances an array holds, empty where it holds none."""
+    if array == "variable_contribution":
+        return first
+    if array.startswith("variable_contribution_"):
+        return array.removeprefix("variable_contribution_")
+    if array.startswith("shap_"):
+        return f"{array.removeprefix('shap_')}_shap"
+    return {"permutation": "permutation", "attention_importance": "attention"}.get(array, "")

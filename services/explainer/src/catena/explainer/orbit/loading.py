@@ -49,7 +49,7 @@ class Files(Protocol):
     def read_arrays(self, path: str) -> dict[str, NDArray[Any]]:
         """Arrays of a safetensors file."""
 
-    def local_path(self, path: str = "") -> Path:
+    def local_path(self, name: str) -> Path:
         """A folder of it on this machine."""
 
 

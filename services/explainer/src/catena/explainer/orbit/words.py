@@ -14,7 +14,7 @@ from catena.shared.report import number, unit_label
 __all__ = ["lead_words", "paragraph", "percent"]
 
 ALIKE = 0.1
-"""Change of a distance that is worth a word."""
+"""Change of a share that is worth a word."""
 
 
 def paragraph(
@@ -59,44 +59,38 @@ def _variables(one: xr.Dataset) -> str:
         )
     change = abs(one["prediction"] - one["reference"]).isel(lead=-1).mean("sample").item()
     units = unit_label(str(one["target_units"].item()))
-    return f"{text}. They were {number(change, 2)} {units} off the usual on average.".replace(
-        "  ", " "
-    )
+    off = f"{number(change, 2)} {units}".rstrip()
+    return f"{text}. On average they differed from the usual by {off}."
 
 
 def _reach(one: xr.Dataset) -> str:
     """How far away the influence lies, and on which side."""
-    leads, half = one["lead"].values, one["influence_half"].values
-    outside = one["influence_outside"].values
-    text = f"{percent(outside[-1])} of the influence came from outside the box"
+    leads, every = one["lead"].values, one.sel(source="all")
+    half, outside = every["influence_half"].values, every["influence_outside"].values
+    first, last = lead_words(leads[0]), lead_words(leads[-1])
+    text = f"{percent(outside[-1])} of the influence came from outside the box {last} ahead"
     if len(leads) > 1:
-        spread = half[-1] - half[0]
-        kind = (
-            "it spreads with the lead"
-            if spread > ALIKE * max(half)
-            else "it draws together with the lead"
-            if spread < -ALIKE * max(half)
-            else "it does not spread with the lead"
-        )
+        change = outside[-1] - outside[0]
+        kind = "spreads" if change > ALIKE else "draws together" if change < -ALIKE else "stays"
+        text += f", {percent(outside[0])} {first} ahead: it {kind} with the lead"
+    where = f"within {half[-1]:,.0f} km of" if half[-1] else "inside"
+    text += f"; half of it lies {where} the box."
+    # The variable whose influence from outside is the largest tells where that comes from.
+    far = (one["influence_share"] * one["influence_outside"]).values[-1, 1:]
+    name = one["source"].values[1 + int(np.nan_to_num(far, nan=-1.0).argmax())]
+    at = one.sel(source=name).isel(lead=-1)
+    offset = named_offset(at["influence_east"].item(), at["influence_north"].item())
+    if not offset or not np.nanmax(far) > ALIKE / 2:
+        return text
+    upwind, travel = at["influence_upwind"].item(), at["wind_travel"].item()
+    text += f" That of {name}, most of what comes from outside, has its middle {offset} of the box"
+    if np.isfinite(upwind):
+        side = "upwind" if upwind > 0 else "down the wind"
         text += (
-            f", half of it from within {half[0]:,.0f} km {lead_words(leads[0])} ahead and from "
-            f"within {half[-1]:,.0f} km {lead_words(leads[-1])} ahead: {kind}"
+            f", {abs(upwind):,.0f} km {side} (the wind over the box goes {travel:,.0f} km in that "
+            "time)"
         )
-    else:
-        text += f", half of it from within {half[-1]:,.0f} km"
-    text += "."
-    offset = named_offset(*(one[f"influence_{way}"].values[-1] for way in ("east", "north")))
-    if offset:
-        text += f" Its middle lies {offset} of the box"
-        upwind, travel = (one[f"influence_{name}"].values[-1] for name in ("upwind", "travel"))
-        if np.isfinite(upwind):
-            side = "upwind" if upwind > 0 else "down the wind"
-            text += (
-                f", {abs(upwind):,.0f} km {side} (the wind over the box goes {travel:,.0f} km in "
-                "that time)"
-            )
-        text += "."
-    return text
+    return text + "."
 
 
 def _error(data: xr.Dataset) -> str:
