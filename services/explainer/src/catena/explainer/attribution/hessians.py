@@ -163,6 +163,7 @@ class _Paths:
     def _of_pairs(self, start: Tensor, way: Tensor, outputs: Tensor, steps: int) -> Tensor:
         """Interactions (P, K, G, G), float64, of paths from `start` that go `way` (P, D)."""
         pairs, size = len(way), len(self._groups)
+        way = way.nan_to_num(nan=0.0)  # the start is missing too: a factor must not meet NaN
         nodes, weights = gauss_logarithmic(steps)
         factor = nodes.to(way.dtype).repeat(pairs)[:, None].repeat(1, size).requires_grad_()
         scaled = factor @ self._groups.membership(way.dtype).T
@@ -172,7 +173,7 @@ class _Paths:
         output = check_output(self._predict(points), pairs * steps)
         check_graph(output)
         # groups in which samples and baselines do not differ have no derivatives
-        moving = self._groups.sums(way.nan_to_num(nan=0.0).abs()).any(0)
+        moving = self._groups.sums(way.abs()).any(0)
         found = [_derivatives(output[:, k].sum(), factor, moving) for k in outputs.tolist()]
         slope = torch.stack([first for first, _ in found], 1).double()
         curve = torch.stack([second for _, second in found], 1).double()
