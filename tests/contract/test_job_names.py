@@ -407,6 +407,48 @@ GOLDEN += [
     ),
 ]
 
+GOLDEN += [
+    (
+        "explainer",
+        "ExplainForecast",
+        1,
+        {
+            "flow": {
+                "forecaster": ref("forecaster"),
+                "samples": ref("flow_samples"),
+                "leads": [1, 7],
+                "quantile": 0.9,
+            },
+            "methods": ["expected_gradients", "kernel_shap"],
+            "baselines": 16,
+            "seed": 3,
+        },
+        "cd044216e2ff84b81437a1f66a461ae850211be7dfe24de7c70fc5761852f6f5",
+    ),
+    (
+        "explainer",
+        "ExplainForecast",
+        1,
+        {
+            "fields": {
+                "checkpoint": ref("checkpoint"),
+                "cache": ref("hot_cache"),
+                "days": {"start": "2001-01-01", "end": "2010-12-31"},
+                "leads_h": [6, 24],
+                "targets": [{"variable": "tas", "south": 30, "north": 50, "west": 350, "east": 20}],
+            },
+        },
+        "252cb22cd2f96f44b5c69c559f59088ac128aeb29b0baee606fd080e7939b13e",
+    ),
+    (
+        "explainer",
+        "ExplainParameters",
+        1,
+        {"surrogate": ref("surrogate"), "outputs": ["gpp"], "methods": ["sobol"], "samples": 4096},
+        "a1ab011dde95888866fbc2b13484c7a21b0dcea47aed7390c1e821e51dd94a15",
+    ),
+]
+
 TRAINED = {"start": "2001-01-01", "end": "2010-12-31"}
 GOLDEN += [
     (

@@ -24,6 +24,7 @@ from catena.api.calibrator.v1 import calibrator_pb2 as pb
 from catena.calibrator.jobs import import_ensemble
 from catena.calibrator.queries import ImportEnsembleQuery
 from catena.calibrator.server import add_services
+from catena.explainer.server import add_services as add_explainer
 from catena.forecaster.server import add_services as add_forecaster
 from catena.orbit_trainer.server import add_services as add_orbit_trainer
 from catena.shared import contracts
@@ -295,6 +296,32 @@ def orbit_requests() -> dict[str, Message]:
     return {name: request_from_dict("orbit-trainer", name, data) for name, data in plain.items()}
 
 
+def explainer_requests() -> dict[str, Message]:
+    """A right request for each rpc of the explainer, of what is not there."""
+
+    def ref(kind: str) -> dict[str, str]:
+        return {"uri": f"jobs/{kind}", "digest": "sha256:" + "0" * 64, "kind": kind}
+
+    plain: dict[str, dict[str, Any]] = {
+        "ExplainForecast": {
+            "flow": {
+                "forecaster": ref("forecaster"),
+                "samples": ref("flow_samples"),
+                "leads": [1, 7],
+            },
+            "methods": ["expected_gradients", "permutation"],
+            "baselines": 4,
+        },
+        "ExplainParameters": {
+            "surrogate": ref("surrogate"),
+            "outputs": ["gpp"],
+            "methods": ["sobol"],
+            "samples": 1024,
+        },
+    }
+    return {name: request_from_dict("explainer", name, data) for name, data in plain.items()}
+
+
 def rpcs(service: str) -> set[str]:
     """Names of a service's rpcs."""
     return {rpc.name for one in contracts.services(service) for rpc in one.methods}
@@ -304,7 +331,9 @@ def rss() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def answers(running: Running, fuzzer: Fuzzer, count: int) -> Counter[str]:
+def answers(
+    running: Running, fuzzer: Fuzzer, count: int, *, some_are_right: bool = True
+) -> Counter[str]:
     """Send `count` requests, several at a time; the codes of the answers.
 
     Fails when an answer is none that a wrong request may get, or tells of the server's inside, or
@@ -339,7 +368,7 @@ def answers(running: Running, fuzzer: Fuzzer, count: int) -> Counter[str]:
     # The mix must reach every depth, or it shows nothing.
     assert codes["INVALID_ARGUMENT"] > count // 4
     assert codes["NOT_FOUND"] > count // 50
-    assert codes["OK"] > count // 50
+    assert codes["OK"] > count // 50 or not some_are_right
     assert running.client().health() == "SERVING"
     assert threading.active_count() <= most_threads
     assert rss() < settled + 32 * MIB
@@ -368,6 +397,16 @@ def test_thousands_of_wrong_requests_leave_the_trainer_as_it_was() -> None:
         answers(running, Fuzzer(orbit_requests(), seed=20261130), REQUESTS // 4)
 
 
+def test_thousands_of_wrong_requests_leave_the_explainer_as_it_was() -> None:
+    with serving(add_explainer, service="explainer") as running:
+        answers(
+            running,
+            Fuzzer(explainer_requests(), seed=20261201),
+            REQUESTS // 10,
+            some_are_right=False,
+        )
+
+
 def test_connections_full_of_noise_leave_the_server_as_it_was(calibrator: Running) -> None:
     assert calibrator.client().health() == "SERVING"
     before = psutil.Process().num_fds()
@@ -394,6 +433,7 @@ def test_the_same_seed_makes_the_same_requests() -> None:
     right = right_requests(ArtifactRef(uri="jobs/e", digest="sha256:" + "0" * 64, kind="ensemble"))
     assert set(right) == rpcs("calibrator")
     assert set(forecaster_requests()) == rpcs("forecaster")
+    assert set(explainer_requests()) == rpcs("explainer")
     assert set(orbit_requests()) == rpcs("orbit-trainer")
     one, two = (list(Fuzzer(right, seed=3).requests(200)) for _ in range(2))
     assert one == two

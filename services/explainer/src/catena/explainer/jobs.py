@@ -23,7 +23,7 @@ from catena.explainer.orbit.loading import (
     spread_steps,
     training_period,
 )
-from catena.explainer.orbit.page import fields_page
+from catena.explainer.orbit.page import page as fields_page
 from catena.explainer.orbit.prediction import Target
 from catena.explainer.parameters import (
     ParameterSettings,

@@ -53,14 +53,17 @@ def _flow(flow: FlowForecasts, opened: dict[str, Artifact]) -> Iterator[FieldVio
             "flow.samples", "were drawn for another forecaster; draw samples for this one"
         )
         return
-    numbers = about["count"] * about["leads"] * about["columns"]
+    forecasts, columns = storage.read_samples_size(samples)
+    numbers = forecasts * about["leads"] * columns
     if numbers > MOST_NUMBERS:
         yield FieldViolation(
             "flow.samples",
-            f"{about['count']} forecasts of {about['leads']} leads and {about['columns']} inputs "
-            f"make {numbers:.2g} contributions, {MOST_NUMBERS:.2g} at most; draw fewer samples",
+            f"{forecasts} forecasts of {about['leads']} leads and {columns} inputs make "
+            f"{numbers:.2g} contributions, {MOST_NUMBERS:.2g} at most; draw fewer samples",
         )
-    for i, lead in enumerate(flow.leads):
+    # Of the defaults, leads that the forecaster does not have are left out.
+    asked = flow.leads if "leads" in flow.model_fields_set else ()
+    for i, lead in enumerate(asked):
         if lead > about["leads"]:
             yield FieldViolation(
                 f"flow.leads[{i}]", f"got {lead}; the forecaster has {about['leads']} leads"

@@ -45,6 +45,13 @@ def read_samples_about(artifact: Artifact) -> dict[str, Any]:
     return dict(artifact.read_json("samples.json"))
 
 
+def read_samples_size(artifact: Artifact) -> tuple[int, int]:
+    """Number of forecasts, and of inputs of each, without reading them."""
+    sizes = artifact.open_dataset("samples.zarr").sizes
+    daily = sizes["weather"] + 1
+    return sizes["sample"], (sizes["lag"] + sizes["lead"]) * daily + sizes["static"]
+
+
 def read_checkpoint_about(artifact: Artifact) -> dict[str, Any]:
     """What a checkpoint of the foundation model is, without its weights.
 

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catena.explainer.attribution.prediction import predictions
 from catena.explainer.flow.columns import FlowColumns
 from catena.explainer.flow.loading import LoadedNetwork, LoadedSamples
 from catena.explainer.flow.prediction import FlowPrediction
@@ -131,9 +132,7 @@ class Basin:
         value, attribute_value = columns.input_arrays(self.rows)
         features = columns.features()
         leads = np.arange(1, samples.leads + 1)
-        flow = np.concatenate(
-            [self.predict(part).double().numpy() for part in self.rows.split(512)]
-        )
+        flow = predictions(self.predict, self.rows).numpy()
         coords: dict[str, Any] = {
             "basin": ("sample", np.array(samples.basins)),
             "issue": ("sample", samples.issues.astype("datetime64[ns]")),
