@@ -123,7 +123,7 @@ def _rows(found: ParameterExplanation) -> NDArray[np.int64]:
     shares = found.shares()[1]
     there = shares[:, ~found.still[found.detailed]]
     mean = there.mean(1) if there.size else np.zeros(len(shares))
-    return np.asarray(np.argsort(-mean, kind="stable")[:MOST_ROWS], dtype=np.int64)
+    return np.argsort(-mean, kind="stable")[:MOST_ROWS]
 
 
 def _alive(found: ParameterExplanation) -> NDArray[np.int64]:
@@ -135,7 +135,7 @@ def _picked(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """At most so many of them, spread evenly."""
     if len(places) <= most:
         return places
-    return places[np.linspace(0, len(places) - 1, most).round().astype(int)]
+    return np.asarray(places[np.linspace(0, len(places) - 1, most).round().astype(int)])
 
 
 def _names(found: ParameterExplanation, places: NDArray[np.int64]) -> list[str]:
@@ -195,8 +195,8 @@ def _overview(found: ParameterExplanation, rows: NDArray[np.int64]) -> Section:
     )
     caption = (
         "How to read it: a column is an output, a row a parameter, the number the "
-        f"{SCALE[method]}. A dark cell: this output knows this parameter. A pale row: nothing "
-        "here depends on it."
+        f"{SCALE[method]}. A dark cell: this output depends much on this parameter. "
+        "A pale row: nothing here depends on it."
     )
     if doubtful.any():
         caption += f" *: R2 under {DOUBTFUL:g}, the column is the surrogate's, not the model's."

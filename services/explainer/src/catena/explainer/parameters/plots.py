@@ -57,12 +57,14 @@ def heat_map(
     return figure
 
 
-def _cell(axes: Axes, x: float, y: float, value: float, colour: str, *, text: bool) -> None:
+def _cell(
+    axes: Axes, x: float, y: float, value: float, colour: str, *, text: bool, power: float = 1.0
+) -> None:
     corner = (x - 0.5, y - 0.5)
     if np.isnan(value):
         axes.text(x, y, "–", ha="center", va="center", color=SOFT, fontsize=8)
         return
-    shade = float(np.clip(value, 0.0, 1.0))
+    shade = float(np.clip(value, 0.0, 1.0)) ** power
     axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, alpha=0.9 * shade, linewidth=0))
     if text and value >= 0.005:
         axes.text(x, y, f"{100 * value:.0f}", ha="center", va="center", color=INK, fontsize=8)
@@ -118,8 +120,10 @@ def index_bars(
             axes.set_title(_short(titles[k]), fontsize=9, loc="left", color=SOFT, parse_math=False)
             axes.set_yticks(places, [_short(name) for name in rows])
             axes.tick_params(axis="y", length=0, labelcolor=INK)
-            axes.set_xlim(left=0.0)
+            if k + columns >= panels:  # nothing below it that would carry the numbers
+                axes.tick_params(axis="x", labelbottom=True)
         cells[0].set_ylim(r - 0.5, -0.5)
+        cells[0].set_xlim(0.0, 1.03 * max(1e-9, float(np.nanmax(total + total_error))))
         for axes in cells[panels:]:
             axes.set_visible(False)
         figure.supxlabel("share of the output's variance", fontsize=9)
@@ -149,19 +153,20 @@ def pair_matrices(pairs: Array, first: Array, rows: Sequence[str], titles: Seque
     columns = min(3, panels)
     lines = -(-panels // columns)
     with mpl.rc_context(STYLE):
-        side = 9.2 / columns - 0.9 if columns > 1 else 4.6
-        size = min(side, 0.42 * r)
-        figure = Figure(figsize=(9.2, lines * (size + 1.3)), layout="constrained")
+        # squares with names under and beside them: one column is as wide as its share of the page
+        names = [_short(name, 16) for name in rows]
+        under = 0.075 * max(map(len, names)) + 0.45
+        size = min((9.2 - under) / columns - 0.15, 0.42 * r + 0.3)
+        figure = Figure(figsize=(9.2, lines * (size + under)), layout="constrained")
         cells = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
         for axes, k in zip(cells, range(panels), strict=False):
             for i in range(r):
-                _cell(axes, i, i, first[i, k], SOFT, text=True)
-                for j in range(i):
-                    _cell(axes, j, i, max(pairs[i, j, k], 0.0), SECOND, text=True)
+                _cell(axes, i, i, first[i, k], SOFT, text=True, power=0.5)
+                for j in range(i):  # pairs are small: roots keep them in sight
+                    _cell(axes, j, i, max(pairs[i, j, k], 0.0), SECOND, text=True, power=0.5)
             _grid(axes, r, r)
             axes.set_aspect("equal")
             axes.set_title(_short(titles[k]), fontsize=9, loc="left", color=SOFT, parse_math=False)
-            names = [_short(name, 16) for name in rows]
             axes.set_yticks(range(r), names)
             axes.set_xticks(range(r), names, rotation=90)
             axes.tick_params(length=0, labelcolor=INK, labelsize=8)
@@ -198,7 +203,7 @@ def beeswarm(
                     own = third == part
                     axes.plot(
                         values[own, k, i], y[own], ".", color=colour, markersize=3.5,
-                        markeredgewidth=0, alpha=0.8,
+                        markeredgewidth=0,
                     )  # fmt: skip
             axes.set_title(_short(titles[k]), fontsize=9, loc="left", color=SOFT, parse_math=False)
             axes.set_xlabel(with_units("contribution", units[k]))

@@ -25,6 +25,10 @@ large mean of an output costs no digits; errors of numerator and denominator tha
 points cancel. On Ishigami's function and Sobol's G this halves the error of the usual estimators.
 All d parameters and k outputs come from the same 2d + 2 evaluations a point.
 
+Most of a smooth function is a polynomial, whose shares are known exactly. One is fitted to points
+of its own, and only what it leaves of each expectation above is sampled: unbiased however rough the
+polynomial is (:mod:`catena.explainer.parameters.chaos`).
+
 Points are several independently scrambled Sobol sequences. Their differences give honest intervals
 (delete-one jackknife of ratios, Student's t: L'Ecuyer et al. 2023, Winter Simulation Conference);
 a bootstrap of the rows of one sequence would take them for independent and be far too wide.
@@ -39,6 +43,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc, t
 
+from catena.explainer.parameters.chaos import Chaos, fit_chaos
 from catena.shared.errors import InvalidData
 
 Array = NDArray[np.float64]
@@ -47,6 +52,8 @@ Progress = Callable[[float, str], None]
 
 SEQUENCES = 8
 """Independent scrambled sequences; more give steadier intervals, fewer a faster convergence."""
+PILOT = 2048
+"""Points that the polynomials are fitted to."""
 NUMBERS = 1 << 22
 """Predicted numbers at a time."""
 STILL = 1e-9
@@ -119,8 +126,8 @@ def sobol_indices(
     parameters : int
         d.
     samples, most_samples : int
-        Base points to begin with and at most; doubled in between. Each costs 2d + 2 evaluations.
-        Rounded up to a power of two.
+        Base points to begin with and at most; doubled in between. Each costs 2d + 2 evaluations;
+        the polynomials cost :data:`PILOT`. Rounded up to a power of two.
     tolerance : float
         Wanted half width of all intervals of first-order and total indices.
     confidence : float
@@ -146,14 +153,16 @@ def sobol_indices(
         qmc.Sobol(2 * parameters, scramble=True, rng=np.random.default_rng([seed, number]))
         for number in range(SEQUENCES)
     ]
-    sums: _Sums | None = None
     each, done = 1 << (-(-samples // SEQUENCES) - 1).bit_length(), 0
+    pilot = qmc.Sobol(parameters, scramble=True, rng=np.random.default_rng([seed, SEQUENCES]))
+    points = pilot.random(PILOT)
+    chaos = fit_chaos(points, _outputs(model, points))
+    sums = _Sums.empty(parameters, chaos.coefficients.shape[1], second_order)
     while True:
         for number, engine in enumerate(engines):
-            sums = _add(sums, number, engine.random(each - done), model, second_order)
-        assert sums is not None
+            _add(sums, number, engine.random(each - done), model, chaos)
         done = each
-        found = _indices(sums, done, parameters, confidence, tolerance)
+        found = _indices(sums, chaos, done, confidence, tolerance)
         share = min(1.0, done * SEQUENCES / most_samples)
         report(share, f"Sobol indices: {found.samples} samples, ± {found.error:.2g}")
         if found.converged or 2 * done * SEQUENCES > most_samples:
@@ -181,46 +190,51 @@ class _Sums:
         return cls(zeros(d), zeros(d), zeros(d), second, zeros(), np.zeros(k))
 
 
-def _add(sums: _Sums | None, number: int, points: Array, model: Model, second_order: bool) -> _Sums:
-    """Add points (n, 2d) of one sequence."""
-    d = points.shape[1] // 2
-    rows = len(points) if sums is None else max(1, NUMBERS // ((2 * d + 2) * sums.values.shape[-1]))
-    if sums is None:
-        rows = 1  # one point tells how many outputs there are
-    start = 0
-    while start < len(points):
-        part = points[start : start + rows]
-        a, b, a_b, b_a = _evaluate(model, part[:, :d], part[:, d:])
-        if sums is None:
-            sums = _Sums.empty(d, a.shape[1], second_order)
-        start += rows
-        rows = max(1, NUMBERS // ((2 * d + 2) * a.shape[1]))
-        u, v = a_b - a, b_a - b
-        sums.first[number] -= (u * v).sum(1) / 2.0
-        sums.total[number] += (u * u + v * v).sum(1) / 4.0
-        sums.variance[number] += ((a - b) ** 2 + (a_b - b_a) ** 2).sum(1) / 4.0
-        if sums.second is not None:
-            # (k, d, n) @ (k, n, d): both orders of a pair are estimates, their mean is kept
-            pairs = u.transpose(2, 0, 1) @ v.transpose(2, 1, 0)
-            sums.second[number] += (pairs + pairs.transpose(0, 2, 1)).transpose(1, 2, 0) / 2.0
-        sums.values[number] += (a + b).sum(0) / 2.0
-        sums.size = np.maximum(sums.size, np.maximum(np.abs(a).max(0), np.abs(b).max(0)))
-    assert sums is not None
-    return sums
+def _add(sums: _Sums, number: int, points: Array, model: Model, chaos: Chaos) -> None:
+    """Add points (n, 2d) of one sequence: the model's products less those of the polynomials."""
+    d, k = points.shape[1] // 2, len(sums.size)
+    rows = max(1, NUMBERS // ((2 * d + 2) * max(k, len(chaos.terms))))
+    for start in range(0, len(points), rows):
+        mixed = _mixed(points[start : start + rows])
+        outputs = _outputs(model, mixed)
+        _add_products(sums, number, outputs.reshape(2, d + 1, -1, k), 1.0)
+        _add_products(sums, number, chaos(mixed).reshape(2, d + 1, -1, k), -1.0)
+        sums.values[number] += outputs.reshape(2, d + 1, -1, k)[:, d].sum((0, 1)) / 2.0
+        sums.size = np.maximum(sums.size, np.abs(outputs).max(0))
 
 
-def _evaluate(model: Model, a: Array, b: Array) -> tuple[Array, Array, Array, Array]:
-    """Outputs at a, b (n, k) and at the points with one parameter exchanged (d, n, k)."""
-    n, d = a.shape
-    points = np.empty((2, d + 1, n, d))
-    points[0], points[1] = a, b
+def _add_products(sums: _Sums, number: int, outputs: Array, sign: float) -> None:
+    """Add the table's products of outputs (2, d + 1, n, k), see :func:`_mixed`."""
+    (a_b, a), (b_a, b) = ((part[:-1], part[-1]) for part in outputs)
+    u, v = a_b - a, b_a - b
+    sums.first[number] -= sign * (u * v).sum(1) / 2.0
+    sums.total[number] += sign * (u * u + v * v).sum(1) / 4.0
+    sums.variance[number] += sign * ((a - b) ** 2 + (a_b - b_a) ** 2).sum(1) / 4.0
+    if sums.second is not None:
+        # (k, d, n) @ (k, n, d): both orders of a pair are estimates, their mean is kept
+        pairs = u.transpose(2, 0, 1) @ v.transpose(2, 1, 0)
+        pairs = (pairs + pairs.transpose(0, 2, 1)).transpose(1, 2, 0) / 2.0
+        sums.second[number] += sign * pairs
+
+
+def _mixed(points: Array) -> Array:
+    """Points a_b(1..d), a and b_a(1..d), b of a pair (n, 2d), all in rows (2 (d + 1) n, d)."""
+    n, d = len(points), points.shape[1] // 2
+    a, b = points[:, :d], points[:, d:]
+    mixed = np.empty((2, d + 1, n, d))
+    mixed[0], mixed[1] = a, b
     for i in range(d):
-        points[0, i, :, i], points[1, i, :, i] = b[:, i], a[:, i]
-    outputs = np.asarray(model(points.reshape(-1, d)), dtype=np.float64)
-    if outputs.ndim != 2 or len(outputs) != points.size // d:
+        mixed[0, i, :, i], mixed[1, i, :, i] = b[:, i], a[:, i]
+    return mixed.reshape(-1, d)
+
+
+def _outputs(model: Model, points: Array) -> Array:
+    """Outputs (n, k), if they are fit."""
+    outputs = np.asarray(model(points), dtype=np.float64)
+    if outputs.ndim != 2 or len(outputs) != len(points):
         raise InvalidData(
-            f"the model gave shape {outputs.shape} for {points.size // d} points; a row for each "
-            "is wanted"
+            f"the model gave shape {outputs.shape} for {len(points)} points; a row for each is "
+            "wanted"
         )
     if not np.isfinite(outputs).all():
         bad = np.flatnonzero(~np.isfinite(outputs).all(0))[:8]
@@ -228,32 +242,36 @@ def _evaluate(model: Model, a: Array, b: Array) -> tuple[Array, Array, Array, Ar
             f"the model gave NaN or infinity in outputs {', '.join(map(str, bad))} (from 0); leave "
             "them out, or train the surrogate again"
         )
-    outputs = outputs.reshape(2, d + 1, n, -1)
-    return outputs[0, d], outputs[1, d], outputs[0, :d], outputs[1, :d]
+    return outputs
 
 
 def _indices(
-    sums: _Sums, each: int, parameters: int, confidence: float, tolerance: float
+    sums: _Sums, chaos: Chaos, each: int, confidence: float, tolerance: float
 ) -> SobolIndices:
+    """Indices from the sums of what polynomials leave, and their own shares."""
+    d = chaos.parameters
+    own_first, own_total, own_pairs, own_variance = (each * part for part in chaos.shares())
     mean = sums.values.sum(0) / (each * SEQUENCES)
-    variance = sums.variance.mean((0, 1)) / each
-    still = np.sqrt(variance) <= STILL * sums.size
+    below = sums.variance + own_variance
+    variance = below.mean((0, 1)) / each
+    still = np.sqrt(np.maximum(variance, 0.0)) <= STILL * sums.size
     variance = np.where(still, 0.0, variance)
-    below = np.where(still, np.nan, sums.variance)
-    first, first_error = _ratio(sums.first, below, confidence)
-    total, total_error = _ratio(sums.total, below, confidence)
+    below = np.where(still, np.nan, below)
+    first, first_error = _ratio(sums.first + own_first, below, confidence)
+    total, total_error = _ratio(sums.total + own_total, below, confidence)
     second = second_error = None
     if sums.second is not None:
         both = (below[:, :, None] + below[:, None]) / 2.0
-        second, second_error = _ratio(sums.second, both, confidence)
-        own = np.arange(parameters)
+        second, second_error = _ratio(sums.second + own_pairs, both, confidence)
+        own = np.arange(d)
         second[own, own] = second_error[own, own] = np.nan
     error = 0.0
     if not still.all():
         error = float(max(np.nanmax(first_error), np.nanmax(total_error)))
+    samples = each * SEQUENCES
     return SobolIndices(
         first, first_error, total, total_error, second, second_error, mean, variance, confidence,
-        each * SEQUENCES, each * SEQUENCES * (2 * parameters + 2), error, error <= tolerance,
+        samples, samples * (2 * d + 2) + PILOT, error, error <= tolerance,
     )  # fmt: skip
 
 
