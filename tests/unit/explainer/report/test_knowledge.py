@@ -155,6 +155,13 @@ def test_groundwater_is_told_from_others_only_beside_others() -> None:
         assert "another class" in alone["groundwater", name].words
 
 
+def test_basins_of_no_known_class_are_no_others() -> None:
+    dataset, about = explained(("groundwater", "rain"), **SHORT)
+    about["basins"][NAMES["rain"]]["class"] = None
+    found = {one.name: one for one in check_knowledge(dataset, about) if one.basin_class}
+    assert found["past_flow_of_groundwater"].holds is None
+
+
 def test_a_rain_basin_that_is_called_groundwater_fails() -> None:
     dataset, about = explained(**SHORT)
     basins = about["basins"]

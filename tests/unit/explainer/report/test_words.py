@@ -120,7 +120,7 @@ def test_one_sample_of_one_lead_without_optional_parts_has_words() -> None:
     dataset = dataset[kept]
     about |= {"methods": {}, "agreement": {}}
     text = explanation_words(dataset, about)
-    assert text.startswith("1 forecast of 1 GENERATED basin by tst")
+    assert text.startswith("1 forecast of 1 GENERATED basin by TST was explained. ")
     assert "At lead 1, forecasts of" in text
     assert "nan" not in text.lower()
 
@@ -131,3 +131,11 @@ def test_spans_read_as_days() -> None:
     assert span_words(9, 0) == "at lags 0 to 9"
     assert span_words(-2, -5) == "on days 2 to 5 ahead"
     assert span_words(4, -3) == "from lag 4 to day 3 ahead"
+
+
+def test_the_method_of_the_contributions_is_named_in_any_order() -> None:
+    dataset, about = explained(("rain",), **SHORT)
+    about["methods"] = {name: {} for name in ("expected_gradients", "integrated_gradients")}
+    further = dataset["contribution"].rename("contribution_expected_gradients")
+    text = explanation_words(dataset.assign({str(further.name): further}), about)
+    assert "were explained, by integrated gradients" in text

@@ -22,6 +22,8 @@ from catena.shared.report import FIRST, GOOD, INK, LINE, MARK, SECOND, SOFT, THI
 
 WIDTH = 9.2
 """Inches; that of a page."""
+LETTER = 0.0075
+"""Mean width of a letter, inches for each point of its size."""
 FLOW = unit_label("mm d-1")
 
 VALUES: Colormap = LinearSegmentedColormap.from_list("values", [FIRST, "#a9b0b5", SECOND])
@@ -72,9 +74,21 @@ def panels(
     return figure, figure.subplots(rows, columns, squeeze=False, **shared)
 
 
-def heading(axes: Axes, text: str) -> None:
-    """Title of a panel."""
-    axes.set_title(text, fontsize=9, loc="left", color=SOFT, parse_math=False)
+def heading(axes: Axes, text: str, room: float | None = None) -> None:
+    """Title of a panel; smaller where it is long, so that neighbours do not run into one another.
+
+    Parameters
+    ----------
+    axes : Axes
+    text : str
+    room : float, optional
+        Inches; by default the panel's share of the page.
+    """
+    if room is None:
+        place = axes.get_subplotspec()
+        room = 0.84 * WIDTH / (place.get_gridspec().ncols if place else 1)
+    size = float(np.clip(room / (LETTER * max(len(text), 1)), 6.5, 9.0))
+    axes.set_title(text, fontsize=size, loc="left", color=SOFT, parse_math=False)
 
 
 def edges(centres: NDArray[Any]) -> NDArray[np.float64]:

@@ -63,10 +63,7 @@ def flood_plot(x: Explained, parts: Sequence[Part]) -> Figure:
         for axes, flood in zip(flat, floods, strict=False):
             _stack(axes, x, flood, [int(group) for group in order])
             basin = x.basin_title(str(x.basin[flood.sample]))
-            heading(
-                axes,
-                f"{basin}, issued {x.issue[flood.sample]}, largest at lead {x.leads[flood.lead]}",
-            )
+            heading(axes, f"{basin}, issued {x.issue[flood.sample]}")
         spare = flat[len(parts) :]
         for axes in spare:
             axes.set_axis_off()

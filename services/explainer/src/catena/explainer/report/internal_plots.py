@@ -47,7 +47,7 @@ def attention_plot(x: Explained, parts: Sequence[Part]) -> Figure | None:
             mean = nanmean(values[part.rows])
             norm = PowerNorm(0.5, 0.0, float(np.nanmax(mean, initial=0.0)) or 1.0)
             _map(row[0], days, leads, mean.mean(0), norm)
-            heading(row[0], f"{part.title}, mean of {values.shape[1]} heads")
+            heading(row[0], f"{part.title}, mean of {values.shape[1]} heads", 3.2)
             for head, axes in enumerate(row[1:]):
                 _map(axes, days, leads, mean[head], norm)
                 heading(axes, f"head {head + 1}")

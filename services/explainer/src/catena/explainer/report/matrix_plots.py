@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from catena.explainer.report.drawing import CELL_INK, heading, no_spines, panels, wrapped
+from catena.explainer.report.drawing import CELL_INK, WIDTH, heading, no_spines, panels, wrapped
 from catena.explainer.report.pairs import pair_shares
 from catena.explainer.report.reading import Explained, Part, label
 from catena.explainer.report.words import GOOD_COMPLETENESS, method_words
@@ -51,7 +51,7 @@ def interaction_plot(x: Explained, parts: Sequence[Part]) -> Figure | None:
                     continue
                 shares, names, lead = one
                 _triangle(axes, 100 * shares, [label(name) for name in names])
-                heading(axes, f"{parts[column].title}, lead {lead}")
+                heading(axes, f"{parts[column].title}, lead {lead}", 0.62 * WIDTH / len(kept))
         figure.supxlabel("shares of all that contributes (%)", fontsize=9)
     return figure
 
@@ -137,7 +137,7 @@ def _completeness(axes: Axes, x: Explained, errors: Mapping[str, Array]) -> None
         )  # fmt: skip
     axes.axhline(GOOD_COMPLETENESS, color=INK, linewidth=0.7, linestyle=":", label="wanted")
     axes.set_yscale("log")
-    axes.set_ylim(bottom=LEAST_ERROR / 2)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("lead (days)")
     axes.set_ylabel("largest error (of range)")
     axes.grid(axis="y", color=LINE, linewidth=0.5)

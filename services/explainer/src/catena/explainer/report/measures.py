@@ -189,9 +189,9 @@ def fading_against_others(x: Explained, basin: str) -> Measured | None:
 
 
 def _others(x: Explained, basin: str, measure: Callable[[str], float]) -> float:
-    """Mean of a number over basins of other classes; NaN where there is none."""
-    kind = x.basin_class(basin)
-    found = np.array([measure(name) for name in x.basins if x.basin_class(name) != kind])
+    """Mean of a number over basins of other classes that are known; NaN where there is none."""
+    others = [name for name in x.basins if x.basin_class(name) not in ("", x.basin_class(basin))]
+    found = np.array([measure(name) for name in others])
     return float(found[np.isfinite(found)].mean()) if np.isfinite(found).any() else _NOT_KNOWN
 
 

@@ -106,7 +106,7 @@ def explanation_page(dataset: xr.Dataset, about: Mapping[str, Any]) -> str:
 def _facts(x: Explained) -> list[tuple[str, str]]:
     first, last = x.issue.min(), x.issue.max()
     found = [
-        ("Model", str(x.about.get("model") or "not named")),
+        ("Model", method_words(str(x.about.get("model") or "not named"))),
         ("Basins", str(len(x.basins))),
         ("Forecasts", str(len(x.basin))),
         ("Issued", str(first) if first == last else f"{first} to {last}"),
@@ -114,7 +114,7 @@ def _facts(x: Explained) -> list[tuple[str, str]]:
     ]
     if x.attributed:
         found.append(("Days of the past", str(int((x.lags >= 0).sum()))))
-        method = main_method(x.about)
+        method = main_method(x)
         if method:
             found.append(("Contributions by", method_words(method)))
     return found
@@ -228,7 +228,10 @@ def _knowledge_section(x: Explained, checks: Sequence[KnowledgeCheck]) -> Sectio
 def _trust_section(x: Explained) -> Section:
     blocks: list[Block] = []
     if x.about.get("methods"):
-        blocks.append(method_table(x.about["methods"]))
+        blocks.append(method_table(x.about["methods"], x.about.get("settings") or {}))
+    notes = [str(note) for note in x.about.get("notes") or ()]
+    if notes:
+        blocks.append(Text(f"To be known: {'; '.join(notes)}."))
     figure = trust_plot(x, x.about)
     if figure is not None:
         caption = (
@@ -246,9 +249,11 @@ def _data_section(x: Explained) -> Section:
         share = float(np.isnan(x.data["observed"].values).mean())
         missing = f" {100 * share:.0f} % of the days that are forecast have no observation."
     made = "generated" if x.about.get("generated") else "recorded"
+    training = (dict(x.about.get("samples") or {}).get("periods") or {}).get("training")
+    usual = f" Baselines are days of {training[0]} to {training[1]}." if training else ""
     text = (
         f"{len(x.basin)} forecasts, issued {x.issue.min()} to {x.issue.max()}, of "
         f"{len(x.basins)} {made} basin{'s' * (len(x.basins) > 1)}.{missing} Inputs that are "
-        "missing contribute nothing."
+        f"missing contribute nothing.{usual}"
     )
     return Section("The data", [Text(text), basin_table(x)])

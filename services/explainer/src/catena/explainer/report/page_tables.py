@@ -37,8 +37,8 @@ def importance_table(x: Explained) -> Table:
     caption = "Shares: over all basins."
     if rise is not None:
         caption += (
-            " Permuted: how many times the squared error is added to itself when the input comes "
-            "from another day; a check of the shares by other means."
+            " Permuted: rise of the squared error when the input comes from another day, over the "
+            "squared error as it is; a check of the shares by other means."
         )
     return Table(columns, rows, caption, numeric=tuple(range(1, len(columns))))
 
@@ -93,28 +93,42 @@ def _counted(checks: Sequence[KnowledgeCheck]) -> Table:
     )
 
 
-def method_table(methods: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Methods with their settings, completeness and cost."""
+def method_table(
+    methods: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any] | None = None
+) -> Table:
+    """Methods with their completeness and cost; settings of each, where they have their own."""
+    own = any(one.get("settings") for one in methods.values())
     rows = []
     for name, one in methods.items():
-        settings = one.get("settings") or {}
         worst, cost = one.get("completeness_max"), one.get("cpu_s")
         rows.append(
             [
                 method_words(name),
-                ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items()),
+                *([_settings(one.get("settings") or {})] if own else []),
                 "-" if worst is None else _known(float(worst)),
                 "-" if cost is None else duration(float(cost)),
             ]
         )
+    common = f" Settings of all: {_settings(settings)}." if settings else ""
+    columns = ["Method", *(["Settings"] if own else []), "Completeness, worst", "CPU time"]
     return Table(
-        ["Method", "Settings", "Completeness, worst", "CPU time"],
+        columns,
         rows,
         "Completeness: largest error of the sum of contributions, as a share of the range of the "
         "forecasts; at most 0.0001 is wanted of gradient methods. Methods without a number do not "
-        "promise a sum.",
-        numeric=(2, 3),
+        f"promise a sum.{common}",
+        numeric=(len(columns) - 2, len(columns) - 1),
     )
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    """``baselines 8, leads 1 7 30``; those that were not set are left out."""
+    said = []
+    for name, value in settings.items():
+        if value is not None:
+            text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            said.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(said)
 
 
 _FACTS = (

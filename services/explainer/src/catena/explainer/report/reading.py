@@ -35,7 +35,7 @@ LABELS = {
     "process_flow": "process model",
     ATTRIBUTES: "basin attributes",
 }
-MOST_PANELS = 4
+MOST_PANELS = 3
 """Basins that are shown one by one; more are shown by class."""
 SHOWN_LEADS = (1, 7, 30)
 
@@ -184,7 +184,7 @@ class Explained:
             return [Part(self.basin_title(name), self.basin == name) for name in self.basins]
         kinds = np.array([self.basin_class(name) or "other" for name in self.basin])
         found = []
-        for kind in dict.fromkeys(map(str, kinds)):
+        for kind in sorted(set(map(str, kinds)), key=lambda one: (one == "other", one)):
             rows = kinds == kind
             count = len(set(self.basin[rows]))
             found.append(Part(f"{kind} ({count} basin{'s' if count > 1 else ''})", rows))

@@ -26,6 +26,7 @@ BAD_COMPLETENESS = 1e-2
 """Of the range; from here on contributions must not be read as shares of the forecast."""
 GRADIENTS = ("expected_gradients", "integrated_gradients")
 """Methods that give each input of each day its own contribution."""
+_NAMES = (("shap", "SHAP"), ("lstm", "LSTM"), ("tst", "TST"), ("hessian", "Hessian"))
 AGREE, DIFFER = 0.8, 0.5
 """Rank correlations from which methods agree, and below which they tell different stories."""
 
@@ -70,12 +71,12 @@ def explanation_words(
 def _what(x: Explained) -> str:
     count, basins = len(x.basin), len(x.basins)
     made = "GENERATED " if x.about.get("generated") else ""
-    model = str(x.about.get("model") or "the network")
-    method = main_method(x.about)
+    model = method_words(str(x.about.get("model") or "the network"))
+    method = main_method(x)
     by = f", by {method_words(method)}" if method and x.attributed else ""
     return (
         f"{count} forecast{'s' * (count > 1)} of {basins} {made}basin{'s' * (basins > 1)} by "
-        f"{model} were explained{by}."
+        f"{model} {'were' if count > 1 else 'was'} explained{by}."
     )
 
 
@@ -226,14 +227,21 @@ def word_lead(x: Explained) -> int:
     return int(np.abs(x.leads - WORD_LEAD).argmin())
 
 
-def main_method(about: Mapping[str, Any]) -> str:
-    """The method that gave the contributions by day: the first that can; empty if none is named."""
-    return next((name for name in about.get("methods", {}) if name in GRADIENTS), "")
+def main_method(x: Explained) -> str:
+    """The method that gave the contributions by day; empty if none is named.
+
+    Contributions of further methods carry their names in the explanation.
+    """
+    mine = [name for name in x.about.get("methods", {}) if name in GRADIENTS]
+    return next((name for name in mine if f"contribution_{name}" not in x.data), "")
 
 
 def method_words(name: str) -> str:
-    """``expected_gradients`` becomes ``expected gradients``; SHAP stays in capitals."""
-    return name.replace("_", " ").replace("shap", "SHAP")
+    """``permutation_shap`` becomes ``permutation SHAP``; so do models and their letters."""
+    words = name.replace("_", " ")
+    for small, right in _NAMES:
+        words = words.replace(small, right)
+    return words
 
 
 def listed(parts: Sequence[str]) -> str:
