@@ -8,6 +8,8 @@ import torch
 from support.flow_networks import SMALL, flow_samples, small_network
 from torch import Tensor
 
+from catena.explainer.attribution.hessians import integrated_hessians
+from catena.explainer.attribution.integrated import IntegratedGradients
 from catena.explainer.flow.columns import FlowColumns
 from catena.explainer.flow.prediction import FlowPrediction, Target
 from catena.models.derivatives import second_derivatives
@@ -120,6 +122,24 @@ def test_a_basins_scale_is_its_own_and_baselines_are_read_with_it() -> None:
     scaled = FlowPrediction(network, predict.columns, 0.0, 1.0)
     with torch.no_grad():
         torch.testing.assert_close(predict(rows), scaled(rows) * 2.0 + 1.5)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_gradients_and_hessians_of_networks_with_gaps_agree_and_are_complete(name: str) -> None:
+    predict, rows = prediction_of(name, rows=2)
+    background = predict.columns.matrix(flow_samples(2, seed=5, dtype=torch.float64))
+    assert rows.isnan().any() and background.isnan().any()
+    # a short way, along which quadrature is exact but for rounding
+    rows, background = 0.2 * rows, 0.2 * background
+    groups = predict.columns.by_variable()
+    gradients = IntegratedGradients(predict, steps=32, most_steps=32).attribute(rows, background)
+    joint = integrated_hessians(predict, rows, background, groups, [0], steps=32, most_steps=32)
+    assert gradients.completeness < 1e-7
+    assert joint.completeness < 1e-7
+    assert (gradients.values.movedim(1, 2)[rows.isnan()] == 0).all()
+    assert joint.values.abs().amax() > 0.01
+    of_groups = gradients.grouped(groups)[:, :1]
+    torch.testing.assert_close(joint.values.sum(-1), of_groups, rtol=1e-6, atol=1e-7)
 
 
 def test_the_network_that_is_given_stays_as_it_is() -> None:
