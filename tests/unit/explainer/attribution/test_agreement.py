@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
+from support.planted_series import GROUPS, PLANTED, observed, series, trained_lstm
 
 from catena.explainer.attribution.agreement import mean_importance, rank_agreement
+from catena.explainer.attribution.integrated import IntegratedGradients
+from catena.explainer.attribution.permutation import permutation_importance
+from catena.explainer.attribution.shapley import permutation_shap
 from catena.shared.errors import InvalidData
 
 
@@ -60,3 +64,36 @@ def test_what_cannot_be_compared_is_refused() -> None:
         rank_agreement({})
     with pytest.raises(InvalidData, match="no method 'c'; there are a, b"):
         rank_agreement({"a": [1, 2, 3], "b": [1, 2, 3]}).between("a", "c")
+
+
+@pytest.mark.slow
+def test_gradients_shap_and_permutation_agree_on_what_a_trained_lstm_leans_on() -> None:
+    """y = P_lag3 T_lag1 + 2 Q_lag1 from noisy observations, held against its own predictions."""
+    rows = series(4000, 0)
+    network = trained_lstm(rows, 0)
+    fresh = series(1000, 1)
+    own = IntegratedGradients(network).attribute(fresh[:300], rows[:30])
+    shap = permutation_shap(network, fresh[:20], rows[:10], GROUPS)
+    pairs = [(PLANTED[1], PLANTED[2]), (PLANTED[0], PLANTED[1])]
+    leans = permutation_importance(network, fresh, network(fresh).detach(), GROUPS, pairs=pairs)
+    by = {
+        "gradients": mean_importance(own.grouped(GROUPS)),
+        "shap": mean_importance(shap.values),
+        "permutation": leans.rise[0].numpy(),
+    }
+    for found in by.values():
+        first = np.argsort(found)[::-1][:3]
+        assert {GROUPS.names[g] for g in first} == set(PLANTED)
+        assert GROUPS.names[first[0]] == PLANTED[0]
+    agreement = rank_agreement(by)
+    assert agreement.between("gradients", "permutation") >= 0.8
+    assert agreement.between("gradients", "shap") >= 0.8
+    # the product alone is a pair: 2 - (2 + 2) of its variance of 1
+    assert float(leans.joint[0, 0]) == pytest.approx(-2, abs=0.4)
+    assert abs(float(leans.joint[0, 1])) < 0.4
+    # against fresh observations a group of no use has no rise: the network's error holds its weight
+    y = observed(fresh, 2)
+    against = permutation_importance(network, fresh, y, GROUPS, repeats=10).rise[0].numpy()
+    idle = [g for g, name in enumerate(GROUPS.names) if name not in PLANTED]
+    assert np.abs(against[idle]).max() < 0.02 * against.max()
+    assert abs(against[idle].mean()) < leans.rise[0, idle].mean()
