@@ -43,6 +43,7 @@ def test_indices_are_the_analytic_ones(case: str) -> None:
     assert np.array_equal(found.second, found.second.swapaxes(0, 1), equal_nan=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_intervals_hold_the_truth_as_often_as_they_say(case: str) -> None:
     function, (first, total, _), d = CASES[case]
