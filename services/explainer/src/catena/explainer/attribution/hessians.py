@@ -8,21 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from catena.explainer.attribution.differentiation import check_graph, without_denormals
-from catena.explainer.attribution.integrated import TOLERANCE
-from catena.explainer.attribution.prediction import (
-    ROWS,
-    Groups,
-    Predict,
-    check_depends,
-    check_output,
-    paired_baselines,
-    predictions,
-    reference_predictions,
-    shares,
-    which_outputs,
-    worst_share,
-)
+from catena.explainer.attribution.differentiation import without_denormals
+from catena.explainer.attribution.paths import TOLERANCE, Paths, checked_pass
+from catena.explainer.attribution.prediction import ROWS, Groups, Predict, worst_share
 from catena.explainer.attribution.quadrature import gauss_logarithmic
 from catena.models.derivatives import second_derivatives
 from catena.shared.errors import InvalidData
@@ -98,7 +86,7 @@ def integrated_hessians(
     outputs : sequence of int, optional
         The outputs wanted, which become the K of the result; all if left out. Time grows with them.
     steps : int
-        Nodes of a path; doubled for samples whose completeness error is above `tolerance` (a share
+        Nodes of a path; doubled for paths whose completeness error is above `tolerance` (a share
         of the range of the prediction), up to `most_steps`. What is left is in the result.
     rows : int
         Inputs in one pass; at least one path is.
@@ -109,80 +97,51 @@ def integrated_hessians(
         When inputs, baselines and groups do not fit, a prediction is not finite, cannot be
         differentiated twice or does not depend on any input, or there is no such output.
     """
-    if steps < 1 or rows < 1:
-        raise InvalidData(f"one step and one row or more are wanted; got {steps} and {rows}")
-    paired = paired_baselines(inputs, baselines)
-    groups.check(inputs.shape[1])
+    groups.check(inputs.shape[-1])
+    size = len(groups)
     with without_denormals(), second_derivatives():
-        prediction = predictions(predict, inputs, rows)
-        references = reference_predictions(predict, inputs, baselines, rows)
-        chosen = which_outputs(outputs, prediction.shape[1])
-        prediction, references = prediction[:, chosen], references[..., chosen]
-        span = check_depends(prediction, references)
-        reference = references.mean(1)
-        change = prediction - reference
+        paths = Paths(predict, inputs, baselines, outputs, rows)
 
-        paths = _Paths(predict, groups, rows)
-        values, evaluations = paths.interactions(inputs, paired, chosen, steps)
-        delta = values.sum((-1, -2)) - change
-        while 2 * steps <= most_steps:
-            open_ = shares(delta, span) > tolerance
-            if not bool(open_.any()):
-                break
-            steps *= 2
-            at, of = open_.any(1).nonzero().flatten(), open_.any(0).nonzero().flatten()
-            values[at[:, None], of], more = paths.interactions(
-                inputs[at], paired[at], chosen[of], steps
-            )
-            delta = values.sum((-1, -2)) - change
-            evaluations += more
-    return Interactions(values, prediction, reference, delta, span, groups.names, evaluations)
+        def interactions(start: Tensor, way: Tensor, steps: int) -> Tensor:
+            return _interactions(predict, groups, start, way, steps, paths.outputs)
 
-
-class _Paths:
-    """Integrals along the paths from baselines to samples."""
-
-    def __init__(self, predict: Predict, groups: Groups, rows: int) -> None:
-        self._predict, self._groups, self._rows = predict, groups, rows
-
-    def interactions(
-        self, inputs: Tensor, paired: Tensor, outputs: Tensor, steps: int
-    ) -> tuple[Tensor, int]:
-        """Mean over baselines, (N, K, G, G), float64, and the rows that it took."""
-        (samples, each), size = paired.shape[:2], len(self._groups)
-        values = torch.zeros(samples, len(outputs), size, size, dtype=torch.float64)
-        pairs = torch.arange(samples * each)
-        for some in pairs.tensor_split(-(-len(pairs) * steps // max(self._rows, steps))):
-            sample = some // each
-            start = paired[sample, some % each]
-            added = self._of_pairs(start, inputs[sample] - start, outputs, steps)
-            values.index_add_(0, sample, added)
-        values = (values + values.mT) / 2  # rounding apart, they are symmetric
-        return values / each, len(pairs) * steps
-
-    def _of_pairs(self, start: Tensor, way: Tensor, outputs: Tensor, steps: int) -> Tensor:
-        """Interactions (P, K, G, G), float64, of paths from `start` that go `way` (P, D)."""
-        pairs, size = len(way), len(self._groups)
-        way = way.nan_to_num(nan=0.0)  # the start is missing too: a factor must not meet NaN
-        nodes, weights = gauss_logarithmic(steps)
-        factor = nodes.to(way.dtype).repeat(pairs)[:, None].repeat(1, size).requires_grad_()
-        scaled = factor @ self._groups.membership(way.dtype).T
-        points = torch.addcmul(
-            start.repeat_interleave(steps, 0), scaled, way.repeat_interleave(steps, 0)
+        values, evaluations = paths.integrate(
+            interactions, (size, size), steps, tolerance, most_steps
         )
-        output = check_output(self._predict(points), pairs * steps)
-        check_graph(output)
-        # groups in which samples and baselines do not differ have no derivatives
-        moving = self._groups.sums(way.abs()).any(0)
-        found = [_derivatives(output[:, k].sum(), factor, moving) for k in outputs.tolist()]
-        slope = torch.stack([first for first, _ in found], 1).double()
-        curve = torch.stack([second for _, second in found], 1).double()
-        # (P S, K, ...) to (P, S, K, ...), then integrals over the nodes
-        first = torch.einsum("pskg,s->pkg", slope.view(pairs, steps, *slope.shape[1:]), weights)
-        second = torch.einsum(
-            "pskgh,s->pkgh", curve.view(pairs, steps, *curve.shape[1:]), weights * nodes
-        )
-        return second + torch.diag_embed(first)
+    values = (values + values.mT) / 2  # rounding apart, they are symmetric
+    return Interactions(
+        values,
+        paths.prediction,
+        paths.reference,
+        paths.delta(values),
+        paths.span,
+        groups.names,
+        evaluations,
+    )
+
+
+def _interactions(
+    predict: Predict, groups: Groups, start: Tensor, way: Tensor, steps: int, outputs: Tensor
+) -> Tensor:
+    """Interactions (P, K, G, G), float64, of paths from `start` that go `way` (P, D)."""
+    pairs, size = len(way), len(groups)
+    way = way.nan_to_num(nan=0.0)  # the start is missing too: a factor must not meet NaN
+    nodes, weights = gauss_logarithmic(steps)
+    factor = nodes.to(way.dtype).repeat(pairs)[:, None].repeat(1, size).requires_grad_()
+    scaled = factor @ groups.membership(way.dtype).T
+    points = torch.addcmul(
+        start.repeat_interleave(steps, 0), scaled, way.repeat_interleave(steps, 0)
+    )
+    output = checked_pass(predict, points)
+    # groups in which samples and baselines do not differ have no derivatives
+    moving = groups.sums(way.abs()).any(0)
+    found = [_derivatives(output[:, k].sum(), factor, moving) for k in outputs.tolist()]
+    slope = torch.stack([first for first, _ in found], 1).double()
+    curve = torch.stack([second for _, second in found], 1).double()
+    slope, curve = (x.view(pairs, steps, *x.shape[1:]) for x in (slope, curve))
+    first = torch.einsum("pskg,s->pkg", slope, weights)
+    second = torch.einsum("pskgh,s->pkgh", curve, weights * nodes)
+    return second + torch.diag_embed(first)
 
 
 def _derivatives(total: Tensor, factor: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:

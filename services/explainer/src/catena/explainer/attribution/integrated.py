@@ -7,24 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from catena.explainer.attribution.differentiation import check_graph, without_denormals
-from catena.explainer.attribution.prediction import (
-    ROWS,
-    Attribution,
-    Predict,
-    check_depends,
-    check_output,
-    paired_baselines,
-    predictions,
-    reference_predictions,
-    shares,
-    which_outputs,
-)
+from catena.explainer.attribution.differentiation import without_denormals
+from catena.explainer.attribution.paths import TOLERANCE, Paths, checked_pass
+from catena.explainer.attribution.prediction import ROWS, Attribution, Predict
 from catena.explainer.attribution.quadrature import rule_named
-from catena.shared.errors import InvalidData
 
-TOLERANCE = 1e-4
-"""Completeness error, as a share of the range of the prediction, above which steps are doubled."""
 MOST_STEPS = 256
 """Steps that are not doubled any more."""
 
@@ -45,7 +32,7 @@ class IntegratedGradients:
     rule : str
         ``gauss_legendre`` or ``midpoint``.
     tolerance : float
-        Share of the range of the prediction; the steps of samples with a larger completeness error
+        Share of the range of the prediction; the steps of paths with a larger completeness error
         are doubled.
     most_steps : int
         Where doubling ends. What error is left then is in the result.
@@ -55,7 +42,7 @@ class IntegratedGradients:
     Raises
     ------
     InvalidData
-        When there is no such rule, or no step or row.
+        When there is no such rule, or no step.
     """
 
     def __init__(
@@ -69,11 +56,6 @@ class IntegratedGradients:
         rows: int = ROWS,
     ) -> None:
         rule_named(rule, steps)
-        if rows < 1 or not tolerance > 0:
-            raise InvalidData(
-                f"rows of a pass are 1 or more and the tolerance is positive; got {rows} and "
-                f"{tolerance}"
-            )
         self._predict, self._rule, self._rows = predict, rule, rows
         self._steps, self._tolerance, self._most_steps = steps, tolerance, most_steps
 
@@ -99,55 +81,34 @@ class IntegratedGradients:
             does not depend on any input, or there is no such output.
         """
         with without_denormals():
-            paired = paired_baselines(inputs, baselines)
-            prediction = predictions(self._predict, inputs, self._rows)
-            references = reference_predictions(self._predict, inputs, baselines, self._rows)
-            chosen = which_outputs(outputs, prediction.shape[1])
-            prediction, references = prediction[:, chosen], references[..., chosen]
-            span = check_depends(prediction, references)
-            reference = references.mean(1)
-            change = prediction - reference
+            paths = Paths(self._predict, inputs, baselines, outputs, self._rows)
 
-            steps, evaluations = self._steps, len(inputs) * len(baselines) * self._steps
-            values = self._paths(inputs, paired, chosen, steps)
-            delta = values.sum(-1) - change
-            while 2 * steps <= self._most_steps:
-                open_ = shares(delta, span) > self._tolerance
-                if not bool(open_.any()):
-                    break
-                steps *= 2
-                at, of = open_.any(1).nonzero().flatten(), open_.any(0).nonzero().flatten()
-                values[at[:, None], of] = self._paths(inputs[at], paired[at], chosen[of], steps)
-                delta = values.sum(-1) - change
-                evaluations += len(at) * len(baselines) * steps
-        return Attribution(values, prediction, reference, delta, span, evaluations)
+            def contributions(start: Tensor, way: Tensor, steps: int) -> Tensor:
+                return self._contributions(start, way, steps, paths.outputs)
 
-    def _paths(self, inputs: Tensor, paired: Tensor, outputs: Tensor, steps: int) -> Tensor:
-        """Contributions (N, K, D), float64, by `steps` nodes on each path."""
-        (samples, each), columns = paired.shape[:2], inputs.shape[1]
-        values = torch.zeros(samples, len(outputs), columns, dtype=torch.float64)
-        pairs = torch.arange(samples * each)
-        for some in pairs.tensor_split(-(-len(pairs) * steps // max(self._rows, steps))):
-            sample = some // each
-            start = paired[sample, some % each]
-            added = self._contributions(start, inputs[sample] - start, outputs, steps)
-            values.index_add_(0, sample, added)
-        return values / each
+            values, evaluations = paths.integrate(
+                contributions, inputs.shape[1:], self._steps, self._tolerance, self._most_steps
+            )
+        return Attribution(
+            values, paths.prediction, paths.reference, paths.delta(values), paths.span, evaluations
+        )
 
-    def _contributions(self, start: Tensor, way: Tensor, outputs: Tensor, steps: int) -> Tensor:
+    def _contributions(self, start: Tensor, way: Tensor, steps: int, outputs: Tensor) -> Tensor:
         """Contributions (P, K, D), float64, of paths that begin at `start` and go `way` (P, D)."""
         nodes, weights = (x.to(way.dtype) for x in rule_named(self._rule, steps))
         # a shift of the whole path: its gradient is the sum over the nodes
         shift = torch.zeros_like(start).requires_grad_()
         points = (start + shift)[:, None] + nodes[:, None] * way[:, None]
-        output = check_output(self._predict(points.flatten(0, 1)), len(way) * steps)
-        check_graph(output)
-        share = output.new_zeros(output.shape)
-        mean = []
-        for k in outputs.tolist():
-            share.zero_()[:, k] = weights.repeat(len(way))
-            [gradient] = torch.autograd.grad(output, shift, share, retain_graph=True)
-            mean.append(gradient)
-        missing = way.isnan()[:, None]
-        whole = torch.where(missing, 0.0, torch.stack(mean, 1) * way[:, None])
-        return whole.double()
+        output = checked_pass(self._predict, points.flatten(0, 1))
+        weight = weights.to(output.dtype).repeat(len(way))
+
+        def gradient(share: Tensor) -> Tensor:
+            return torch.autograd.grad(output, shift, share, retain_graph=True)[0]
+
+        chosen = torch.nn.functional.one_hot(outputs, output.shape[1]).to(output.dtype)
+        if getattr(self._predict, "gradients_together", False):
+            mean = torch.func.vmap(gradient)(weight[:, None] * chosen[:, None])
+        else:
+            mean = torch.stack([gradient(weight[:, None] * one) for one in chosen])
+        # where an input is missing, the way is not a number
+        return torch.where(way.isnan(), 0.0, mean * way).transpose(0, 1).double()

@@ -12,7 +12,8 @@ from catena.shared.errors import InvalidData
 
 Predict = Callable[[Tensor], Tensor]
 """From rows of inputs (B, D) to predictions (B, K) in units of the prediction; each row by itself,
-and differentiable."""
+and differentiable. One whose attribute `gradients_together` is true has gradients of many outputs
+that are cheaper in one call (`torch.func.vmap`) than one after the other."""
 
 ROWS = 512
 """Rows of inputs that go through a prediction in one pass: what bounds the memory."""
