@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import numba
+import numpy as np
 from numba.extending import overload
 from numpy.typing import NDArray
 
@@ -148,3 +149,58 @@ def gates_backward(
         total = of_offset[b % len(of_offset)]
         for j in range(4 * width):
             total[j] += out[j]
+
+
+@_compiled
+def gates_backward_of_many(
+    gates: Array,
+    before: Array,
+    after: Array,
+    of_joint: Array,
+    of_cell: Array,
+    of_gates: Array,
+    of_offset: Array,
+) -> None:
+    """:func:`gates_backward` of `K` results at once: what they share is computed once.
+
+    Parameters
+    ----------
+    gates, before, after : arrays
+        As there.
+    of_joint, of_cell, of_gates, of_offset : (K, ...) arrays
+        As there, for each result.
+    """
+    width = before.shape[1]
+    one = gates.dtype.type(1)
+    first = of_joint.shape[2] - width
+    by = np.empty((5, width), gates.dtype)
+    to_leave, to_cell, to_enter, to_forget, to_candidate = by[0], by[1], by[2], by[3], by[4]
+    for b in range(len(gates)):
+        row, new, old = gates[b], after[b], before[b]
+        enter, forget = row[:width], row[width : 2 * width]
+        candidate, leave = row[2 * width : 3 * width], row[3 * width :]
+        for j in range(width):
+            end = tanh(new[j])
+            to_leave[j] = end * leave[j] * (one - leave[j])
+            to_cell[j] = leave[j] * (one - end * end)
+        for j in range(width):
+            to_enter[j] = candidate[j] * enter[j] * (one - enter[j])
+            to_forget[j] = old[j] * forget[j] * (one - forget[j])
+            to_candidate[j] = enter[j] * (one - candidate[j] * candidate[j])
+        for k in range(len(of_gates)):
+            out, back, hidden = of_gates[k, b], of_cell[k, b], of_joint[k, b, first:]
+            for j in range(width):
+                back[j] += hidden[j] * to_cell[j]
+            of_enter, of_forget = out[:width], out[width : 2 * width]
+            of_candidate, of_leave = out[2 * width : 3 * width], out[3 * width :]
+            for j in range(width):
+                of_leave[j] = hidden[j] * to_leave[j]
+                of_enter[j] = back[j] * to_enter[j]
+            for j in range(width):
+                of_forget[j] = back[j] * to_forget[j]
+                of_candidate[j] = back[j] * to_candidate[j]
+            for j in range(width):
+                back[j] *= forget[j]
+            total = of_offset[k, b % of_offset.shape[1]]
+            for j in range(4 * width):
+                total[j] += out[j]

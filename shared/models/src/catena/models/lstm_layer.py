@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from catena.models.lstm_kernels import gates_backward, gates_forward
+from catena.models.lstm_kernels import gates_backward, gates_backward_of_many, gates_forward
 
 FORGET_BIAS = 3.0
 
@@ -316,3 +316,83 @@ def _walk_back(
         if with_days:
             days[day] = back[:, :inputs]
     return days, of_weight, of_offset, hidden.contiguous(), cell
+
+
+BLOCK = 1024
+"""Rows whose gradients stay in cache from day to day: results times sequences."""
+
+
+@_walk_back.register_vmap
+def _walk_back_many(
+    info: Any, in_dims: tuple[int | None, ...], *arguments: Any
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """:func:`_walk_back` of many results, whose gradients lie along `in_dims` of the arguments."""
+    moved = [
+        each if dim is None else each.movedim(dim, 0)
+        for each, dim in zip(arguments, in_dims, strict=True)
+    ]
+    of_results, shared, with_weights = moved[:3], moved[3:10], moved[10]
+    if with_weights or any(dim is not None for dim in in_dims[3:]):
+        one_by_one = [
+            _walk_back(
+                *(
+                    each if dim is None else each[result]
+                    for each, dim in zip(moved, in_dims, strict=True)
+                )
+            )
+            for result in range(info.batch_size)
+        ]
+        return tuple(torch.stack(each) for each in zip(*one_by_one, strict=True)), (0,) * 5
+    of_results = [
+        each if each is None or dim is not None else each.expand(info.batch_size, *each.shape)
+        for each, dim in zip(of_results, in_dims, strict=False)
+    ]
+    return _walk_back_together(info.batch_size, *of_results, *shared), (0,) * 5
+
+
+def _walk_back_together(
+    many: int,
+    of_states: Tensor | None,
+    of_end: Tensor | None,
+    of_cell: Tensor | None,
+    of_input: Tensor,
+    of_hidden: Tensor,
+    offset: Tensor,
+    joint: Tensor,
+    gates: Tensor,
+    cells: Tensor,
+    with_days: bool,
+) -> tuple[Tensor, ...]:
+    """:func:`_walk_back` of `many` results, first in every gradient, with the weights fixed.
+
+    The derivatives of a day's gates are the same for all results, and a block of sequences stays in
+    cache on its way back.
+    """
+    (steps, batch, sums), width = gates.shape, of_hidden.shape[1]
+    inputs = joint.shape[2] - width
+    days = joint.new_empty((many, steps, batch, inputs) if with_days else (many, 0))
+    weight = torch.cat([of_input, of_hidden], 1) if with_days else of_hidden.contiguous()
+    of_offset = joint.new_zeros(many, *offset.shape)
+    hidden, cell = (joint.new_zeros(many, batch, width) for _ in range(2))
+    for whole, ends in ((hidden, of_end), (cell, of_cell)):
+        if ends is not None:
+            whole += ends
+    g, c = gates.numpy(), cells.numpy()
+    size = max(BLOCK // many, 1)
+    for first in range(0, batch, size):
+        rows = slice(first, first + size)
+        back = joint.new_zeros(many, len(hidden[0, rows]), weight.shape[1])
+        back[..., -width:] = hidden[:, rows]
+        of_block = cell[:, rows].contiguous()
+        of_gates = joint.new_empty(*back.shape[:2], sums)
+        total = of_offset[:, rows if len(offset) > 1 else slice(None)]
+        filled = [each.numpy() for each in (back, of_block, of_gates, total)]
+        for day in reversed(range(steps)):
+            if of_states is not None:
+                back[..., -width:] += of_states[:, rows, day]
+            gates_backward_of_many(g[day, rows], c[day, rows], c[day + 1, rows], *filled)
+            torch.mm(of_gates.flatten(0, 1), weight, out=back.view(-1, weight.shape[1]))
+            if with_days:
+                days[:, day, rows] = back[..., :inputs]
+        hidden[:, rows], cell[:, rows] = back[..., -width:], of_block
+    return days, joint.new_empty(many, 0), of_offset, hidden, cell
