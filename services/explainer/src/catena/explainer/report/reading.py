@@ -105,7 +105,7 @@ class Explained:
                 f"none of the {len(there)} samples has a contribution that is a number; look at "
                 "the inputs of the samples and at the network's forecasts"
             )
-        return cls(data.isel(sample=np.flatnonzero(there)), about)
+        return cls(data if there.all() else data.isel(sample=np.flatnonzero(there)), about)
 
     @property
     def attributed(self) -> bool:
