@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from support.orbit_caches import cached
 from torch import Tensor
 
+from catena.explainer.orbit.loading import Fields
 from catena.models.orbit import Orbit, initialise
 from catena.models.orbit_checkpoint import ABOUT, WEIGHTS, About
 from catena.models.orbit_config import OrbitConfig
@@ -54,6 +55,13 @@ def physical(fields: Tensor) -> NDArray[np.float32]:
     mean, std = (torch.tensor([part[name] for name in NAMES]) for part in (MEAN, STD))
     made: NDArray[np.float32] = (fields * std[:, None, None] + mean[:, None, None]).numpy()
     return made
+
+
+def fields(count: int, seed: int) -> Fields:
+    """Random fields at times every 6 hours, as they are read."""
+    times = 978307200 + 21600 * np.arange(count)
+    values = physical(smooth(count, seed))
+    return Fields(NAMES, tuple(UNITS.values()), LAT, LON, times, "standard", values)
 
 
 def later(fields: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -19,7 +19,8 @@ from catena.explainer.attribution.permutation import permutation_importance
 from catena.explainer.attribution.prediction import predictions, reference_predictions
 from catena.explainer.attribution.shapley import SHAP_KINDS
 from catena.explainer.orbit.attending import attended
-from catena.explainer.orbit.explanation import OrbitExplanation, variable_importance
+from catena.explainer.orbit.explanation import OrbitExplanation
+from catena.explainer.orbit.importance import variable_importance
 from catena.explainer.orbit.influence import (
     Influence,
     Place,
@@ -171,12 +172,13 @@ class _Work:
         self._facts: dict[str, dict[str, Any]] = defaultdict(dict)
 
     def predicted(self, lead: float) -> None:
-        """Predictions, and the mean of those of the background."""
+        """Predictions and, unless a method with gradients has its own, what they differ from."""
         predict = self.whole.at_lead(lead)
         prediction = predictions(predict, self.inputs, self.rows)
-        reference = reference_predictions(predict, self.inputs, self.baselines, self.rows)
         self._add("prediction", ("sample", "target"), prediction.numpy())
-        self._add("reference", ("sample", "target"), reference.mean(1).numpy())
+        if not self.first:
+            usual = reference_predictions(predict, self.inputs, self.baselines, self.rows)
+            self._add("reference", ("sample", "target"), usual.mean(1).numpy())
 
     def method(self, method: str, lead: float, observed: Array) -> None:
         """What a method finds at a lead, where this was observed, (N, T)."""
@@ -245,13 +247,15 @@ class _Work:
             predict, steps=self.steps, most_steps=max(MOST_STEPS, self.steps), rows=self.rows
         ).attribute(self.inputs, baselines)
         maps = found.values.numpy().reshape(*found.values.shape[:2], *self.whole.shape)
-        name = "contribution" if method == self.first else f"contribution_{method}"
+        other = "" if method == self.first else f"_{method}"
+        name = f"contribution{other}"
+        self._add(f"reference{other}", ("sample", "target"), found.reference.numpy())
         dims = ("sample", "target", "variable")
         self._add(name, (*dims, "lat", "lon"), maps.astype(np.float32))
         self._add(f"variable_{name}", dims, maps.sum((-2, -1)))
         self._sums(method, found.delta, found.completeness)
         self._facts[method] |= {"steps": self.steps, "baselines": len(baselines)}
-        if method == self.first:
+        if not other:
             self._influence(maps, lead)
 
     def _influence(self, maps: Array, lead: float) -> None:

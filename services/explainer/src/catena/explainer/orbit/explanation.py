@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from catena.explainer.orbit.words import paragraph
 
-__all__ = ["OrbitExplanation", "variable_importance", "variable_shares"]
-
-OTHER_THAN_SUMS = ("permutation", "attention")
-"""Methods whose importances are no contributions."""
+__all__ = ["OrbitExplanation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +53,10 @@ class OrbitExplanation:
         ==================================  =======================================================
         variable                            dimensions, units
         ==================================  =======================================================
-        prediction, reference, observed     sample, lead, target; units of the target
+        prediction, observed                sample, lead, target; units of the target
+        reference, reference_<other>        sample, lead, target: what contributions add up from, by
+                                            method with gradients as below; otherwise the mean
+                                            prediction of the background
         contribution, contribution_<other>  sample, lead, target, variable, lat, lon; the same. One
                                             for each method with gradients, the first has no suffix
         variable_contribution (the same)    sample, lead, target, variable: sums over the grid
@@ -110,40 +108,3 @@ class OrbitExplanation:
     def words(self) -> str:
         """A paragraph drawn from the numbers."""
         return paragraph(self.data, self.methods, self.agreement)
-
-
-def variable_shares(data: xr.Dataset) -> dict[str, NDArray[np.float64]]:
-    """Share of each variable by each method, (..., lead, variable); mean over samples.
-
-    Of what :meth:`OrbitExplanation.to_dataset` gives, or of one target of it. Shares of a lead and
-    a target add up to 1.
-    """
-    found: dict[str, NDArray[np.float64]] = {}
-    for name in map(str, data):
-        method = _method(name, str(data.attrs["first_method"]))
-        if method:
-            sizes = abs(data[name])
-            if "sample" in sizes.dims:
-                sizes = sizes.mean("sample")
-            shares = sizes / sizes.sum("variable").where(lambda total: total > 0)
-            found[method] = shares.transpose(..., "lead", "variable").values.astype(np.float64)
-    return {name: found[name] for name in sorted(found, key=lambda name: name in OTHER_THAN_SUMS)}
-
-
-def variable_importance(data: xr.Dataset) -> dict[str, NDArray[np.float64]]:
-    """How much each variable (V) matters by each method: shares, mean over leads and targets."""
-    return {
-        name: shares.reshape(-1, shares.shape[-1]).mean(0)
-        for name, shares in variable_shares(data).items()
-    }
-
-
-def _method(array: str, first: str) -> str:
-    """Name of the method whose importances an array holds, empty where it holds none."""
-    if array == "variable_contribution":
-        return first
-    if array.startswith("variable_contribution_"):
-        return array.removeprefix("variable_contribution_")
-    if array.startswith("shap_"):
-        return f"{array.removeprefix('shap_')}_shap"
-    return {"permutation": "permutation", "attention_importance": "attention"}.get(array, "")

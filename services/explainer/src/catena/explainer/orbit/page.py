@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from catena.explainer.attribution.integrated import TOLERANCE
 from catena.explainer.attribution.shapley import ADDITIVITY
 from catena.explainer.orbit.explanation import OrbitExplanation
 from catena.explainer.orbit.plots import (
@@ -41,6 +40,8 @@ GENERATED = (
     "The fields are GENERATED: formulas made them. What the model leans on here says nothing about "
     "forecasts of the Earth."
 )
+COMPLETE = 1e-4
+"""Share of the range of the forecasts by which integrated gradients may miss their sum."""
 MOST_TARGETS = 6
 WORDS = (
     ("target", "What is explained: the mean of a forecast field over a box, at a lead."),
@@ -183,7 +184,7 @@ def _findings(explanation: OrbitExplanation) -> list[Finding]:
         if "completeness_max" not in facts:
             continue
         worst, name = facts["completeness_max"], method.replace("_", " ").replace("shap", "SHAP")
-        good = worst <= (ADDITIVITY if method.endswith("_shap") else TOLERANCE)
+        good = worst <= (ADDITIVITY if method.endswith("_shap") else COMPLETE)
         found.append(
             Finding(
                 "passed" if good else "doubtful",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from catena.explainer.orbit.explanation import variable_shares
+from catena.explainer.orbit.importance import variable_shares
 from catena.explainer.orbit.words import lead_words
 from catena.shared.map_plot import Cells, Scale, around_zero, colour_bar, draw_field
 from catena.shared.plot_style import MISSING, WATER, colour_scale

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from catena.explainer.orbit.importance import variable_shares
 from catena.explainer.orbit.influence import named_offset
 from catena.shared.report import number, unit_label
 
@@ -23,9 +24,10 @@ def paragraph(
     """What the numbers say, a few sentences."""
     said = []
     for target in range(data.sizes["target"]):
-        if "variable_contribution" in data:
-            said.append(_variables(data.isel(target=target)))
-            said.append(_reach(data.isel(target=target)))
+        one = data.isel(target=target)
+        said.append(_variables(one))
+        if "influence_share" in one:
+            said.append(_reach(one))
     said += [_error(data), _sums(methods), _agree(agreement)]
     return " ".join(sentence for sentence in said if sentence)
 
@@ -42,12 +44,16 @@ def percent(share: float) -> str:
 
 def _variables(one: xr.Dataset) -> str:
     """Which variables the forecasts of a target leaned on."""
-    sizes = abs(one["variable_contribution"]).mean("sample")  # lead, variable
-    shares = (sizes / sizes.sum("variable")).values
+    by_method = variable_shares(one)
+    if not by_method:
+        return ""
+    method, shares = next(iter(by_method.items()))  # shares (lead, variable)
     names, leads = one["variable"].values, one["lead"].values
     order = np.argsort(-shares[-1])[:3]
     most = ", ".join(f"{names[k]} ({percent(shares[-1, k])})" for k in order)
     text = f"Forecasts of {one['target'].item()} {lead_words(leads[-1])} ahead leaned on {most}"
+    if not method.endswith("gradients"):
+        text += f", by {_plain(method)}"
     before = int(shares[0].argmax())
     if len(leads) > 1:
         share = percent(shares[0, before])
@@ -67,6 +73,8 @@ def _reach(one: xr.Dataset) -> str:
     """How far away the influence lies, and on which side."""
     leads, every = one["lead"].values, one.sel(source="all")
     half, outside = every["influence_half"].values, every["influence_outside"].values
+    if not np.isfinite(half[[0, -1]]).all():
+        return ""
     first, last = lead_words(leads[0]), lead_words(leads[-1])
     text = f"{percent(outside[-1])} of the influence came from outside the box {last} ahead"
     if len(leads) > 1:
