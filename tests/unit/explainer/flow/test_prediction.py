@@ -40,14 +40,6 @@ def along(rows: Tensor, seed: int) -> Tensor:
     return torch.where(rows.isnan(), 0.0, way)
 
 
-def gradient(predict: FlowPrediction, rows: Tensor, weights: Tensor) -> Tensor:
-    """Of a weighted sum of the leads, 0 where an input is missing."""
-    leaf = rows.clone().requires_grad_()
-    total = (predict(leaf) * weights).sum()
-    found = torch.autograd.grad(total, leaf, create_graph=torch.is_grad_enabled())[0]
-    return torch.where(rows.isnan(), 0.0, found)
-
-
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("target", ["mean", 0.8])
 def test_it_is_the_networks_forecast_in_flow_units_not_cut_at_zero(
