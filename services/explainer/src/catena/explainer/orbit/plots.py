@@ -23,6 +23,7 @@ from catena.shared.report import (
     INK,
     LINE,
     MARK,
+    PAPER,
     SECOND,
     STYLE,
     THIRD,
@@ -213,7 +214,7 @@ def _maps(
     units: str,
 ) -> Figure:
     """Maps, three in a line, with one scale and the target's box on each."""
-    cells = Cells.of(one["lat"].values, one["lon"].values)
+    cells = Cells.of(one["lat"].values, _centred(one))
     rows, columns = -(-len(fields) // ACROSS), min(len(fields), ACROSS)
     width = WIDTH * columns / ACROSS + (0.7 if columns < ACROSS else 0.0)
     ratio = min(np.ptp(cells.lat) / np.ptp(cells.lon), 1.2)
@@ -238,6 +239,19 @@ def _from_zero(fields: NDArray[Any]) -> Scale:
     return colours, norm, ends
 
 
+def _centred(one: xr.Dataset) -> NDArray[np.float64]:
+    """Longitudes of a map of the globe with the target in its middle; others as they are."""
+    lon = np.asarray(one["lon"].values, np.float64)
+    if len(lon) < 2 or np.ptp(lon) + np.abs(np.diff(lon)).min() < 359.0:
+        return lon
+    east = np.radians(lon)
+    share = one["cell_share"].values.sum(0)
+    middle = np.degrees(np.arctan2((share * np.sin(east)).sum(), (share * np.cos(east)).sum()))
+    # On a column, so that no cell is cut.
+    middle = lon[np.abs((lon - middle + 180.0) % 360.0 - 180.0).argmin()]
+    return np.asarray((lon - middle + 180.0) % 360.0 - 180.0 + middle)
+
+
 def _outline(axes: Axes, cells: Cells, inside: NDArray[np.bool_]) -> None:
     """The box of a target; in two where it goes over the edge of the map."""
     box = inside[np.ix_(cells.rows, cells.columns)]
@@ -246,11 +260,17 @@ def _outline(axes: Axes, cells: Cells, inside: NDArray[np.bool_]) -> None:
     south, north = cells.lat[rows[0]], cells.lat[rows[-1] + 1]
     for part in parts:
         west, east = cells.lon[part[0]], cells.lon[part[-1] + 1]
-        axes.add_patch(
-            Rectangle(
-                (west, south), east - west, north - south, fill=False, color=INK, linewidth=1.0
+        for colour, width in ((PAPER, 2.6), (INK, 1.0)):  # seen on light cells and on dark ones
+            axes.add_patch(
+                Rectangle(
+                    (west, south),
+                    east - west,
+                    north - south,
+                    fill=False,
+                    color=colour,
+                    linewidth=width,
+                )
             )
-        )
 
 
 def _plain(method: str) -> str:

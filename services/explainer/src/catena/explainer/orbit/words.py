@@ -14,6 +14,7 @@ from catena.shared.report import number, unit_label
 
 __all__ = ["lead_words", "paragraph", "percent"]
 
+MOST_TARGETS = 3
 ALIKE = 0.1
 """Change of a share that is worth a word."""
 
@@ -23,7 +24,7 @@ def paragraph(
 ) -> str:
     """What the numbers say, a few sentences."""
     said = []
-    for target in range(data.sizes["target"]):
+    for target in range(min(data.sizes["target"], MOST_TARGETS)):
         one = data.isel(target=target)
         said.append(_variables(one))
         if "influence_share" in one:
