@@ -46,10 +46,6 @@ from catena.shared.errors import InvalidData, InvalidRequest
 ADDITIVITY = 0.01
 """Share of the range of the prediction by which contributions may miss their sum."""
 
-COALITIONS_PER_GROUP = 10
-"""So many let kernel SHAP try each group alone and each one's absence, which is what its regression
-needs in order to be well posed (up to some hundred groups)."""
-
 Explain = Callable[[CoalitionGame, int], NDArray[np.float64]]
 """From the game of one sample and a seed to contributions of its players, (P, K)."""
 
@@ -139,7 +135,7 @@ def kernel_shap(
         wrong by more than 1 % of the range of the prediction, with the figure.
     """
     tried = 2048 + 2 * len(groups) if coalitions is None else coalitions
-    fewest = min(COALITIONS_PER_GROUP * len(groups), 2 ** min(len(groups), 30) - 2)
+    fewest = _fewest_coalitions(len(groups))
     if tried < fewest:
         raise InvalidData(
             f"{tried} coalitions are too few for {len(groups)} groups: {fewest} or more are "
@@ -370,6 +366,16 @@ class _Problem:
         if not result.additivity <= ADDITIVITY:
             raise InvalidData(_wrong_sum(kind, unit, size, result.additivity))
         return result
+
+
+def _fewest_coalitions(groups: int) -> int:
+    """So many that each group is tried alone, and all others without it.
+
+    Without those the regression may be singular. By the Shapley kernel they have a share of about
+    ``1 / (1 + 1/2 + ... + 1/(G - 1))`` of all draws; with few groups they are all there are.
+    """
+    harmonic = sum(1.0 / size for size in range(1, groups))
+    return int(min(np.ceil(2 * groups * harmonic), 2 ** min(groups, 30) - 2))
 
 
 def _wrong_sum(kind: str, unit: str, size: int, additivity: float) -> str:
