@@ -142,6 +142,8 @@ def test_many_outputs_are_grouped_and_some_are_detailed() -> None:
     assert found.sobol is not None
     index = pooled(found.sobol.total, found.sobol.variance, found.groups[0])
     assert np.allclose(index, [0.5, 0.5, 0.0, 0.0], atol=0.02)
+    words = found.about()["words"]
+    assert "light counts most for GPP_2000 (100 %) and least for GPP_2039 (under 1 %)" in words
     page = parameters_page(found)
     assert "GPP (40)" in page and "GPP, 40 outputs" in page
 

@@ -38,6 +38,7 @@ def test_a_single_driver_has_its_closed_form() -> None:
     assert found.largest[0, 0] == pytest.approx(0.9, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_does_nothing_is_under_the_threshold() -> None:
     over = []
     for seed in range(40):
@@ -52,6 +53,7 @@ def test_the_threshold_falls_with_the_root_of_the_samples() -> None:
     assert pawn_threshold(8000, 10) == pytest.approx(pawn_threshold(2000, 10) / 2.0, rel=0.1)
 
 
+@pytest.mark.slow
 def test_intervals_are_the_scatter_of_samples() -> None:
     found = []
     for seed in range(20):

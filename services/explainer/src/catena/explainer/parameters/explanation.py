@@ -34,6 +34,7 @@ MOST_DETAILED = 24
 """Outputs that get everything."""
 OUTPUTS_AT_A_TIME = 1000
 """Of a field: their sums are held together."""
+FIRST_SAMPLES = 1024
 PAWN_SAMPLES = 4096
 
 
@@ -48,8 +49,8 @@ class ParameterSettings:
     outputs : tuple of str
         Names of the outputs to explain; all where empty.
     samples : int
-        Base points of Sobol's indices at most, a power of two; an eighth to begin with, doubled
-        until all intervals are within `tolerance`.
+        Base points of Sobol's indices at most, a power of two; 1024 to begin with, doubled until
+        all intervals are within `tolerance`.
     tolerance : float
         Wanted half width of the intervals of Sobol's indices.
     confidence : float
@@ -62,7 +63,7 @@ class ParameterSettings:
 
     methods: tuple[str, ...] = METHODS
     outputs: tuple[str, ...] = ()
-    samples: int = 8192
+    samples: int = 32768
     tolerance: float = 0.01
     confidence: float = 0.95
     points: int = 128
@@ -323,8 +324,8 @@ def _sobol(
     return sobol_indices(
         model.predict,
         len(model.parameters),
-        samples=max(64, settings.samples // 8),
-        most_samples=max(64, settings.samples),
+        samples=min(FIRST_SAMPLES, settings.samples),
+        most_samples=settings.samples,
         tolerance=settings.tolerance,
         confidence=settings.confidence,
         second_order=second_order,

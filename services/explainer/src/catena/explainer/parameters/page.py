@@ -31,7 +31,7 @@ MOST_ROWS = 20
 """Parameters in a picture."""
 MOST_PANELS = 6
 MOST_MATRICES = 3
-MOST_SWARMS = 3
+MOST_SWARMS = 2
 MOST_PROFILES = 4
 LONG_GROUP = 12
 """A group with more outputs gets a profile along them."""

@@ -27,10 +27,12 @@ ALONE = 0.05
 """Share of interactions under which parameters are said to act each by itself."""
 
 SHARE_OF = {
-    "sobol": "of the variance, with all interactions",
-    "shap": "of the size of all contributions",
-    "pawn": "of 1 on PAWN's scale",
+    "sobol": "in shares of the variance; what two make together counts for both",
+    "shap": "in shares of the size of all contributions",
+    "pawn": "as distances between distributions, 100 % at most",
 }
+CHANGE = 0.2
+"""A share that differs by more between outputs of a group is told."""
 
 
 def words_of(found: ParameterExplanation) -> str:
@@ -67,8 +69,8 @@ def _drivers(found: ParameterExplanation) -> list[str]:
             sentences.append(f"No parameter stands out for {what}.")
             continue
         said = _listed([f"{names[i]} ({_percent(index[i])})" for i in order])
-        scale = f" {SHARE_OF[method]}" if not sentences else ""
-        sentences.append(f"{what} is driven by {said}{scale}.")
+        scale = f", {SHARE_OF[method]}" if not sentences else ""
+        sentences.append(f"{what} is driven by {said}{scale}.{_change(found, group)}")
     if len(told) > MOST_TOLD:
         sentences.append(f"{len(told) - MOST_TOLD} more groups of outputs are in the table.")
     return sentences
@@ -81,6 +83,24 @@ def _of_group(found: ParameterExplanation, method: str, shares: Array, group: Ou
     columns = shares[:, places]
     there = columns[:, ~np.isnan(columns[0])]
     return np.asarray(there.mean(1)) if there.size else np.full(len(shares), np.nan)
+
+
+def _change(found: ParameterExplanation, group: OutputGroup) -> str:
+    """The parameter whose total index differs most between the outputs of a group."""
+    if found.sobol is None:
+        return ""
+    members = np.array([k for k in group.members if not found.still[k]])
+    total = found.sobol.total[:, members]
+    i = int(np.argmax(np.ptp(total, axis=1)))
+    low, high = int(np.argmin(total[i])), int(np.argmax(total[i]))
+    if total[i, high] - total[i, low] < CHANGE:
+        return ""
+    names = found.model.outputs.names
+    return (
+        f" {found.model.parameters.names[i]} counts most for {names[members[high]]} "
+        f"({_percent(total[i, high])}) and least for {names[members[low]]} "
+        f"({_percent(total[i, low])})."
+    )
 
 
 def _interactions(found: ParameterExplanation) -> str:
@@ -223,7 +243,7 @@ def notes_of(found: ParameterExplanation) -> list[str]:
 
 def _percent(share: float) -> str:
     """A share for people."""
-    return "under 1 %" if 0.0 <= share < 0.01 else f"{100.0 * share:.0f} %"
+    return "under 1 %" if share < 0.01 else f"{100.0 * share:.0f} %"
 
 
 def _count(n: int, noun: str) -> str:
