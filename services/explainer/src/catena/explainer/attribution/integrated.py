@@ -14,6 +14,8 @@ from catena.explainer.attribution.quadrature import rule_named
 
 MOST_STEPS = 256
 """Steps that are not doubled any more."""
+TOGETHER = 4096
+"""Rows times outputs of gradients that are asked for in one call: about what stays in cache."""
 
 
 class IntegratedGradients:
@@ -58,6 +60,7 @@ class IntegratedGradients:
         rule_named(rule, steps)
         self._predict, self._rule, self._rows = predict, rule, rows
         self._steps, self._tolerance, self._most_steps = steps, tolerance, most_steps
+        self._together = bool(getattr(predict, "gradients_together", False))
 
     def attribute(
         self, inputs: Tensor, baselines: Tensor, outputs: Sequence[int] | None = None
@@ -82,6 +85,8 @@ class IntegratedGradients:
         """
         with without_denormals():
             paths = Paths(self._predict, inputs, baselines, outputs, self._rows)
+            if self._together:
+                paths.rows = min(self._rows, max(TOGETHER // len(paths.outputs), 1))
 
             def contributions(start: Tensor, way: Tensor, steps: int) -> Tensor:
                 return self._contributions(start, way, steps, paths.outputs)
@@ -106,7 +111,7 @@ class IntegratedGradients:
             return torch.autograd.grad(output, shift, share, retain_graph=True)[0]
 
         chosen = torch.nn.functional.one_hot(outputs, output.shape[1]).to(output.dtype)
-        if getattr(self._predict, "gradients_together", False):
+        if self._together:
             mean = torch.func.vmap(gradient)(weight[:, None] * chosen[:, None])
         else:
             mean = torch.stack([gradient(weight[:, None] * one) for one in chosen])

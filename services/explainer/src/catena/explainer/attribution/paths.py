@@ -60,7 +60,7 @@ class Paths:
     ) -> None:
         if rows < 1:
             raise InvalidData(f"a pass has one row or more; got {rows}")
-        self._inputs, self._paired, self._rows = inputs, paired_baselines(inputs, baselines), rows
+        self._inputs, self._paired, self.rows = inputs, paired_baselines(inputs, baselines), rows
         prediction = predictions(predict, inputs, rows)
         references = reference_predictions(predict, inputs, baselines, rows)
         self.outputs = which_outputs(outputs, prediction.shape[1])
@@ -122,7 +122,7 @@ class Paths:
         left, evaluations = torch.arange(samples * each), 0
         while len(left):
             again = []
-            for some in torch.split(left, max(self._rows // steps, 1)):
+            for some in torch.split(left, max(self.rows // steps, 1)):
                 sample, baseline = some // each, some % each
                 start = self._paired[sample, baseline]
                 found = contributions(start, self._inputs[sample] - start, steps)

@@ -13,6 +13,7 @@ from catena.explainer.flow.columns import FlowColumns
 from catena.models.distributions import Distribution
 from catena.models.flow_model import FlowModel
 from catena.models.flow_samples import FlowSamples
+from catena.models.lstm import RecurrentFlowModel
 from catena.models.mixtures import Mixture
 from catena.shared.errors import InvalidData
 
@@ -77,6 +78,8 @@ class FlowPrediction:
         self.columns, self.mean, self.scale, self.target = columns, mean, scale, target
         self._network = deepcopy(network).eval().requires_grad_(False)
         self._dtype = next(self._network.parameters()).dtype
+        # the compiled recurrence shares work among gradients of many leads
+        self.gradients_together = isinstance(network, RecurrentFlowModel)
 
     @classmethod
     def of_basin(
