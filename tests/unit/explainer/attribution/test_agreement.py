@@ -70,7 +70,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
 def test_gradients_shap_and_permutation_agree_on_what_a_trained_lstm_leans_on() -> None:
     """y = P_lag3 T_lag1 + 2 Q_lag1 from noisy observations, held against its own predictions."""
     rows = series(4000, 0)
-    network = trained_lstm(rows, 0)
+    network = trained_lstm(rows, 0, steps=400)
     fresh = series(1000, 1)
     own = IntegratedGradients(network).attribute(fresh[:300], rows[:30])
     shap = permutation_shap(network, fresh[:20], rows[:10], GROUPS)
