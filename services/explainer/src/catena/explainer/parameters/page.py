@@ -186,7 +186,7 @@ def _overview(found: ParameterExplanation, rows: NDArray[np.int64]) -> Section:
     doubtful = (found.model.r2 < DOUBTFUL)[found.detailed]
     several = len(found.detailed) < len(found.model.outputs)
     if several and method == "sobol" and found.sobol is not None and len(found.groups) > 1:
-        groups = found.groups[: plots.LONGEST]
+        groups = found.groups[: plots.MOST_COLUMNS]
         values = np.stack([pooled(found.sobol.total, found.sobol.variance, g) for g in groups], 1)
         columns = [f"{g.name} ({len(g)})" for g in groups]
         doubtful = np.array([(found.model.r2[list(g.members)] < DOUBTFUL).any() for g in groups])

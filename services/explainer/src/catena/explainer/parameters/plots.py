@@ -18,6 +18,8 @@ from catena.shared.report import FIRST, GOOD, INK, LINE, MARK, SECOND, SOFT, STY
 Array = NDArray[np.float64]
 
 COLOURS = (FIRST, SECOND, THIRD, GOOD, MARK)
+MOST_COLUMNS = 24
+"""Columns of a heat map whose cells have room for a number."""
 LONGEST = 26
 """Letters of a label; longer ones are cut."""
 LOW, MIDDLE, HIGH = FIRST, SOFT, SECOND
@@ -47,7 +49,7 @@ def heat_map(
         axes = figure.subplots()
         for i in range(r):
             for j in range(c):
-                _cell(axes, j, i, values[i, j], FIRST, text=c <= 24)
+                _cell(axes, j, i, values[i, j], FIRST, text=c <= MOST_COLUMNS)
         _grid(axes, c, r)
         axes.set_yticks(range(r), [_short(name) for name in rows])
         axes.set_xticks(
@@ -65,7 +67,7 @@ def _cell(
         axes.text(x, y, "–", ha="center", va="center", color=SOFT, fontsize=8)
         return
     shade = float(np.clip(value, 0.0, 1.0)) ** power
-    axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, alpha=0.9 * shade, linewidth=0))
+    axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, alpha=0.75 * shade, linewidth=0))
     if text and value >= 0.005:
         axes.text(x, y, f"{100 * value:.0f}", ha="center", va="center", color=INK, fontsize=8)
 
