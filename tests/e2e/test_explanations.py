@@ -28,9 +28,9 @@ forecaster: tst
 explain:
   models: [tst, interpretable]
   basins: [generated-001, generated-003]
-  samples: {count: 12, background: 8}
+  samples: {count: 6, background: 8}
   baselines: 4
-  flow: {leads: [1, 5], dear_samples: 3}
+  flow: {leads: [1, 5], dear_samples: 2}
 """
 ISSUES = np.array(["2004-07-01", "2005-06-30"], "datetime64[ns]")
 

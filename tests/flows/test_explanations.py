@@ -104,6 +104,36 @@ def test_the_explanation_is_of_this_model_and_its_samples() -> None:
     assert message.title == "hybrid of Mine"
 
 
+def test_a_model_may_differ_from_the_others() -> None:
+    own = {"methods": ["permutation"], "flow": {"dear_samples": 2}}
+    config = read({"models": {"hybrid": None, "plain": own}})
+    requests = [
+        request_from_dict(
+            "explainer",
+            "ExplainForecast",
+            steps.explain_request(config, name, made("forecaster"), made("flow_samples")),
+        )
+        for name in ("hybrid", "plain")
+    ]
+    assert [len(one.methods) for one in requests] == [2, 1]
+    assert [one.flow.dear_samples for one in requests] == [0, 2]
+    assert [list(one.flow.leads) for one in requests] == [[1, 5], [1, 5]]
+    assert [one.steps for one in requests] == [8, 8]
+
+
+def test_faults_stand_where_the_field_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"methods": ["permutation"], "flow": {"dear_samples": 2}}
+    config = read({"models": {"plain": own}})
+    wrong = fault("methods[0]", "steps", "flow.dear_samples", "flow.leads[1]")
+    fields, _ = checked(monkeypatch, config, {"ExplainForecast": wrong})
+    assert fields == [
+        "explain.flow.leads[1]",
+        "explain.models.plain.flow.dear_samples",
+        "explain.models.plain.methods[0]",
+        "explain.steps",
+    ]
+
+
 def test_only_what_is_explained_is_trained_and_what_it_is_made_with() -> None:
     config = read()
     assert config.needed(["hybrid"]) == ["gr4j", "hybrid"]

@@ -49,6 +49,6 @@ def test_the_request_that_is_shown_is_sound() -> None:
 
 
 def test_the_section_that_is_shown_is_sound() -> None:
-    section = Explanations.model_validate(yaml.load(SHOWN[1], yaml.BaseLoader)["explain"])
-    assert section.models == ["tst", "interpretable_lstm"]
+    section = Explanations.model_validate(yaml.safe_load(SHOWN[1])["explain"])
+    assert list(section.models) == ["tst", "interpretable_lstm"]
     assert set(section.request) == {"methods"}

@@ -59,7 +59,7 @@ def explain_basins(config: Forecasting | Path) -> list[str]:
         config = Forecasting.from_file(config)
     as_of = config.trained_as_of or scheduled_day()
     steps.check_explanations(config, as_of)
-    names = steps.asked(config).models
+    names = list(steps.asked(config).models)
     trained = train_models(config, names, as_of)
     drawn, found = {}, {}
     for name in names:

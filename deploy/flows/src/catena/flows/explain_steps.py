@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from catena.flows import forecast_steps
 from catena.flows.explanations import Explanations
 from catena.flows.forecasts import Forecasting
@@ -49,10 +51,17 @@ def samples_request(
 def explain_request(config: Forecasting, name: str, forecaster: Ref, samples: Ref) -> Section:
     """Fields of ExplainForecastRequest for the model `name`."""
     explain = asked(config)
+    own = explain.models[name]
     return {
         "title": f"{name} of {config.title or config.name}",
         **explain.request,
-        "flow": {**explain.flow, "forecaster": forecaster, "samples": samples},
+        **own,
+        "flow": {
+            **explain.flow,
+            **own.get("flow", {}),
+            "forecaster": forecaster,
+            "samples": samples,
+        },
     }
 
 
@@ -78,23 +87,30 @@ def check_explanations(config: Forecasting, as_of: str) -> None:
     forecast_steps.refuse(config, found)
 
 
-def _requests(config: Forecasting) -> list[tuple[str, Check]]:
+def _requests(config: Forecasting) -> Iterator[tuple[str, Check]]:
     data = None if config.basins.ingest is None else later("dataset")
     archive = None if config.archive is None else later("weather_archive")
     forecaster, samples = later("forecaster"), later("flow_samples")
-    # What differs between models is made later; one stands for all.
-    name = asked(config).models[0]
-    draw = samples_request(config, name, data, forecaster, archive)
-    explain = explain_request(config, name, forecaster, samples)
-    return [
-        (forecast_steps.SERVICE, ("explain.samples", "DrawSamples", lambda: draw)),
-        (SERVICE, ("explain", "ExplainForecast", lambda: explain)),
-    ]
+    for name in asked(config).models:
+        draw = samples_request(config, name, data, forecaster, archive)
+        explain = explain_request(config, name, forecaster, samples)
+        yield (
+            forecast_steps.SERVICE,
+            ("explain.samples", "DrawSamples", lambda request=draw: request),  # type: ignore[misc]
+        )
+        yield (
+            SERVICE,
+            (f"explain.models.{name}", "ExplainForecast", lambda request=explain: request),  # type: ignore[misc]
+        )
 
 
 def _own_section(config: Forecasting, field: str) -> str:
     """Where a field of a request stands in the file."""
     explain = asked(config)
+    for name, own in explain.models.items():
+        rest = field.removeprefix(f"explain.models.{name}.")
+        if rest != field and not _in(own, rest):
+            return f"explain.{rest}"
     moved = {
         "explain.samples.basins.names": "explain.basins" if explain.basins else "basins.names",
         "explain.samples.basins": "basins",
@@ -104,3 +120,11 @@ def _own_section(config: Forecasting, field: str) -> str:
         if field == theirs or field.startswith((f"{theirs}.", f"{theirs}[")):
             return ours + field.removeprefix(theirs)
     return field
+
+
+def _in(own: Section, field: str) -> bool:
+    """Whether a model's own fields hold this one, e.g. ``flow.leads[1]``."""
+    first, _, rest = field.partition(".")
+    first = first.partition("[")[0]
+    inside = own.get(first)
+    return first in own and (not rest or not isinstance(inside, dict) or _in(inside, rest))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from catena.flows.config import OpenSection, StepFields
 from catena.flows.rpc import Section
@@ -13,13 +13,30 @@ WITHOUT_NETWORK = ("persistence", "climatology", "gr4j")
 """Models that have nothing to be explained: what they do is written down."""
 
 
+def _with_nothing_of_their_own(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    if twice := [name for name in value if value.count(name) > 1]:
+        raise ValueError(f"models has {twice[0]!r} twice; name each once")
+    return dict.fromkeys(value)
+
+
+OwnFields = Annotated[Section, BeforeValidator(lambda value: {} if value is None else value)]
+ExplainedModels = Annotated[
+    dict[str, OwnFields],
+    BeforeValidator(_with_nothing_of_their_own),
+    Field(min_length=1),
+]
+
+
 class Explanations(OpenSection):
     """What is explained; all other fields are those of ExplainForecastRequest.
 
     Parameters
     ----------
-    models : list of str
-        Models of the file, each with a page of its own.
+    models : dict, or list of str
+        Models of the file, each with a page of its own, and with fields of ExplainForecastRequest
+        in which it differs from the others.
     basins : list of str
         Names of basins; left out: all of the file.
     days : dict, optional
@@ -31,7 +48,7 @@ class Explanations(OpenSection):
         Fields of the message FlowForecasts: leads, dear_samples, quantile.
     """
 
-    models: list[str] = Field(min_length=1)
+    models: ExplainedModels
     basins: list[str] = Field(default_factory=list)
     days: Section | None = None
     samples: StepFields
@@ -39,10 +56,8 @@ class Explanations(OpenSection):
 
     @model_validator(mode="after")
     def _once(self) -> Self:
-        for field in ("models", "basins"):
-            names = getattr(self, field)
-            if twice := {name for name in names if names.count(name) > 1}:
-                raise ValueError(f"{field} has {sorted(twice)[0]!r} twice; name each once")
+        if twice := [name for name in self.basins if self.basins.count(name) > 1]:
+            raise ValueError(f"basins has {twice[0]!r} twice; name each once")
         return self
 
     def check_models(self, models: dict[str, Section]) -> None:
