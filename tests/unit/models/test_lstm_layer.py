@@ -115,6 +115,27 @@ def test_gradients_of_many_results_come_in_one_call(legacy: bool, frozen: bool) 
             torch.testing.assert_close(many[place], one, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("order", ["rising", "falling", "none"])
+def test_gradients_of_single_days_in_one_call_are_those_of_each(order: str) -> None:
+    leaves = leaves_of(4)
+    for weight in leaves[1:3]:
+        weight.requires_grad_(False)
+    asked = [each for each in leaves if each.requires_grad]
+    states = flat(*leaves)[0]
+    days = states.shape[1]
+    seeds = torch.zeros(days, *states.shape, dtype=states.dtype)
+    if order != "none":
+        for day in range(days):
+            seeds[day if order == "rising" else days - 1 - day, :, day] = 1.0 + day
+
+    def back(seed: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(states, asked, seed, retain_graph=True)
+
+    for place, many in enumerate(zip(*torch.func.vmap(back)(seeds), strict=True)):
+        for together, alone in zip(many, back(seeds[place]), strict=True):
+            torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-14)
+
+
 def test_a_map_of_the_inputs_and_what_is_added_to_them_may_be_folded_in() -> None:
     torch.manual_seed(2)
     layer, through = pair()[0], nn.Linear(4, 3).double()

@@ -366,7 +366,8 @@ def _walk_back_together(
     """:func:`_walk_back` of `many` results, first in every gradient, with the weights fixed.
 
     The derivatives of a day's gates are the same for all results, and a block of sequences stays in
-    cache on its way back.
+    cache on its way back. A result of early days has no gradient later on: where results are in the
+    order of their days, as leads are, they join on their last day.
     """
     (steps, batch, sums), width = gates.shape, of_hidden.shape[1]
     inputs = joint.shape[2] - width
@@ -377,6 +378,10 @@ def _walk_back_together(
     for whole, ends in ((hidden, of_end), (cell, of_cell)):
         if ends is not None:
             whole += ends
+    joins = [0] * steps  # the first result that has a gradient on a day
+    if of_states is not None and of_end is None and of_cell is None:
+        touched = of_states.ne(0).any(3).any(1).flip(1).cumsum(1).flip(1) > 0
+        joins = [int(day.nonzero()[0]) if day.any() else many for day in touched.unbind(1)]
     g, c = gates.numpy(), cells.numpy()
     size = max(BLOCK // many, 1)
     for first in range(0, batch, size):
@@ -387,11 +392,15 @@ def _walk_back_together(
         of_gates = joint.new_empty(*back.shape[:2], sums)
         total = of_offset[:, rows if len(offset) > 1 else slice(None)]
         filled = [each.numpy() for each in (back, of_block, of_gates, total)]
-        for day in reversed(range(steps)):
-            if of_states is not None:
-                back[..., -width:] += of_states[:, rows, day]
-            gates_backward_of_many(g[day, rows], c[day, rows], c[day + 1, rows], *filled)
-            torch.mm(of_gates.flatten(0, 1), weight, out=back.view(-1, weight.shape[1]))
+        for day, join in zip(reversed(range(steps)), reversed(joins), strict=True):
+            if join < many:
+                if of_states is not None:
+                    back[join:, :, -width:] += of_states[join:, rows, day]
+                gates_backward_of_many(
+                    g[day, rows], c[day, rows], c[day + 1, rows], *(each[join:] for each in filled)
+                )
+                into = back[join:].view(-1, weight.shape[1])
+                torch.mm(of_gates[join:].view(-1, sums), weight, out=into)
             if with_days:
                 days[:, day, rows] = back[..., :inputs]
         hidden[:, rows], cell[:, rows] = back[..., -width:], of_block
