@@ -28,7 +28,9 @@ from catena.shared.report import (
 Array = NDArray[np.float64]
 
 MOST_ROWS = 20
-"""Parameters in a picture."""
+"""Parameters in the heat map."""
+MOST_BARS = 12
+"""Parameters in the other pictures."""
 MOST_PANELS = 6
 MOST_MATRICES = 3
 MOST_SWARMS = 2
@@ -147,6 +149,13 @@ def _of_some(found: ParameterExplanation, shown: int, what: str = "outputs") -> 
     return f" {shown} of {whole} {what} are shown." if shown < whole else ""
 
 
+def _strongest(found: ParameterExplanation, rows: NDArray[np.int64]) -> str:
+    whole = len(found.model.parameters)
+    if len(rows) == whole:
+        return ""
+    return f" The {len(rows)} strongest of {whole} parameters are shown."
+
+
 def _model_section(found: ParameterExplanation) -> Section:
     about, parameters = found.model.about, found.model.parameters
     kind = {"gp": "Gaussian process", "mlp": "ensemble of neural networks"}[about["method"]]
@@ -188,7 +197,7 @@ def _overview(found: ParameterExplanation, rows: NDArray[np.int64]) -> Section:
     if several and method == "sobol" and found.sobol is not None and len(found.groups) > 1:
         groups = found.groups[: plots.MOST_COLUMNS]
         values = np.stack([pooled(found.sobol.total, found.sobol.variance, g) for g in groups], 1)
-        columns = [f"{g.name} ({len(g)})" for g in groups]
+        columns = [f"{g.name} ({len(g)})" if len(g) > 1 else g.name for g in groups]
         doubtful = np.array([(found.model.r2[list(g.members)] < DOUBTFUL).any() for g in groups])
     figure = plots.heat_map(
         values[rows], [names[i] for i in rows], columns, marked=doubtful.tolist()
@@ -202,8 +211,7 @@ def _overview(found: ParameterExplanation, rows: NDArray[np.int64]) -> Section:
         caption += f" *: R2 under {DOUBTFUL:g}, the column is the surrogate's, not the model's."
     if several:
         caption += _of_some(found, len(columns), "outputs or groups")
-    if len(rows) < len(names):
-        caption += f" The {len(rows)} strongest of {len(names)} parameters are shown."
+    caption += _strongest(found, rows)
     blocks: list[Block] = [
         Picture(plot(figure, "heat", alt="Parameters by outputs, shaded by share"), caption)
     ]
@@ -249,6 +257,7 @@ def _sobol_sections(found: ParameterExplanation, rows: NDArray[np.int64]) -> lis
     sobol = found.sobol
     if sobol is None:
         return []
+    rows = rows[:MOST_BARS]
     names = [found.model.parameters.names[i] for i in rows]
     shown = _picked(_alive(found), MOST_PANELS)
     outputs = found.detailed[shown]
@@ -267,7 +276,8 @@ def _sobol_sections(found: ParameterExplanation, rows: NDArray[np.int64]) -> lis
             "How to read it: the dark bar is what a parameter does by itself, the pale one what it "
             "takes part in; the pale part beyond the dark one is interaction with others. Dark "
             "bars that add up to 1: the output is a sum of parts, one for each parameter."
-            + _of_some(found, len(shown)),
+            + _of_some(found, len(shown))
+            + _strongest(found, rows),
         )
     ]
     if found.pairs is not None and len(rows) > 1:
@@ -281,7 +291,6 @@ def _matrices(found: ParameterExplanation, rows: NDArray[np.int64], names: list[
     alive = _alive(found)
     size = np.nansum(np.clip(found.pairs[..., alive], 0.0, None), axis=(0, 1))
     shown = np.sort(alive[np.argsort(-size, kind="stable")[:MOST_MATRICES]])
-    rows, names = rows[:12], names[:12]
     figure = plots.pair_matrices(
         found.pairs[rows][:, rows][..., shown],
         found.sobol.first[rows][:, found.detailed[shown]],
@@ -303,7 +312,7 @@ def _shap_section(found: ParameterExplanation, rows: NDArray[np.int64]) -> list[
     if shap is None:
         return []
     shown = _picked(_alive(found), MOST_SWARMS)
-    rows = rows[:12]
+    rows = rows[:MOST_BARS]
     figure = plots.beeswarm(
         shap.values[:, shown][..., rows],
         shap.unit[:, rows],
@@ -323,7 +332,7 @@ def _shap_section(found: ParameterExplanation, rows: NDArray[np.int64]) -> list[
             [
                 Picture(
                     plot(figure, "swarm", alt="Shapley values of parameter sets"),
-                    caption + _of_some(found, len(shown)),
+                    caption + _of_some(found, len(shown)) + _strongest(found, rows),
                 )
             ],
         )

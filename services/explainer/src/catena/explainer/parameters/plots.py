@@ -49,7 +49,7 @@ def heat_map(
         axes = figure.subplots()
         for i in range(r):
             for j in range(c):
-                _cell(axes, j, i, values[i, j], FIRST, text=c <= MOST_COLUMNS)
+                _cell(axes, j, i, values[i, j], FIRST, text=c <= MOST_COLUMNS, power=0.7)
         _grid(axes, c, r)
         axes.set_yticks(range(r), [_short(name) for name in rows])
         axes.set_xticks(
