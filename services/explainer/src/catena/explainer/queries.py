@@ -72,7 +72,7 @@ class ExplainParametersQuery(Query):
     surrogate: SurrogateRef
     outputs: Annotated[tuple[VariableName, ...], Field(max_length=1000)] = ()
     methods: Annotated[tuple[ParameterMethod, ...], Field(max_length=3)] = ()
-    samples: Annotated[int, Field(ge=64, le=2**20)] = 8192
+    samples: Annotated[int, Field(ge=64, le=2**20)] = 32768
     seed: Seed = 0
     title: Words = ""
 
