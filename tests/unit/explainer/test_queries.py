@@ -70,6 +70,14 @@ def test_fields_have_no_methods_of_streamflow() -> None:
     assert "streamflow" in faults("ExplainForecast", asked)["methods[1]"]
 
 
+def test_one_forecast_of_fields_has_none_to_swap_with() -> None:
+    alone = {"fields": {**FIELDS, "count": 1}}
+    found = query("ExplainForecast", alone)
+    assert isinstance(found, ExplainForecastQuery) and "permutation" not in found.asked
+    asked = {**alone, "methods": ["permutation"]}
+    assert "another forecast" in faults("ExplainForecast", asked)["methods[0]"]
+
+
 def test_a_box_lies_between_south_and_north_and_may_cross_the_edge_of_the_map() -> None:
     query("ExplainForecast", {"fields": FIELDS})
     wrong = {**FIELDS, "targets": [{"variable": "tas", "south": 50, "north": 40}]}

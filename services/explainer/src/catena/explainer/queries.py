@@ -47,7 +47,8 @@ class ExplainForecastQuery(Query):
         if self.methods:
             return self.methods
         if self.fields is not None:
-            return tuple(name for name in DEFAULT_METHODS if name not in OF_FLOW_ONLY)
+            left_out = OF_FLOW_ONLY if self.fields.count > 1 else (*OF_FLOW_ONLY, "permutation")
+            return tuple(name for name in DEFAULT_METHODS if name not in left_out)
         return DEFAULT_METHODS
 
     def violations(self) -> Iterator[FieldViolation]:
@@ -63,6 +64,10 @@ class ExplainForecastQuery(Query):
             if self.fields is not None and name in OF_FLOW_ONLY:
                 yield FieldViolation(
                     field, f"got {name}, which is for forecasts of streamflow; leave it out"
+                )
+            if self.fields is not None and self.fields.count < 2 and name == "permutation":
+                yield FieldViolation(
+                    field, "permutation takes fields from another forecast; raise fields.count to 2"
                 )
 
 
