@@ -14,7 +14,7 @@ from catena.explainer.attribution.quadrature import rule_named
 
 MOST_STEPS = 256
 """Steps that are not doubled any more."""
-TOGETHER = 4096
+TOGETHER = 1024
 """Rows times outputs of gradients that are asked for in one call: about what stays in cache."""
 
 
