@@ -15,7 +15,7 @@ Predict = Callable[[Tensor], Tensor]
 and differentiable. One whose attribute `gradients_together` is true has gradients of many outputs
 that are cheaper in one call (`torch.func.vmap`) than one after the other."""
 
-ROWS = 512
+ROWS = 256
 """Rows of inputs that go through a prediction in one pass: what bounds the memory."""
 
 
