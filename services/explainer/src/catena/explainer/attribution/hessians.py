@@ -16,7 +16,7 @@ from catena.models.derivatives import second_derivatives
 from catena.shared.errors import InvalidData
 
 MOST_STEPS = 64
-"""Nodes that are not doubled any more."""
+"""Nodes of a path beyond which there are no more."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,9 @@ def integrated_hessians(
     outputs : sequence of int, optional
         The outputs wanted, which become the K of the result; all if left out. Time grows with them.
     steps : int
-        Nodes of a path; doubled for paths whose completeness error is above `tolerance` (a share
-        of the range of the prediction), up to `most_steps`. What is left is in the result.
+        Nodes of a path. One whose completeness error is above `tolerance` (a share of the range of
+        the prediction) gets twice or four times as many, up to `most_steps`. What error is left is
+        in the result.
     rows : int
         Inputs in one pass; at least one path is.
 

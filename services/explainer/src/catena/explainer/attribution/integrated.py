@@ -13,7 +13,7 @@ from catena.explainer.attribution.prediction import ROWS, Attribution, Predict
 from catena.explainer.attribution.quadrature import rule_named
 
 MOST_STEPS = 256
-"""Steps that are not doubled any more."""
+"""Steps of a path beyond which there are no more."""
 TOGETHER = 1024
 """Rows times outputs of gradients that are asked for in one call: about what stays in cache."""
 
@@ -34,10 +34,10 @@ class IntegratedGradients:
     rule : str
         ``gauss_legendre`` or ``midpoint``.
     tolerance : float
-        Share of the range of the prediction; the steps of paths with a larger completeness error
-        are doubled.
+        Share of the range of the prediction; paths with a larger completeness error get twice or
+        four times the steps.
     most_steps : int
-        Where doubling ends. What error is left then is in the result.
+        Where that ends. What error is left then is in the result.
     rows : int
         Inputs that are differentiated in one pass; at least one path is.
 
