@@ -85,6 +85,14 @@ def test_a_box_lies_between_south_and_north_and_may_cross_the_edge_of_the_map() 
     assert faults("ExplainForecast", {"fields": {**FIELDS, "targets": []}})
 
 
+@pytest.mark.parametrize("leads", [[24, 6], [6, 6]])
+def test_leads_of_fields_come_once_in_order(leads: list[float]) -> None:
+    """The words compare the first with the last."""
+    found = faults("ExplainForecast", {"fields": {**FIELDS, "leads_h": leads}})
+    assert "order" in found["fields.leads_h"]
+    query("ExplainForecast", {"fields": {**FIELDS, "leads_h": [6, 24]}})
+
+
 def test_a_design_has_a_power_of_two_rows() -> None:
     assert (
         "1024"

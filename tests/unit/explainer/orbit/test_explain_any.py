@@ -103,6 +103,8 @@ def test_what_cannot_be_explained_is_refused() -> None:
         explained(methods=("permutation",))
     with pytest.raises(InvalidRequest, match="12 h was asked for"):
         explained(leads_h=(12.0,))
+    with pytest.raises(InvalidRequest, match="the shortest first"):
+        explained(leads_h=(24.0, 6.0))
     with pytest.raises(InvalidRequest, match="is of psl; the model forecasts tas"):
         explained(targets=[Target("psl")])
     with pytest.raises(InvalidData, match=r"have units.*the model was trained on"):

@@ -88,6 +88,15 @@ def test_a_box_that_is_most_of_the_globe_has_no_direction() -> None:
     assert found.outside[0] == 0.0 and np.isnan(found.east_km[0])
 
 
+@pytest.mark.parametrize(("south", "north"), [(-20.0, 20.0), (60.0, 80.0), (80.0, 90.0)])
+def test_a_belt_around_the_globe_has_no_direction(south: float, north: float) -> None:
+    """All meridians are alike: a middle of it would be on one that rounding chooses."""
+    place = Place.of(Target("tas", south, north).cells(LAT, LON), LAT, LON)
+    found = Influence.of(contributions((3, 3, 1.0)), place, distance_edges(LAT))
+    assert found.outside[0] == 1.0 and found.half_km[0] > 0.0
+    assert np.isnan([found.east_km[0], found.north_km[0]]).all()
+
+
 def test_rings_reach_around_the_globe() -> None:
     for lat in (LAT, np.linspace(-89.5, 89.5, 180), np.array([10.0])):
         edges = distance_edges(lat)

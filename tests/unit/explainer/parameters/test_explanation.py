@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from support.planted_parameters import HIGH, LOW, NAMES, planted_model, planted_series
+from support.planted_parameters import (
+    HIGH,
+    LOW,
+    NAMES,
+    Formula,
+    planted_model,
+    planted_series,
+)
 
 from catena.explainer.parameters import (
     ParameterExplanation,
@@ -18,6 +25,7 @@ from catena.explainer.parameters import (
 from catena.explainer.parameters import explanation as module
 from catena.explainer.parameters.groups import output_groups, pooled, spread_over
 from catena.explainer.parameters.surrogate import Named
+from catena.models.svd import LinearReduction
 from catena.shared.errors import InvalidData
 
 FAST: dict[str, Any] = {"samples": 1024, "points": 32, "background": 16}
@@ -81,7 +89,26 @@ def test_the_words_say_what_the_numbers_say() -> None:
     assert "the strongest is that of light with water for product (100 %)" in words
     assert "idle does next to nothing" in words
     assert "R2 of 0.970 (median over outputs; the worst 0.950)" in words
+    assert "of which it misses 5 % at worst" in words
     assert [row["parameter"] for row in about["drivers"]["sum"]] == ["light", "root"]
+
+
+def test_one_parameter_drives_all_and_has_none_to_act_with() -> None:
+    model = planted_model(
+        parameters=Named(("light",), ("W m-2",), ("light",)),
+        outputs=Named(("bend",), ("K",), ("a bend",)),
+        low=LOW[:1],
+        high=HIGH[:1],
+        r2=np.ones(1),
+        emulator=Formula(lambda x: x**3),
+        reduction=LinearReduction(np.array([280.0]), np.ones(1), None, np.zeros(1)),
+    )
+    found = explain_parameters(model, ParameterSettings(**FAST))
+    assert found.sobol is not None and np.allclose([found.sobol.first, found.sobol.total], 1.0)
+    words = found.about()["words"]
+    assert "bend is driven by light (100 %)" in words
+    assert "interactions" not in words.lower() and "rank" not in words
+    assert parameters_page(found).startswith("<!doctype html>")
 
 
 def test_methods_agree_on_what_was_planted() -> None:

@@ -123,6 +123,8 @@ class FieldForecasts(QueryModel):
     targets: Annotated[tuple[FieldTarget, ...], Field(max_length=MOST_TARGETS)] = ()
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Something to explain."""
+        """Something to explain; each lead once, in order."""
         if not self.targets:
             yield FieldViolation("targets", "is empty; say which field is explained, and where")
+        if list(self.leads_h) != sorted(set(self.leads_h)):
+            yield FieldViolation("leads_h", f"got {list(self.leads_h)}, wanted each once, in order")

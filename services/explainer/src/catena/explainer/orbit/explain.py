@@ -51,7 +51,7 @@ def explain_fields(
     background : Fields, M times
         What they are compared with: days of training, spread over its period.
     leads_h : sequence of float
-        Lead times, hours; all that the model was trained on by default.
+        Lead times, hours, rising; all that the model was trained on by default.
     ahead : array, (N, L, V_out, H, W), optional
         What came of it (:func:`.loading.read_ahead`), for permutation importance and the page.
     methods : sequence of str
@@ -69,14 +69,16 @@ def explain_fields(
     Raises
     ------
     InvalidRequest
-        When there is no such method, target or lead, or permutation is asked for where nothing is
-        known of what came.
+        When there is no such method, target or lead, leads do not rise, or permutation is asked for
+        where nothing is known of what came.
     InvalidData
         When the fields are not those of the model, the variable of a target is missing, a
         prediction is not finite, or it does not depend on the fields.
     """
     _check(forecast, targets, samples, background, methods)
     leads = tuple(leads_h) or forecast.about.leads_h
+    if list(leads) != sorted(set(leads)):
+        raise InvalidRequest(f"leads of {list(leads)} h; give each once, the shortest first")
     whole = FieldPrediction(forecast, targets, leads)
     observed = _observed(whole, samples, ahead)
     if "permutation" in methods and (np.isfinite(observed).sum(0) < FEWEST_PERMUTED).any():

@@ -24,6 +24,8 @@ HALF_ROUND_KM = np.pi * EARTH_KM
 """Nothing is further away."""
 LARGE = 0.25
 """Share of the globe's cells from which on a box has no outside worth a direction."""
+AROUND = 0.5
+"""Share of the meridians from which on a box, such as a belt, has no middle to look from."""
 STEERING_PA = 70_000.0
 """Level whose wind carries weather systems along, as far as one level does."""
 WIND_UNITS = "m s-1"
@@ -48,8 +50,8 @@ class Place:
     distance : array, (H, W)
         To the nearest cell of the box, km; 0 inside.
     east, north : array, (H, W)
-        Way from the middle of the box along the great circle, km; NaN where the box is so large
-        that it has no direction.
+        Way from the middle of the box along the great circle, km; NaN where the box is so large,
+        or goes so far around the globe, that it has no direction.
     """
 
     distance: Array
@@ -61,7 +63,7 @@ class Place:
         """As seen from a box, given the share of each cell in it, (H, W)."""
         inside = cells > 0
         distance = distances_km(inside, lat, lon)
-        if inside.mean() > LARGE:
+        if inside.mean() > LARGE or inside.any(0).mean() > AROUND:
             nowhere = np.full(cells.shape, np.nan)
             return cls(distance, nowhere, nowhere)
         north, east = np.radians(lat)[:, None], np.radians(lon)[None]

@@ -105,7 +105,7 @@ def _change(found: ParameterExplanation, group: OutputGroup) -> str:
 
 def _interactions(found: ParameterExplanation) -> str:
     sobol = found.sobol
-    if sobol is None:
+    if sobol is None or len(found.model.parameters) < 2:
         return ""
     alive = ~sobol.still
     mixed = np.clip(1.0 - sobol.first[:, alive].sum(0), 0.0, 1.0)
@@ -121,7 +121,7 @@ def _interactions(found: ParameterExplanation) -> str:
 
 def _largest_pair(found: ParameterExplanation) -> str:
     """The strongest pair that is told from 0, in words."""
-    if found.pairs is None or found.pairs_error is None or len(found.model.parameters) < 2:
+    if found.pairs is None or found.pairs_error is None:
         return ""
     sure = np.where(found.pairs > found.pairs_error, found.pairs, 0.0)  # NaN is not
     i, j, k = np.unravel_index(int(sure.argmax()), sure.shape)
@@ -168,7 +168,10 @@ def _trust(found: ParameterExplanation) -> str:
         f"outputs; the worst {low:.3f})"
     )
     if low >= TRUSTED:
-        return f"{said}, so these are shares of the model's own variance to within a few percent."
+        return (
+            f"{said}, so these are shares of the model's own variance, of which it misses "
+            f"{_percent(1.0 - low)} at worst."
+        )
     if low >= DOUBTFUL:
         return f"{said}: shares are right in their order, less so in their size."
     return f"{said}: where it gives little, the shares are those of the surrogate, not the model's."
