@@ -88,7 +88,7 @@ def test_only_the_page_of_an_interpretable_network_has_its_own_importances(
 
 def test_a_wrong_section_is_told_before_anything_runs(system: System) -> None:
     wrong = TINY.replace("name: tiny", "name: wrong").replace("baselines: 4", "baselines: -4")
-    wrong = wrong.replace("leads: [1, 5]", "leads: [5, 1]").replace("count: 12", "count: -1")
+    wrong = wrong.replace("leads: [1, 5]", "leads: [5, 1]").replace("count: 6", "count: -1")
     (system.folder / "wrong.yaml").write_text(wrong)
     said = run(system, check=False, file="wrong.yaml")
     for field in ("explain.baselines", "explain.flow.leads", "explain.samples.count"):
