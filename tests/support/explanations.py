@@ -23,17 +23,23 @@ def network(model: str = "tst") -> Ref:
     return small.made().train(model)
 
 
-@cache
-def samples(model: str = "tst", count: int = 8) -> Ref:
+def draw(model: str = "tst", **changes: Any) -> Ref:
     """Forecasts of its days of validation, and days of its training."""
     request = {
         "forecaster": network(model),
         "basins": small.BASINS,
         "issues": small.VALIDATION,
-        "count": count,
+        "count": 8,
         "background": 8,
+        **changes,
     }
     return small.made().run(forecaster_jobs.draw_samples, request)
+
+
+@cache
+def samples(model: str = "tst", count: int = 8) -> Ref:
+    """The same, drawn once."""
+    return draw(model, count=count)
 
 
 def flow_request(model: str = "tst", **changes: Any) -> dict[str, Any]:

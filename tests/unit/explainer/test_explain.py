@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,15 @@ from support import explanations as made
 from support import forecasts as small
 
 from catena.explainer import jobs
+from catena.explainer.explain import explain_flow
+from catena.explainer.flow.basin import FlowSettings
+from catena.explainer.flow.loading import (
+    LoadedNetwork,
+    LoadedSamples,
+    read_network,
+    read_samples,
+)
+from catena.explainer.report.page import explanation_page
 from catena.forecaster.basins import read_basins
 from catena.forecaster.issue import weather_of
 from catena.forecaster.storage import read_forecaster
@@ -124,6 +134,80 @@ def test_a_quantile_can_be_explained() -> None:
     high = made.explain(flow=flow, methods=["expected_gradients"])[0]
     mean = made.explain(methods=["expected_gradients"])[0]
     assert float((high["prediction"] - mean["prediction"]).mean()) > 0
+
+
+def loaded(**drawn: Any) -> tuple[LoadedNetwork, LoadedSamples]:
+    """A network, and samples that were drawn in another way."""
+    store = small.made().store
+    forecaster = store.open(made.network()["uri"])
+    artifact = store.open((made.draw(**drawn) if drawn else made.samples())["uri"])
+    return read_network(forecaster), read_samples(artifact, forecaster)
+
+
+def test_a_basin_that_permutation_can_say_nothing_of_does_not_stop_the_others() -> None:
+    found = explain_flow(*loaded(count=3), FlowSettings(("permutation",)))
+    rise = found.dataset["permutation_of_gauge"]
+    assert found.dataset["basin"].values.tolist() == ["generated-001", *["generated-002"] * 2]
+    assert rise.sel(gauge="generated-001").isnull().all()
+    assert rise.sel(gauge="generated-002").notnull().all()
+    np.testing.assert_array_equal(found.dataset["permutation"], rise.sel(gauge="generated-002"))
+    notes = found.about["notes"]
+    assert any("generated-001" in note and "one forecast" in note for note in notes)
+
+
+def test_flow_that_nobody_observed_is_explained_without_permutation() -> None:
+    network, samples = loaded()
+    unseen = replace(samples.explained, observed=np.full_like(samples.explained.observed, np.nan))
+    settings = FlowSettings(("expected_gradients", "permutation"), baselines=2)
+    found = explain_flow(network, replace(samples, explained=unseen), settings)
+    assert found.dataset["contribution"].notnull().any(("variable", "lag")).all()
+    assert found.dataset["permutation"].isnull().all()
+    assert sum("was observed" in note for note in found.about["notes"]) == 2
+    page = explanation_page(found.dataset, found.about)
+    assert "100 % of the days that are forecast have no observation" in page
+    assert ">nan<" not in page
+
+
+def test_only_basins_with_forecasts_are_said_to_be_explained() -> None:
+    found = explain_flow(*loaded(count=1), FlowSettings(("permutation",)))
+    assert list(found.about["basins"]) == ["generated-002"]
+    assert found.about["title"].endswith("forecast of 1 basin explained")
+
+
+def test_fewer_baselines_than_asked_for_are_said() -> None:
+    few = explain_flow(*loaded(background=3), FlowSettings(("attention",), baselines=3))
+    [note] = few.about["notes"]
+    assert "1 to 2 baselines" in note and "3 were asked for" in note
+    enough = explain_flow(*loaded(), FlowSettings(("attention",), baselines=3))
+    assert enough.about["notes"] == []
+
+
+def test_basins_without_a_baseline_are_named_before_anything_is_explained() -> None:
+    with pytest.raises(InvalidData, match=r"1 of 2 basins \(generated-00\d\).*larger background"):
+        explain_flow(*loaded(background=1), FlowSettings(("expected_gradients",)))
+
+
+def test_maps_stand_beside_their_own_sample_in_whatever_order_samples_come() -> None:
+    network, samples = loaded()
+    all_of_them = samples.explained
+    mixed = replace(samples, explained=all_of_them[np.array([4, 0, 5, 1])])
+    found = explain_flow(network, mixed, FlowSettings(("attention",))).dataset
+    for row, (basin, issue) in enumerate(
+        zip(found["basin"].values, found["issue"].values.astype("datetime64[D]"), strict=True)
+    ):
+        one = (np.array(all_of_them.basins) == basin) & (all_of_them.issues == issue)
+        gate = network.network.explain(all_of_them[one].inputs)["gate"][0]
+        np.testing.assert_allclose(found["gate"][row], gate, rtol=1e-5)
+
+
+def test_a_quantile_is_permuted_by_its_own_loss() -> None:
+    """The squared error is lowest for the mean: by it a quantile's inputs may seem to harm."""
+    network, samples = loaded()
+    found = explain_flow(network, samples, FlowSettings(("permutation",), quantile=0.9))
+    assert "pinball loss of the 0.9" in found.dataset["permutation_of_gauge"].attrs["long_name"]
+    assert found.about["words"].startswith("The 0.9 quantile of 8 forecasts")
+    mean = explain_flow(network, samples, FlowSettings(("permutation",)))
+    assert not np.allclose(found.dataset["permutation"], mean.dataset["permutation"])
 
 
 def test_a_forecaster_without_a_network_is_refused() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from catena.explainer.attribution.permutation import permutation_importance
+from catena.explainer.attribution.permutation import permutation_importance, pinball_loss
 from catena.explainer.attribution.prediction import Groups
 from catena.shared.errors import InvalidData
 
@@ -173,3 +173,25 @@ def test_what_cannot_be_permuted_is_refused() -> None:
         permutation_importance(product, x, y, GROUPS, repeats=0)
     with pytest.raises(InvalidData, match="NaN or infinite"):
         permutation_importance(lambda rows: product(rows) / 0, x, y, GROUPS)
+
+
+def test_a_quantile_is_judged_by_its_own_loss() -> None:
+    """Closed form: the pinball loss of z_q for a standard normal is its density there."""
+    level, at = 0.9, 1.2815515655446004
+    noise = rows_of(40_000)[:, :1]
+    loss = pinball_loss(level)(torch.full_like(noise, at), noise)
+    assert float(loss.mean()) == pytest.approx(np.exp(-(at**2) / 2) / np.sqrt(2 * np.pi), rel=0.02)
+    others = [
+        float(pinball_loss(level)(torch.full_like(noise, at + d), noise).mean())
+        for d in (-0.2, 0.2)
+    ]
+    assert min(others) > float(loss.mean())
+
+    x = rows_of(2000)
+    y = x[:, [0]] + rows_of(2000, seed=3)[:, [1]]  # spread about the first column
+    found = permutation_importance(
+        lambda rows: rows[:, [0]] + at, x, y, GROUPS, loss=pinball_loss(level)
+    )
+    assert float(found.error) == pytest.approx(0.1755, rel=0.1)
+    assert float(found.rise[0, 0]) > 0.1
+    assert (found.rise[0, 1:] == 0).all()

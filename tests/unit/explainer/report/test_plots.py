@@ -71,6 +71,21 @@ def test_the_heat_map_is_darkest_at_the_planted_day() -> None:
     assert sorted((left, right)) == [-5.5, -4.5]
 
 
+def test_errors_of_a_dry_basin_do_not_vanish_in_the_range_of_a_wet_one() -> None:
+    x = Explained.of(*explained(("rain", "snow"), **SHORT))
+    dry, wet = (x.basin == name for name in x.basins)
+    for name in ("prediction", "reference"):
+        values = x.data[name].values
+        values[dry], values[wet] = 0.001 * values[dry], 10 * values[wet]
+    x.data["completeness"].values[:] = 0.0
+    x.data["completeness"].values[:, np.flatnonzero(dry)[0]] = 0.01
+    own = np.concatenate([x.data[name].values[dry] for name in ("prediction", "reference")])
+    figure = trust_plot(x, {})
+    assert figure is not None
+    drawn = figure.axes[0].get_lines()[0].get_ydata()
+    np.testing.assert_allclose(drawn, 0.01 / np.ptp(own, axis=0))
+
+
 def test_edges_lie_half_way() -> None:
     assert edges(np.array([1, 2, 3])).tolist() == [0.5, 1.5, 2.5, 3.5]
     assert edges(np.array([10.0, 2.0])).tolist() == [14.0, 6.0, -2.0]
@@ -171,8 +186,8 @@ def test_completeness_is_drawn_as_a_share_of_the_range(rain: Explained) -> None:
     figure = trust_plot(rain, {})
     assert figure is not None
     line = next(one for one in figure.axes[0].lines if one.get_label() == "expected gradients")
-    swing = np.ptp(rain.data["prediction"].values)
-    assert line.get_ydata() == pytest.approx(np.full(8, 0.01 / swing))
+    flow = np.concatenate([rain.data[name].values for name in ("prediction", "reference")])
+    assert line.get_ydata() == pytest.approx(0.01 / np.ptp(flow, axis=0))
 
 
 def test_axes_have_names_and_units(rain: Explained) -> None:

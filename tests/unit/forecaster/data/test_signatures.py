@@ -195,7 +195,10 @@ def test_runoff_is_over_days_that_have_both_rain_and_flow() -> None:
         (SNOW_FRACTION, BASEFLOW_INDEX + 0.01, 5.0, "groundwater"),
         (0.0, 0.2, LONG_RECESSION + 1, "groundwater"),
         (0.2, BASEFLOW_INDEX, LONG_RECESSION, "rain"),
-        (math.nan, math.nan, math.nan, "rain"),
+        (0.1, 0.3, math.nan, "rain"),
+        (math.nan, math.nan, math.nan, ""),
+        (0.1, math.nan, math.nan, ""),  # no gauge
+        (math.nan, 0.9, 50.0, ""),  # no temperature: it may be snow that melts slowly
     ],
 )
 def test_classes_are_parted_by_their_thresholds(

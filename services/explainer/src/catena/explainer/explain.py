@@ -6,8 +6,8 @@ forecast rests on is then not that its basin is wet, but that this day is not li
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from catena.explainer.flow.loading import LoadedNetwork, LoadedSamples
 from catena.explainer.flow.methods import OF_NETWORK, explain_basin, read_network_words
 from catena.explainer.report.knowledge import check_knowledge
 from catena.explainer.report.words import explanation_words
+from catena.shared.errors import InvalidData
 
 Progress = Callable[[float, str], None]
 
@@ -71,6 +72,7 @@ def explain_flow(
     """
     columns = FlowColumns.of(loaded.explained)
     columns.check(network.network)
+    loaded = _by_basin(loaded)
     names = list(dict.fromkeys(loaded.explained.basins))
     asked = [name for name in settings.methods if name not in OF_NETWORK]
     ledger = Ledger()
@@ -84,7 +86,7 @@ def explain_flow(
             found.append(explain_basin(method, basin, settings, ledger))
         basins.append(xr.merge(found, join="outer", compat="no_conflicts"))
     dataset = _joined(basins)
-    notes = []
+    notes = [*_baseline_notes(names, loaded, settings), *ledger.remarks]
     for method in (name for name in settings.methods if name in OF_NETWORK):
         shown = read_network_words(method, network, loaded, columns.groups, ledger)
         notes += [shown.attrs["note"]] if "note" in shown.attrs else []
@@ -97,6 +99,47 @@ def explain_flow(
     if about["generated"]:
         dataset.attrs["generated"] = "true"
     return Explanation(dataset, about)
+
+
+def _by_basin(loaded: LoadedSamples) -> LoadedSamples:
+    """Samples one basin after the other, as results are joined; each has a background.
+
+    Raises
+    ------
+    InvalidData
+        Before minutes were spent on the basins that have one.
+    """
+    basins = np.array(loaded.explained.basins)
+    names = list(dict.fromkeys(loaded.explained.basins))
+    lacking = [name for name in names if name not in loaded.background.basins]
+    if lacking:
+        raise InvalidData(
+            f"the background has no day of {len(lacking)} of {len(names)} basins "
+            f"({', '.join(lacking[:5])}), so there is nothing to measure contributions from; draw "
+            "the samples again, with a larger background"
+        )
+    order = np.argsort([names.index(name) for name in basins], kind="stable")
+    return replace(loaded, explained=loaded.explained[order])
+
+
+def _baseline_notes(
+    names: list[str], loaded: LoadedSamples, settings: FlowSettings
+) -> Iterator[str]:
+    """What a reader must know of the days that forecasts are compared with."""
+    there = [loaded.background.basins.count(name) for name in names]
+    short = [count for count in there if count < settings.baselines]
+    if short:
+        few = f"{min(short)} to {max(short)}" if min(short) < max(short) else f"{min(short)}"
+        yield (
+            f"{len(short)} of {len(names)} basins are compared with {few} baselines, where "
+            f"{settings.baselines} were asked for: draw a larger background"
+        )
+    weather = loaded.about.get("weather", {})
+    if weather.get("explained") != weather.get("background"):
+        yield (
+            f"forecasts were made with other weather ({weather['explained']}) than the baselines "
+            f"({weather['background']})"
+        )
 
 
 def _joined(basins: list[xr.Dataset]) -> xr.Dataset:
@@ -124,13 +167,14 @@ def _about(
     plain = asdict(settings)
     del plain["methods"]
     about = dict(loaded.about)
-    basins = dict(about["basins"])
+    count, number = len(loaded.explained), len(set(loaded.explained.basins))
+    what = f"forecast{'s' * (count > 1)} of {number} basin{'s' * (number > 1)}"
     return {
-        "title": title or f"{network.model}: forecasts of {len(basins)} basins explained",
+        "title": title or f"{network.model}: {what} explained",
         "model": network.model,
         "generated": bool(about["generated"]),
         "samples": {name: about[name] for name in ("title", "periods") if name in about},
-        "basins": basins,
+        "basins": {name: about["basins"][name] for name in dict.fromkeys(loaded.explained.basins)},
         "settings": plain,
         "methods": {
             name: {

@@ -104,7 +104,8 @@ class Basin:
         background = np.flatnonzero(np.array(loaded.background.basins) == name)
         if not len(background):
             raise InvalidData(
-                f"the background has no day of basin {name}; draw the samples again, with it"
+                f"the background has no day of basin {name}; draw the samples again, with a "
+                "larger background"
             )
         columns = FlowColumns.of(samples)
         few = spread(len(background), settings.baselines)

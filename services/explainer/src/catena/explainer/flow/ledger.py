@@ -24,11 +24,14 @@ class Ledger:
         Largest error of a sum, as a share of the range of the forecast.
     importance : dict of str to list of (G,) array
         Of the groups, summing to 1, basin by basin.
+    remarks : list of str
+        What a reader must know of results that are missing.
     """
 
     cpu_s: dict[str, float] = field(default_factory=dict)
     completeness: dict[str, float] = field(default_factory=dict)
     importance: dict[str, list[Array]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     @contextmanager
     def cost(self, method: str) -> Iterator[None]:

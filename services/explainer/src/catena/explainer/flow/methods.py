@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from catena.explainer.attribution.hessians import integrated_hessians
 from catena.explainer.attribution.integrated import IntegratedGradients
-from catena.explainer.attribution.permutation import permutation_importance
+from catena.explainer.attribution.permutation import (
+    permutation_importance,
+    pinball_loss,
+    squared_error,
+)
 from catena.explainer.attribution.shapley import shap_kind
 from catena.explainer.flow.basin import MM, Basin, FlowSettings
 from catena.explainer.flow.internals import importances, read_internals
@@ -57,7 +61,10 @@ def _gradients(method: str, basin: Basin, settings: FlowSettings, ledger: Ledger
     first = next(name for name in settings.methods if name in GRADIENTS)
     suffix = "" if method == first else f"_{method}"
     about = {**MM, "long_name": f"contribution by {method.replace('_', ' ')}"}
-    reference = {**MM, "long_name": "mean forecast of the baselines"}
+    one = len(baselines) == 1
+    reference = {
+        **MM, "long_name": "forecast of the baseline" if one else "mean forecast of the baselines"
+    }  # fmt: skip
     return xr.Dataset(
         {
             f"contribution{suffix}": (
@@ -115,17 +122,41 @@ def _shapley(method: str, basin: Basin, settings: FlowSettings, ledger: Ledger) 
 
 
 def _permutation(basin: Basin, settings: FlowSettings, ledger: Ledger) -> xr.Dataset:
-    """Rise of the squared error when a variable comes from another day."""
-    observed = torch.from_numpy(basin.samples.observed)
-    groups = basin.columns.by_variable()
-    made = permutation_importance(basin.predict, basin.rows, observed, groups, seed=settings.seed)
-    rise = made.rise[basin.leads].clamp(min=0).nanmean(0)
-    ledger.note(PERMUTATION, rise.numpy())
-    about = {"units": "1", "long_name": "rise of the squared error over the squared error"}
-    values = made.relative.numpy()[None]
+    """Rise of the error when a variable comes from another day; NaN where that says nothing."""
+    level, groups = settings.quantile, basin.columns.by_variable()
+    error = "squared error" if level is None else f"pinball loss of the {level:g} quantile"
+    about = {"units": "1", "long_name": f"rise of the {error} over the {error}"}
+    lacking = _cannot_permute(basin)
+    if lacking:
+        ledger.remarks.append(f"permutation says nothing of basin {basin.name}, {lacking}")
+        values = np.full((1, basin.samples.leads, len(groups)), np.nan)
+    else:
+        made = permutation_importance(
+            basin.predict,
+            basin.rows,
+            torch.from_numpy(basin.samples.observed),
+            groups,
+            loss=squared_error if level is None else pinball_loss(level),
+            seed=settings.seed,
+        )
+        rise = made.rise[basin.leads].clamp(min=0).nanmean(0)
+        ledger.note(PERMUTATION, rise.numpy())
+        values = made.relative.numpy()[None]
     return xr.Dataset(
         {"permutation_of_gauge": (("gauge", "lead", "group"), values, about)}
     ).assign_coords(gauge=[basin.name])
+
+
+def _cannot_permute(basin: Basin) -> str:
+    """Why variables cannot come from another day, or their errors not be known; empty if they can.
+
+    Other methods have something to say of such a basin, so it is no error.
+    """
+    if len(basin.samples) < 2:
+        return "of which one forecast only was drawn: there is no other day to take from"
+    if not np.isfinite(basin.samples.observed).any():
+        return "in which no flow of the days that are forecast was observed"
+    return ""
 
 
 def _completeness(method: str, delta: Array) -> tuple[tuple[str, ...], Array, dict[str, str]]:

@@ -116,13 +116,33 @@ def _errors(x: Explained) -> dict[str, Array]:
     """Largest completeness error of each method by lead, (H,), of the range of the forecasts."""
     if "completeness" not in x.data:
         return {}
-    swing = float(np.nanmax(x.data["prediction"]) - np.nanmin(x.data["prediction"])) or 1.0
-    values = np.abs(x.data["completeness"].transpose("method", "lead", "sample").values) / swing
+    values = np.abs(x.data["completeness"].transpose("method", "lead", "sample").values)
+    values = values / _ranges(x).T
     found = {}
     for name, error in zip(x.data["method"].values, values, strict=True):
         if np.isfinite(error).any():
             worst = np.where(np.isfinite(error), error, -1.0).max(-1)
             found[str(name)] = np.where(worst < 0, np.nan, worst)
+    return found
+
+
+def _ranges(x: Explained) -> Array:
+    """Range (N, H) of the forecasts of a lead in the basin of each sample, and their reference.
+
+    A dry basin's errors would vanish in the range of a wet one.
+    """
+    flow = [
+        x.data[name].transpose("sample", "lead").values
+        for name in ("prediction", "reference")
+        if name in x.data
+    ]
+    found = np.empty(flow[0].shape)
+    for name in x.basins:
+        rows = x.basin == name
+        here = np.concatenate([one[rows] for one in flow])
+        swing = np.ptp(here, axis=0)
+        widest = float(swing.max())
+        found[rows] = np.where(swing > 0, swing, widest if widest > 0 else 1.0)
     return found
 
 

@@ -37,8 +37,8 @@ GLOSSARY = (
     ),
     (
         "reference",
-        "What the model forecasts for the baselines: days of the training climate of the same "
-        "basin.",
+        "What the model forecasts for the baselines, days of the training climate of the same "
+        "basin: the mean of it, or by integrated gradients what it forecasts for their mean.",
     ),
     ("lag", "Days before the day of issue; 0 is the last day that is known, -3 three days ahead."),
     ("lead", "Days from the issue to the day that is forecast; lead 1 is the next day."),
@@ -56,7 +56,7 @@ GLOSSARY = (
         "attention",
         "Where a network looks, in shares. Looking is not using: contributions say what counts.",
     ),
-    ("permutation", "Rise of the squared error when an input is taken from another day."),
+    ("permutation", "Rise of the error when an input is taken from another day."),
     ("recession constant", "Days in which the basin's flow falls to 1/e when nothing comes in."),
 )
 

@@ -36,9 +36,11 @@ def importance_table(x: Explained) -> Table:
         rows.append(cells)
     caption = "Shares: over all basins."
     if rise is not None:
+        mean = dict(x.about.get("settings") or {}).get("quantile") is None
+        error = "squared error" if mean else "pinball loss"
         caption += (
-            " Permuted: rise of the squared error when the input comes from another day, over the "
-            "squared error as it is; a check of the shares by other means."
+            f" Permuted: rise of the {error} when the input comes from another day, over the "
+            f"{error} as it is; a check of the shares by other means."
         )
     return Table(columns, rows, caption, numeric=tuple(range(1, len(columns))))
 

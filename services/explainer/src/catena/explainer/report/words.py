@@ -74,9 +74,11 @@ def _what(x: Explained) -> str:
     model = method_words(str(x.about.get("model") or "the network"))
     method = main_method(x)
     by = f", by {method_words(method)}" if method and x.attributed else ""
+    level = dict(x.about.get("settings") or {}).get("quantile")
+    of = "" if level is None else f"The {level:g} quantile of "
     return (
-        f"{count} forecast{'s' * (count > 1)} of {basins} {made}basin{'s' * (basins > 1)} by "
-        f"{model} {'were' if count > 1 else 'was'} explained{by}."
+        f"{of}{count} forecast{'s' * (count > 1)} of {basins} {made}basin{'s' * (basins > 1)} by "
+        f"{model} {'were' if count > 1 and not of else 'was'} explained{by}."
     )
 
 

@@ -82,12 +82,18 @@ class BasinSignatures:
 
     @property
     def kind(self) -> str:
-        """``snow``, ``groundwater`` or ``rain``: the first one whose threshold is passed."""
+        """``snow``, ``groundwater`` or ``rain``: the first one whose threshold is passed.
+
+        Empty where too little was observed to say so: nothing known is no sign of rain.
+        """
         if self.snow_fraction > SNOW_FRACTION:
             return "snow"
         if self.baseflow_index > BASEFLOW_INDEX or self.recession_days > LONG_RECESSION:
-            return "groundwater"
-        return "rain"
+            return "groundwater" if np.isfinite(self.snow_fraction) else ""
+        known = np.isfinite(self.snow_fraction) and (
+            np.isfinite(self.baseflow_index) or np.isfinite(self.recession_days)
+        )
+        return "rain" if known else ""
 
     def plain(self) -> dict[str, Any]:
         """For JSON: `kind` as ``class``, and the numbers; None for NaN."""
