@@ -96,6 +96,12 @@ def test_a_variable_that_lacks_contributes_nothing() -> None:
     assert float(made.data.completeness.max()) < 1e-3
 
 
+def test_a_page_says_which_targets_it_leaves_out() -> None:
+    places = [Target.point("tas", -30, 30 * k) for k in range(7)]
+    few, many = (page(explained(targets=places[:n], methods=("attention",))) for n in (2, 7))
+    assert "The first 6 of 7 targets are shown" in many and "targets are shown" not in few
+
+
 def test_what_cannot_be_explained_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="wanted one at least, each once, of expected_grad"):
         explained(methods=("deep_shap",))

@@ -18,7 +18,6 @@ from catena.explainer.orbit.loading import (
     read_checkpoint,
     read_fields,
     spread_steps,
-    steps_at,
     training_period,
 )
 from catena.models.orbit import Orbit, initialise
@@ -85,7 +84,7 @@ def test_other_artifacts_and_other_weights_are_refused(model: Orbit) -> None:
 def test_fields_are_those_of_the_dataset_in_the_order_of_the_model(
     forecast: ForecastModel, cache: HotCache, tmp_path: Path
 ) -> None:
-    steps = steps_at(cache, ["2001-01-03T12:00:00", "2001-01-01"])
+    steps = np.array([10, 0])
     found = read_fields(forecast, cache, steps)
     assert found.dates() == ["2001-01-03T12:00:00", "2001-01-01T00:00:00"]
     series = planted.series()
@@ -115,15 +114,6 @@ def test_caches_that_do_not_fit_the_model_are_refused(
     _, other = planted.put_cache(change(planted.series(steps=4)), tmp_path)
     with pytest.raises(InvalidData, match=said):
         read_fields(forecast, other, np.array([0]))
-
-
-def test_times_are_those_of_the_cache(cache: HotCache) -> None:
-    with pytest.raises(InvalidRequest, match=r"no field at 2001-01-01T03.*00:00:00 and .*T06:00"):
-        steps_at(cache, ["2001-01-01T03"])
-    with pytest.raises(InvalidRequest, match="no field at 2010-01-01"):
-        steps_at(cache, ["2010-01-01"])
-    with pytest.raises(InvalidRequest, match="wanted YYYY-MM-DD"):
-        steps_at(cache, ["yesterday"])
 
 
 def test_steps_are_spread_and_have_what_came_of_them(cache: HotCache) -> None:

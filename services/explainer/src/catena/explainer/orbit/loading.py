@@ -14,7 +14,7 @@ from catena.models.orbit import Orbit
 from catena.models.orbit_checkpoint import ABOUT, WEIGHTS, About, Checkpoint
 from catena.shared.errors import InvalidData, InvalidRequest
 from catena.shared.hot_cache import HotCache
-from catena.shared.hot_cache_period import HOUR_S, Period, date_of, seconds_of
+from catena.shared.hot_cache_period import HOUR_S, Period, date_of
 
 __all__ = [
     "Fields",
@@ -25,7 +25,6 @@ __all__ = [
     "read_checkpoint",
     "read_fields",
     "spread_steps",
-    "steps_at",
     "training_period",
 ]
 
@@ -199,29 +198,6 @@ def spread_steps(
     # In the middle of as many equal parts: neither end of a season is preferred.
     places = (np.arange(min(count, inside.size)) + 0.5) * inside.size / min(count, inside.size)
     return np.asarray(inside[places.astype(np.int64)])
-
-
-def steps_at(cache: HotCache, times: Sequence[str]) -> NDArray[np.int64]:
-    """Steps of a cache at some times, ISO 8601 in its own calendar.
-
-    Raises
-    ------
-    InvalidRequest
-        When it has no step at one of them; names the times before and after.
-    """
-    own, calendar = cache.times_s(), cache.metadata.calendar
-    steps = []
-    for text in times:
-        wanted = seconds_of(text, calendar)
-        place = int(np.searchsorted(own, wanted))
-        if place == own.size or own[place] != wanted:
-            near = own[max(place - 1, 0) : place + 1]
-            raise InvalidRequest(
-                f"the hot cache has no field at {text}; near it are "
-                f"{' and '.join(date_of(time, calendar) for time in near)}: choose one of its times"
-            )
-        steps.append(place)
-    return np.array(steps, dtype=np.int64)
 
 
 def read_fields(forecast: ForecastModel, cache: HotCache, steps: NDArray[np.int64]) -> Fields:

@@ -82,11 +82,25 @@ def page(explanation: OrbitExplanation) -> str:
             title=explanation.title,
             kicker="catena · explainer · forecasts of fields",
             lead="Which variables, and which places, moved the forecasts away from the usual.",
-            notices=[*([GENERATED] if explanation.generated else []), *explanation.notes],
+            notices=[
+                *([GENERATED] if explanation.generated else []),
+                *explanation.notes,
+                *_left_out(data.sizes["target"]),
+            ],
             sections=sections,
             footer="Written by catena. The page is complete in itself and loads nothing.",
         )
     )
+
+
+def _left_out(targets: int) -> list[str]:
+    """A sentence on the targets that the page has no room for."""
+    if targets <= MOST_TARGETS:
+        return []
+    return [
+        f"The first {MOST_TARGETS} of {targets} targets are shown; the numbers of all are in "
+        "explanation.zarr."
+    ]
 
 
 def _target(one: xr.Dataset, place: int) -> Section:
