@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 from support import planted_orbit as planted
 
+from catena.explainer.orbit import page as module
 from catena.explainer.orbit.explain import explain_fields
 from catena.explainer.orbit.explanation import OrbitExplanation
 from catena.explainer.orbit.loading import ForecastModel, read_checkpoint
@@ -96,10 +97,13 @@ def test_a_variable_that_lacks_contributes_nothing() -> None:
     assert float(made.data.completeness.max()) < 1e-3
 
 
-def test_a_page_says_which_targets_it_leaves_out() -> None:
-    places = [Target.point("tas", -30, 30 * k) for k in range(7)]
-    few, many = (page(explained(targets=places[:n], methods=("attention",))) for n in (2, 7))
-    assert "The first 6 of 7 targets are shown" in many and "targets are shown" not in few
+def test_a_page_says_which_targets_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_TARGETS", 1)
+    few, many = (
+        page(explained(targets=[BOX] * count, methods=("attention",), leads_h=(6.0,)))
+        for count in (1, 2)
+    )
+    assert "The first 1 of 2 targets are shown" in many and "targets are shown" not in few
 
 
 def test_what_cannot_be_explained_is_refused() -> None:
