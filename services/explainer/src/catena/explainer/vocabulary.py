@@ -39,10 +39,6 @@ Method = Literal[
 ]
 ParameterMethod = Literal["sobol", "pawn", "shap"]
 
-GRADIENTS = ("expected_gradients", "integrated_gradients")
-"""Methods that give each variable and lag its own contribution."""
-SHAPLEY = ("kernel_shap", "permutation_shap", "gradient_shap")
-"""Methods that give Shapley values of variables and blocks of lags."""
 DEFAULT_METHODS: tuple[Method, ...] = (
     "expected_gradients",
     "integrated_hessians",

@@ -23,6 +23,7 @@ from catena.explainer.flow.loading import LoadedNetwork, LoadedSamples
 Array = NDArray[np.float64]
 
 GRADIENTS = ("expected_gradients", "integrated_gradients")
+"""Methods that give each variable and lag its own contribution."""
 HESSIANS = "integrated_hessians"
 PERMUTATION = "permutation"
 ATTENTION = "attention"

@@ -11,6 +11,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from catena.explainer.flow.columns import DAY_OF_YEAR, PROCESS_FLOW
 from catena.explainer.report.reading import (
     ATTRIBUTES,
     NOISE,
@@ -41,8 +42,8 @@ _COLOURS = {
     **dict.fromkeys(PRECIPITATION, FIRST),
     **dict.fromkeys(TEMPERATURE, SECOND),
     **dict.fromkeys(STREAMFLOW, THIRD),
-    "process_flow": MARK,
-    "day_of_year": GOOD,
+    PROCESS_FLOW: MARK,
+    DAY_OF_YEAR: GOOD,
     NOISE: SOFT,
     ATTRIBUTES: LINE,
 }

@@ -11,16 +11,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from catena.explainer.flow import columns
 from catena.shared.errors import InvalidData
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.bool_]
 
-ATTRIBUTES = "attributes"
+ATTRIBUTES = columns.ATTRIBUTES
 PRECIPITATION = ("pr",)
 TEMPERATURE = ("tas", "tasmin", "tasmax")
-STREAMFLOW = ("streamflow",)
-NOISE = "forecast_noise"
+STREAMFLOW = (columns.STREAMFLOW,)
+PROCESS_FLOW = (columns.PROCESS_FLOW,)
+NOISE = columns.NOISE
 """Names of inputs; those of weather are the lexicon's."""
 
 LABELS = {
@@ -29,10 +31,10 @@ LABELS = {
     "tasmin": "lowest temperature",
     "tasmax": "highest temperature",
     "evspsblpot": "potential evaporation",
-    "day_of_year": "day of the year",
-    "streamflow": "past streamflow",
+    columns.DAY_OF_YEAR: "day of the year",
+    columns.STREAMFLOW: "past streamflow",
     NOISE: "forecast noise",
-    "process_flow": "process model",
+    columns.PROCESS_FLOW: "process model",
     ATTRIBUTES: "basin attributes",
 }
 MOST_PANELS = 3

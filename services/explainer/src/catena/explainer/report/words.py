@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from catena.explainer.flow.methods import GRADIENTS
 from catena.explainer.report.knowledge import KnowledgeCheck, check_knowledge
 from catena.explainer.report.memory import shortest_span
 from catena.explainer.report.pairs import pair_shares
-from catena.explainer.report.reading import ATTRIBUTES, STREAMFLOW, Explained, Part, label
+from catena.explainer.report.reading import (
+    ATTRIBUTES,
+    PROCESS_FLOW,
+    STREAMFLOW,
+    Explained,
+    Part,
+    label,
+)
 from catena.shared.report import number
 
 WORD_LEAD = 7
@@ -24,8 +32,6 @@ GOOD_COMPLETENESS = 1e-4
 """Of the range of the forecasts; what is wanted of the methods (specs: explain)."""
 BAD_COMPLETENESS = 1e-2
 """Of the range; from here on contributions must not be read as shares of the forecast."""
-GRADIENTS = ("expected_gradients", "integrated_gradients")
-"""Methods that give each input of each day its own contribution."""
 _NAMES = (("shap", "SHAP"), ("lstm", "LSTM"), ("tst", "TST"), ("hessian", "Hessian"))
 AGREE, DIFFER = 0.8, 0.5
 """Rank correlations from which methods agree, and below which they tell different stories."""
@@ -135,7 +141,7 @@ def _fading(x: Explained) -> str:
 
 def _process_model(x: Explained) -> str:
     """What comes through a process model hides the weather that it was run with."""
-    place = x.columns(("process_flow",))
+    place = x.columns(PROCESS_FLOW)
     share = x.shares(np.ones(len(x.basin), bool))[word_lead(x), place] if place else np.zeros(1)
     if not place or not np.nansum(share) >= LEAST_SHARE:
         return ""
