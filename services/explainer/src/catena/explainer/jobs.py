@@ -71,7 +71,9 @@ def _explain_flow(query: ExplainForecastQuery, flow: FlowForecasts, ctx: JobCont
     )
     ctx.progress(0.95, "drawing the page")
     page = explanation_page(made.dataset, made.about)
-    return _commit(ctx, "explanation", made.dataset, made.about, page, {"contribution": "mm d-1"})
+    flow_in = ("prediction", "contribution", "interaction")
+    units = {name: "mm d-1" for name in flow_in if name in made.dataset}
+    return _commit(ctx, "explanation", made.dataset, made.about, page, units)
 
 
 def _explain_fields(

@@ -108,7 +108,7 @@ class Basin:
                 "larger background"
             )
         columns = FlowColumns.of(samples)
-        few = spread(len(background), settings.baselines)
+        few = climate(loaded.background.issues[background], settings.baselines)
         return cls(
             name,
             samples,
@@ -164,6 +164,18 @@ class Basin:
             },
             coords=coords,
         )
+
+
+def climate(days: NDArray[np.datetime64], most: int) -> NDArray[np.int64]:
+    """Places of at most `most` days that stand for the seasons of all.
+
+    They are the middles of as many equal parts of the year's course. Evenly in time they could be
+    winters all, and contributions would be measured from a winter.
+    """
+    first = days.astype("datetime64[Y]").astype("datetime64[D]")
+    season = np.argsort((days.astype("datetime64[D]") - first).astype(np.int64), kind="stable")
+    count = min(len(days), most)
+    return np.sort(season[((np.arange(count) + 0.5) * len(days) / count).astype(np.int64)])
 
 
 def spread(size: int, most: int) -> NDArray[np.int64]:

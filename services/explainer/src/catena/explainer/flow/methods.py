@@ -7,6 +7,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
+from catena.explainer.attribution.agreement import mean_importance
 from catena.explainer.attribution.hessians import integrated_hessians
 from catena.explainer.attribution.integrated import IntegratedGradients
 from catena.explainer.attribution.permutation import (
@@ -57,7 +58,7 @@ def _gradients(method: str, basin: Basin, settings: FlowSettings, ledger: Ledger
         baselines = baselines.nanmean(0, keepdim=True)
     made = IntegratedGradients(basin.predict, steps=settings.steps).attribute(basin.rows, baselines)
     grouped = made.grouped(basin.columns.by_variable())
-    ledger.note(method, _mean_size(grouped[:, basin.leads]), made.completeness)
+    ledger.note(method, mean_importance(grouped[:, basin.leads]), made.completeness)
     contribution, attributes = basin.columns.to_arrays(made.values)
     first = next(name for name in settings.methods if name in GRADIENTS)
     suffix = "" if method == first else f"_{method}"
@@ -90,7 +91,7 @@ def _hessians(basin: Basin, ledger: Ledger) -> xr.Dataset:
     made = integrated_hessians(
         basin.predict, basin.rows[basin.dear], basin.baselines, groups, outputs=basin.leads
     )
-    ledger.note(HESSIANS, _mean_size(made.values.sum(-1)), made.completeness)
+    ledger.note(HESSIANS, mean_importance(made.values.sum(-1)), made.completeness)
     delta = np.full((len(basin.rows), basin.samples.leads), np.nan)
     delta[:, basin.leads] = basin.whole(made.delta)
     dims = ("sample", "interaction_lead", "group", "other_group")
@@ -115,7 +116,7 @@ def _shapley(method: str, basin: Basin, settings: FlowSettings, ledger: Ledger) 
     )
     of_variable = np.array([feature.variable for feature in basin.columns.features()])
     whole = [made.values[..., of_variable == group].sum(-1) for group in basin.columns.groups]
-    ledger.note(method, _mean_size(torch.stack(whole, -1)), made.additivity)
+    ledger.note(method, mean_importance(torch.stack(whole, -1)), made.additivity)
     values = basin.whole(made.values).astype(np.float32)
     about = {**MM, "long_name": f"Shapley value by {method.replace('_', ' ')}"}
     name = f"shap_{method.removesuffix('_shap')}"
@@ -163,12 +164,6 @@ def _cannot_permute(basin: Basin) -> str:
 def _completeness(method: str, delta: Array) -> tuple[tuple[str, ...], Array, dict[str, str]]:
     about = {**MM, "long_name": "sum of the contributions less what they explain"}
     return ("method", "sample", "lead"), delta[None], about
-
-
-def _mean_size(values: torch.Tensor) -> Array:
-    """Mean absolute value (G,) over samples and leads of (N, K, G)."""
-    found: Array = values.abs().mean((0, 1)).double().numpy()
-    return found
 
 
 def read_network_words(
