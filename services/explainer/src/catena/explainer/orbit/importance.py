@@ -22,7 +22,8 @@ def variable_shares(data: xr.Dataset) -> dict[str, NDArray[np.float64]]:
     for name in map(str, data):
         method = _method(name, str(data.attrs["first_method"]))
         if method:
-            sizes = abs(data[name])
+            # Forecasts that get better where a variable is swapped do not rest on it.
+            sizes = data[name].clip(min=0.0) if method == "permutation" else abs(data[name])
             if "sample" in sizes.dims:
                 sizes = sizes.mean("sample")
             shares = sizes / sizes.sum("variable").where(lambda total: total > 0)
