@@ -159,7 +159,7 @@ def beside_shap(predict: FlowPrediction, rows: Tensor, background: Tensor) -> di
 def beside_captum(predict: FlowPrediction, rows: Tensor, background: Tensor) -> dict[str, float]:
     """Speed-up over Captum with the same nodes."""
     few, mean = rows[:4], background.mean(0, keepdim=True)
-    own = IntegratedGradients(predict, steps=NODES, most_steps=NODES)
+    own = IntegratedGradients(predict, steps=NODES, most_steps=NODES, cuts=0)
     captum = CaptumGradients(AsModule(predict))
 
     def theirs() -> None:
@@ -178,7 +178,7 @@ def captum_difference(network: FlowModel[Any], rows: Tensor, background: Tensor)
     """Largest difference from Captum in float64, as a share of the range of the lead."""
     predict = FlowPrediction(network.double(), COLUMNS, 1.0, 2.0)
     few, mean = rows[:2].double(), background.double().mean(0, keepdim=True)
-    own = IntegratedGradients(predict, steps=NODES, most_steps=NODES).attribute(few, mean)
+    own = IntegratedGradients(predict, steps=NODES, most_steps=NODES, cuts=0).attribute(few, mean)
     captum = CaptumGradients(AsModule(predict))
     worst = 0.0
     for k in range(LEADS):

@@ -81,7 +81,7 @@ def test_several_baselines_are_the_mean_over_them() -> None:
 @pytest.mark.parametrize("rule", ["gauss_legendre", "midpoint"])
 def test_it_is_the_sum_over_nodes_that_is_written_in_the_paper(rule: str) -> None:
     rows, base, steps = draw(3, 4), draw(2, 4, seed=1), 6
-    made = IntegratedGradients(smooth, steps=steps, rule=rule, most_steps=steps).attribute(
+    made = IntegratedGradients(smooth, steps=steps, rule=rule, most_steps=steps, cuts=0).attribute(
         rows, base
     )
     nodes, weights = {"gauss_legendre": gauss_legendre, "midpoint": midpoint}[rule](steps)
@@ -98,7 +98,7 @@ def test_it_is_the_sum_over_nodes_that_is_written_in_the_paper(rule: str) -> Non
 
 def test_the_midpoint_rule_converges_to_the_same() -> None:
     rows, base = draw(3, 4), draw(2, 4, seed=1)
-    coarse = IntegratedGradients(smooth, rule="midpoint", tolerance=1e-7, most_steps=4096)
+    coarse = IntegratedGradients(smooth, rule="midpoint", tolerance=1e-7, most_steps=4096, cuts=0)
     fine = IntegratedGradients(smooth, tolerance=1e-9)
     a, b = (method.attribute(rows, base) for method in (coarse, fine))
     torch.testing.assert_close(a.values, b.values, rtol=0, atol=1e-6 * float(a.span.max()))
@@ -113,10 +113,26 @@ def test_only_paths_that_are_not_complete_get_more_nodes() -> None:
     rows = torch.tensor([[0.01], [0.02], [1.0]], dtype=torch.float64)
     made = IntegratedGradients(steep, steps=4).attribute(rows, base)
     assert made.completeness <= TOLERANCE
-    # two easy paths of 4 nodes; one of 4 + 8 + 16 + ...
-    assert (made.evaluations - 8 + 4) % 8 == 0 and made.evaluations > 8 + 4 + 8
-    few = IntegratedGradients(steep, steps=4, most_steps=4).attribute(rows, base)
+    easy = IntegratedGradients(steep, steps=4).attribute(rows[:2] / 40, base)
+    assert easy.evaluations == 8 and made.evaluations > 8 + 4 + 8
+    few = IntegratedGradients(steep, steps=4, most_steps=4, cuts=0).attribute(rows, base)
     assert few.evaluations == 12 and few.completeness > TOLERANCE  # told, not hidden
+
+
+def test_a_switch_on_the_way_is_cut_out_and_costs_little() -> None:
+    """A step as steep as this wants some ten thousand nodes of one rule over the whole path."""
+
+    def switch(rows: Tensor) -> Tensor:
+        return (torch.tanh(3000 * (rows[:, :1] - 0.37)) + 1) * rows[:, 1:] ** 2
+
+    rows = torch.tensor([[1.0, 2.0], [0.3, 2.0]], dtype=torch.float64)
+    made = IntegratedGradients(switch, rule="gauss_legendre").attribute(rows, rows[:1] * 0)
+    assert made.completeness <= TOLERANCE and made.evaluations < 1000
+    # what comes before the switch is nothing, after it 2 y^2; the step itself is x's
+    of_x = 2 * (0.37 * 2.0) ** 2
+    torch.testing.assert_close(
+        made.values[0, 0], torch.tensor([of_x, 8.0 - of_x], dtype=torch.float64), rtol=1e-3, atol=0
+    )
 
 
 def test_small_passes_give_the_same_as_one_large_one() -> None:

@@ -12,8 +12,10 @@ from catena.explainer.attribution.paths import TOLERANCE, Paths, checked_pass
 from catena.explainer.attribution.prediction import ROWS, Attribution, Predict
 from catena.explainer.attribution.quadrature import rule_named
 
-MOST_STEPS = 256
-"""Steps of a path beyond which there are no more."""
+MOST_STEPS = 64
+"""Steps of a path beyond which it is cut."""
+MOST_CUTS = 12
+"""Cuts of a path into halves, one after the other, beyond which there are no more."""
 TOGETHER = 1024
 """Rows times outputs of gradients that are asked for in one call: about what stays in cache."""
 
@@ -37,7 +39,10 @@ class IntegratedGradients:
         Share of the range of the prediction; paths with a larger completeness error get twice or
         four times the steps.
     most_steps : int
-        Where that ends. What error is left then is in the result.
+        Where that ends.
+    cuts : int
+        A path that is not complete then is cut into halves, and each half that is not again, so
+        many times at most. What error is left then is in the result.
     rows : int
         Inputs that are differentiated in one pass; at least one path is.
 
@@ -55,11 +60,13 @@ class IntegratedGradients:
         rule: str = "gauss_legendre",
         tolerance: float = TOLERANCE,
         most_steps: int = MOST_STEPS,
+        cuts: int = MOST_CUTS,
         rows: int = ROWS,
     ) -> None:
         rule_named(rule, steps)
         self._predict, self._rule, self._rows = predict, rule, rows
         self._steps, self._tolerance, self._most_steps = steps, tolerance, most_steps
+        self._cuts = cuts
         self._together = bool(getattr(predict, "gradients_together", False))
 
     def attribute(
@@ -92,7 +99,12 @@ class IntegratedGradients:
                 return self._contributions(start, way, steps, paths.outputs)
 
             values, evaluations = paths.integrate(
-                contributions, inputs.shape[1:], self._steps, self._tolerance, self._most_steps
+                contributions,
+                inputs.shape[1:],
+                self._steps,
+                self._tolerance,
+                self._most_steps,
+                self._cuts,
             )
         return Attribution(
             values, paths.prediction, paths.reference, paths.delta(values), paths.span, evaluations
