@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from catena.explainer import storage
 from catena.explainer.queries import ExplainForecastQuery, ExplainParametersQuery
 from catena.explainer.vocabulary import FieldForecasts, FlowForecasts
@@ -79,6 +81,13 @@ def _fields(fields: FieldForecasts, opened: dict[str, Artifact]) -> Iterator[Fie
             "is wanted",
         )
         return
+    trained = np.array(about["leads_h"], np.float64)
+    for i, lead in enumerate(fields.leads_h):
+        if not np.isclose(trained, lead, rtol=1e-5).any():
+            yield FieldViolation(
+                f"fields.leads_h[{i}]",
+                f"got {lead:g}; the model was trained on {', '.join(f'{h:g}' for h in trained)} h",
+            )
     known = about["config"]["outputs"]
     for i, target in enumerate(fields.targets):
         if target.variable not in known:

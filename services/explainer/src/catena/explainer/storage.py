@@ -58,11 +58,13 @@ def read_checkpoint_about(artifact: Artifact) -> dict[str, Any]:
     Raises
     ------
     InvalidData
-        When it says of no task or no fields.
+        When it says of no task, no fields or no leads.
     """
     about = dict(artifact.read_json("checkpoint.json"))
-    if "task" not in about or "config" not in about:
-        raise InvalidData("the checkpoint says of no task or no fields; train it with this version")
+    if lacking := sorted({"task", "config", "leads_h"} - about.keys()):
+        raise InvalidData(
+            f"checkpoint.json has no {', '.join(lacking)}; train the model with this version"
+        )
     return about
 
 
