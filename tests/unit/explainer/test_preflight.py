@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support import planted_orbit as planted
 
+from catena.explainer import preflight
 from catena.explainer.preflight import check_against_artifacts
 from catena.explainer.queries import ExplainForecastQuery
 from catena.models.orbit import Orbit
@@ -24,7 +25,7 @@ class Store:
         return self.checkpoint
 
 
-def faults(**changes: Any) -> dict[str, str]:
+def faults(methods: tuple[str, ...] = (), **changes: Any) -> dict[str, str]:
     def ref(kind: str) -> dict[str, str]:
         return {"uri": f"jobs/{kind}", "digest": "sha256:" + "1" * 64, "kind": kind}
 
@@ -35,7 +36,9 @@ def faults(**changes: Any) -> dict[str, str]:
         "targets": [{"variable": "tas"}],
         **changes,
     }
-    message = request_from_dict("explainer", "ExplainForecast", {"fields": fields})
+    message = request_from_dict(
+        "explainer", "ExplainForecast", {"fields": fields, "methods": methods}
+    )
     try:
         check_against_artifacts(ExplainForecastQuery.from_message(message), Store())  # type: ignore[arg-type]
     except InvalidRequest as error:
@@ -59,3 +62,11 @@ def test_what_the_checkpoint_does_not_have_is_named(
 ) -> None:
     found = faults(**changes)
     assert list(found) == [field] and words in found[field]
+
+
+def test_more_contributions_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 8 forecasts of 2 leads, of 4 variables on 16 x 32 cells.
+    monkeypatch.setattr(preflight, "MOST_NUMBERS", 8 * 2 * 4 * 16 * 32)
+    assert not faults() and not faults(count=16, leads_h=[6])
+    assert "9 forecasts of 2 leads" in faults(count=9)["fields.count"]
+    assert not faults(count=9, methods=("attention",)), "which has no contributions"

@@ -6,10 +6,12 @@ What a job would find out minutes later is said at once. Only small JSON files a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import prod
 
 import numpy as np
 
 from catena.explainer import storage
+from catena.explainer.orbit.methods import GRADIENTS
 from catena.explainer.queries import ExplainForecastQuery, ExplainParametersQuery
 from catena.explainer.vocabulary import FieldForecasts, FlowForecasts
 from catena.shared.artifacts import Artifact, ArtifactStore
@@ -41,7 +43,7 @@ def _violations(query: Query, opened: dict[str, Artifact]) -> Iterable[FieldViol
         if query.flow is not None:
             return _flow(query.flow, opened)
         if query.fields is not None:
-            return _fields(query.fields, opened)
+            return _fields(query, query.fields, opened)
     if isinstance(query, ExplainParametersQuery):
         return _parameters(query, opened)
     return ()
@@ -72,7 +74,9 @@ def _flow(flow: FlowForecasts, opened: dict[str, Artifact]) -> Iterator[FieldVio
             )
 
 
-def _fields(fields: FieldForecasts, opened: dict[str, Artifact]) -> Iterator[FieldViolation]:
+def _fields(
+    query: ExplainForecastQuery, fields: FieldForecasts, opened: dict[str, Artifact]
+) -> Iterator[FieldViolation]:
     about = storage.read_checkpoint_about(opened["fields.checkpoint"])
     if about["task"] != "forecast":
         yield FieldViolation(
@@ -96,6 +100,16 @@ def _fields(fields: FieldForecasts, opened: dict[str, Artifact]) -> Iterator[Fie
                 f"got {target.variable!r}; the model forecasts {', '.join(known[:12])}"
                 f"{', ...' if len(known) > 12 else ''}",
             )
+    leads = len(fields.leads_h or about["leads_h"])
+    cells = len(about["config"]["variables"]) * prod(about["config"]["grid"])
+    maps = sum(name in GRADIENTS for name in query.asked) * leads * len(fields.targets)
+    if (numbers := fields.count * maps * cells) > MOST_NUMBERS:
+        yield FieldViolation(
+            "fields.count",
+            f"{fields.count} forecasts of {leads} leads and {len(fields.targets)} targets, from "
+            f"{cells} numbers each, make {numbers:.2g} contributions, {MOST_NUMBERS:.2g} at most; "
+            "ask for fewer forecasts, leads or targets",
+        )
 
 
 def _parameters(
