@@ -55,7 +55,10 @@ def test_contributions_add_up_to_what_they_explain_at_every_lead(found: Found) -
     span = float(dataset["prediction"].max() - dataset["prediction"].min())
     assert float(abs(total - change).max()) < 1e-4 * span
     assert about["methods"]["expected_gradients"]["completeness_max"] <= 1e-4
-    assert float(abs(dataset["completeness"].sel(method="expected_gradients")).max()) < 1e-4 * span
+    assert (
+        float(abs(dataset["completeness"].sel({"method": "expected_gradients"})).max())
+        < 1e-4 * span
+    )
 
 
 def test_what_is_explained_is_what_the_forecaster_forecasts(found: Found) -> None:
@@ -99,6 +102,13 @@ def test_every_method_is_in_the_numbers_with_its_cost(found: Found) -> None:
         assert name in dataset
     assert all(entry["cpu_s"] >= 0 for entry in about["methods"].values())
     assert list(dataset["gauge"].values) == ["generated-001", "generated-002"]
+    added = dataset["completeness"].sel({"method": "permutation_shap", "lead": [1, 5]})
+    errors = dataset["shap_permutation"].sum("feature", skipna=False) - (
+        dataset["prediction"] - dataset["reference"]
+    ).sel(lead=[1, 5]).rename(lead="shap_lead")
+    asked = added.notnull().all("lead").values
+    assert asked.sum() == 4  # two of each basin
+    np.testing.assert_allclose(added[asked], errors.transpose("sample", ...)[asked], atol=1e-5)
     methods = about["agreement"]["methods"]
     assert {"expected_gradients", "permutation", "permutation_shap"} <= set(methods)
     matrix = np.array(about["agreement"]["spearman"], float)
@@ -208,6 +218,16 @@ def test_a_quantile_is_permuted_by_its_own_loss() -> None:
     assert found.about["words"].startswith("The 0.9 quantile of 8 forecasts")
     mean = explain_flow(network, samples, FlowSettings(("permutation",)))
     assert not np.allclose(found.dataset["permutation"], mean.dataset["permutation"])
+
+
+@pytest.mark.slow
+def test_gradient_shap_that_is_refused_is_complete_with_the_points_it_asks_for() -> None:
+    network, samples = loaded()
+    few = FlowSettings(("gradient_shap",), baselines=3, leads=(5,), dear_samples=1)
+    with pytest.raises(InvalidData, match=r"With 200 random points.*steps times baselines"):
+        explain_flow(network, samples, few)
+    found = explain_flow(network, samples, replace(few, steps=2000))
+    assert found.about["methods"]["gradient_shap"]["completeness_max"] <= 0.01
 
 
 def test_a_forecaster_without_a_network_is_refused() -> None:

@@ -259,7 +259,7 @@ def gradient_shap(
     with global_draws(), without_denormals():
         found = [explain(n, draws_seed(seed, n)) for n in range(len(inputs))]
     problem.evaluations += len(inputs) * samples
-    return problem.solved("gradient", "samples", samples, torch.stack(found))
+    return problem.solved("gradient", "random points", samples, torch.stack(found))
 
 
 SHAP_KINDS: dict[str, Callable[..., GroupAttribution]] = {
@@ -390,7 +390,8 @@ def _wrong_sum(kind: str, unit: str, size: int, additivity: float) -> str:
     wanted = float(f"{size * (additivity / ADDITIVITY) ** 2 * 1.5:.2g}")
     return (
         f"{found}. With {size} {unit} that is its sampling error, which falls with their square "
-        f"root: ask for about {wanted:.0f}, or for integrated gradients, which have the same limit"
+        f"root: ask for about {wanted:.0f}, or for integrated gradients, which have the same "
+        f"limit. A request takes steps times baselines of them"
     )
 
 

@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 GRADIENTS = ("expected_gradients", "integrated_gradients")
 """Methods that give each variable and lag its own contribution."""
+LEAST_POINTS = 200
+"""Random points of gradient SHAP; more where steps times baselines are more."""
 HESSIANS = "integrated_hessians"
 PERMUTATION = "permutation"
 ATTENTION = "attention"
@@ -92,20 +94,21 @@ def _hessians(basin: Basin, ledger: Ledger) -> xr.Dataset:
         basin.predict, basin.rows[basin.dear], basin.baselines, groups, outputs=basin.leads
     )
     ledger.note(HESSIANS, mean_importance(made.values.sum(-1)), made.completeness)
-    delta = np.full((len(basin.rows), basin.samples.leads), np.nan)
-    delta[:, basin.leads] = basin.whole(made.delta)
     dims = ("sample", "interaction_lead", "group", "other_group")
     about = {**MM, "long_name": "joint contribution of two groups of inputs"}
     return xr.Dataset(
         {
             "interaction": (dims, basin.whole(made.values).astype(np.float32), about),
-            "completeness": _completeness(HESSIANS, delta),
+            "completeness": _completeness(HESSIANS, _of_all_leads(made.delta, basin)),
         }
     ).assign_coords(method=[HESSIANS])
 
 
 def _shapley(method: str, basin: Basin, settings: FlowSettings, ledger: Ledger) -> xr.Dataset:
     """Shapley values of variables over blocks of lags."""
+    more = {}
+    if method == "gradient_shap":
+        more["samples"] = max(LEAST_POINTS, settings.steps * settings.baselines)
     made = shap_kind(method)(
         basin.predict,
         basin.rows[basin.dear],
@@ -113,6 +116,7 @@ def _shapley(method: str, basin: Basin, settings: FlowSettings, ledger: Ledger) 
         basin.columns.by_blocks(),
         outputs=basin.leads,
         seed=settings.seed,
+        **more,
     )
     of_variable = np.array([feature.variable for feature in basin.columns.features()])
     whole = [made.values[..., of_variable == group].sum(-1) for group in basin.columns.groups]
@@ -120,7 +124,12 @@ def _shapley(method: str, basin: Basin, settings: FlowSettings, ledger: Ledger) 
     values = basin.whole(made.values).astype(np.float32)
     about = {**MM, "long_name": f"Shapley value by {method.replace('_', ' ')}"}
     name = f"shap_{method.removesuffix('_shap')}"
-    return xr.Dataset({name: (("sample", "shap_lead", "feature"), values, about)})
+    return xr.Dataset(
+        {
+            name: (("sample", "shap_lead", "feature"), values, about),
+            "completeness": _completeness(method, _of_all_leads(made.delta, basin)),
+        }
+    ).assign_coords(method=[method])
 
 
 def _permutation(basin: Basin, settings: FlowSettings, ledger: Ledger) -> xr.Dataset:
@@ -159,6 +168,13 @@ def _cannot_permute(basin: Basin) -> str:
     if not np.isfinite(basin.samples.observed).any():
         return "in which no flow of the days that are forecast was observed"
     return ""
+
+
+def _of_all_leads(delta: torch.Tensor, basin: Basin) -> Array:
+    """Errors of the dear rows and leads among all (N, H), NaN elsewhere."""
+    made = np.full((len(basin.rows), basin.samples.leads), np.nan)
+    made[:, basin.leads] = basin.whole(delta)
+    return made
 
 
 def _completeness(method: str, delta: Array) -> tuple[tuple[str, ...], Array, dict[str, str]]:
