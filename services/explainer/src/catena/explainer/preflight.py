@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from catena.explainer import storage
-from catena.explainer.orbit.methods import GRADIENTS
+from catena.explainer.attribution.integrated import GRADIENTS
 from catena.explainer.queries import ExplainForecastQuery, ExplainParametersQuery
 from catena.explainer.vocabulary import FieldForecasts, FlowForecasts
 from catena.shared.artifacts import Artifact, ArtifactStore

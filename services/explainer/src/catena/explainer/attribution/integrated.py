@@ -12,6 +12,8 @@ from catena.explainer.attribution.paths import TOLERANCE, Paths, checked_pass
 from catena.explainer.attribution.prediction import ROWS, Attribution, Predict
 from catena.explainer.attribution.quadrature import rule_named
 
+GRADIENTS = ("expected_gradients", "integrated_gradients")
+"""Names of methods that give each column its own contribution: several baselines, or one."""
 MOST_STEPS = 64
 """Steps of a path beyond which it is cut."""
 MOST_CUTS = 12

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from catena.explainer.attribution.agreement import mean_importance
 from catena.explainer.attribution.hessians import integrated_hessians
-from catena.explainer.attribution.integrated import IntegratedGradients
+from catena.explainer.attribution.integrated import GRADIENTS, IntegratedGradients
 from catena.explainer.attribution.permutation import (
     permutation_importance,
     pinball_loss,
@@ -23,8 +23,6 @@ from catena.explainer.flow.loading import LoadedNetwork, LoadedSamples
 
 Array = NDArray[np.float64]
 
-GRADIENTS = ("expected_gradients", "integrated_gradients")
-"""Methods that give each variable and lag its own contribution."""
 LEAST_POINTS = 200
 """Random points of gradient SHAP; more where steps times baselines are more."""
 HESSIANS = "integrated_hessians"

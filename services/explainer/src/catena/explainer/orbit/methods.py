@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catena.explainer.attribution.integrated import IntegratedGradients
+from catena.explainer.attribution.integrated import GRADIENTS, IntegratedGradients
 from catena.explainer.attribution.permutation import permutation_importance
 from catena.explainer.attribution.prediction import predictions, reference_predictions
 from catena.explainer.attribution.shapley import SHAP_KINDS
@@ -30,7 +30,6 @@ from catena.explainer.orbit.prediction import FieldPrediction, flat, variable_gr
 
 __all__ = ["METHODS", "SAMPLE", "Work"]
 
-GRADIENTS = ("expected_gradients", "integrated_gradients")
 SHAPLEY = tuple(SHAP_KINDS)
 METHODS = (*GRADIENTS, *SHAPLEY, "attention", "permutation")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from catena.explainer.flow.methods import GRADIENTS
+from catena.explainer.attribution.integrated import GRADIENTS
 from catena.explainer.report.knowledge import KnowledgeCheck, check_knowledge
 from catena.explainer.report.memory import shortest_span
 from catena.explainer.report.pairs import pair_shares
